@@ -1,0 +1,360 @@
+//! Where the log and everything beside it is kept.
+//!
+//! One interface, two implementations ([`sqlite`], [`postgres`]), one contract
+//! suite (`tests/stores.rs`). The log is the truth: everything else here is a
+//! secret kept out of it (sealed values, wrapped keys), a fact with a time
+//! limit (used once), or derived from it (snapshots, read models).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chancery_domain::digest::{EventFacts, Sha256Digest};
+use chancery_domain::ids::AggregateKind;
+use chancery_projections::{Change, Table, Value};
+use futures_util::future::BoxFuture;
+
+pub mod postgres;
+pub mod sqlite;
+
+/// Which aggregate: its kind and its id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId {
+    /// `aggregate_type`
+    pub kind: AggregateKind,
+    /// `aggregate_id`
+    pub id: Arc<str>,
+}
+
+/// An event about to be stored: exactly the bytes that were hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    pub stream: StreamId,
+    /// 1 for the first event of an aggregate.
+    pub sequence: u64,
+    pub event_type: Cow<'static, str>,
+    pub event_version: Cow<'static, str>,
+    /// JSON.
+    pub payload: Box<str>,
+    /// JSON: a flat object of strings; shared by the events of one command.
+    pub metadata: Arc<str>,
+    pub prev_digest: Sha256Digest,
+    pub digest: Sha256Digest,
+}
+
+impl NewEvent {
+    /// What the digest covers.
+    #[must_use]
+    pub fn facts(&self) -> EventFacts<'_> {
+        EventFacts {
+            kind: self.stream.kind,
+            id: &self.stream.id,
+            sequence: self.sequence,
+            event_type: &self.event_type,
+            event_version: &self.event_version,
+            payload: self.payload.as_bytes(),
+            metadata: self.metadata.as_bytes(),
+            prev_digest: self.prev_digest,
+        }
+    }
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place in the order of the whole log; grows, may have holes.
+    pub position: u64,
+    /// When the store took it, by the store's clock: milliseconds since 1970.
+    pub recorded_at_ms: i64,
+    pub event: NewEvent,
+}
+
+/// Where the chain of one aggregate ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The sequence of the last event; 0 where there is none.
+    pub sequence: u64,
+    /// Its digest; zero where there is none.
+    pub digest: Sha256Digest,
+}
+
+impl Head {
+    /// Before the first event.
+    pub const START: Self = Self { sequence: 0, digest: Sha256Digest::ZERO };
+}
+
+/// One event of an aggregate, as far as folding it needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedEvent {
+    pub sequence: u64,
+    pub event_type: String,
+    pub event_version: String,
+    pub payload: serde_json::Value,
+}
+
+/// The events of one aggregate after some sequence, and its head. `head` always
+/// belongs to the last event of `events` (or is the sequence asked after, with its digest, when
+/// there are none; [`Head::START`] for an unknown aggregate).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    pub events: Vec<LoadedEvent>,
+    pub head: Head,
+}
+
+/// A sealed value beside the event that holds its commitment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedRow {
+    pub stream: StreamId,
+    pub sequence: u64,
+    /// Nonce, ciphertext and tag; the salt is inside of the ciphertext.
+    pub ciphertext: Vec<u8>,
+}
+
+/// The wrapped data key of one owner (a grant or an account).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataKeyRow {
+    pub owner: StreamId,
+    /// The account it is erased with, once that is known.
+    pub subject: Option<Arc<str>>,
+    pub wrapped: Vec<u8>,
+}
+
+/// A key of the server's own (signing, handles, …), wrapped by the master key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedKeyRow {
+    pub key_id: String,
+    /// What it is for: `signing`, `handle`, `names`, …
+    pub purpose: String,
+    pub wrapped: Vec<u8>,
+}
+
+/// A change to the unique names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameChange {
+    /// Takes the name for the owner; [`AppendError::NameTaken`] if another owner has it.
+    Reserve { space: &'static str, name: [u8; 32], owner: Arc<str> },
+    /// Gives it back.
+    Release { space: &'static str, name: [u8; 32] },
+}
+
+/// A fact with a time limit: this key has been used. (RFC 7523 jti, nonces.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedOnce {
+    pub space: &'static str,
+    pub key: [u8; 32],
+    /// Seconds since 1970; may be forgotten after.
+    pub expires_at: i64,
+}
+
+/// What one command writes: all of it, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Append {
+    /// May span aggregates; in order within each.
+    pub events: Vec<NewEvent>,
+    pub sealed: Vec<SealedRow>,
+    pub data_keys: Vec<DataKeyRow>,
+    /// Binds the data key of an owner to the account that it is erased with.
+    pub bind_data_keys: Vec<(StreamId, Arc<str>)>,
+    pub wrapped_keys: Vec<WrappedKeyRow>,
+    pub names: Vec<NameChange>,
+    pub used_once: Vec<UsedOnce>,
+}
+
+/// An append that is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The position of its last event; 0 for an append without events.
+    pub last_position: u64,
+}
+
+/// Why an append was not written. In every case nothing of it is in the store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    #[error("another writer has appended to this aggregate")]
+    Conflict,
+    #[error("that name is taken")]
+    NameTaken,
+    #[error("that has been used before")]
+    AlreadyUsed,
+    /// The queue before the store is full: try again later.
+    #[error("the store has more to write than it can")]
+    Overloaded,
+    #[error("the store could not write: {0}")]
+    Unavailable(Arc<StoreError>),
+}
+
+/// The store failed; nothing is known about the data.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("SQLite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("PostgreSQL: {0}")]
+    Postgres(#[from] sqlx::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// What is stored is not what this version can read.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The store is closed, or can't be opened; says why and what to do.
+    #[error("{0}")]
+    Closed(String),
+}
+
+/// A question to a read model: rows of one table.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub table: &'static Table,
+    /// Each column equals its value.
+    pub equals: Vec<(&'static str, Value)>,
+    /// Rows after this key in the order asked for (exclusive), to page on.
+    pub after: Option<Value>,
+    /// Order by this column, then by the key.
+    pub order_by: &'static str,
+    pub descending: bool,
+    pub limit: u32,
+}
+
+/// How far a projection has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub version: u32,
+    pub position: u64,
+}
+
+/// A kept state of an aggregate, to be folded on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The version of the state's shape; another is as good as none.
+    pub state_version: u32,
+    pub head: Head,
+    /// JSON.
+    pub state: String,
+}
+
+/// A store: the log, and what stands beside it.
+///
+/// Object safe; futures are boxed because a call is rare beside what it costs
+/// (hot paths batch their appends, and keep their aggregates).
+pub trait Store: Send + Sync + 'static {
+    /// Names this life of the database; another after a restore.
+    fn log_id(&self) -> &str;
+
+    /// Writes a batch in one transaction, durable when it returns, one result for each append in
+    /// order. An append in conflict is left out alone; a batch that fails for another reason is
+    /// tried again one append at a time.
+    ///
+    /// Called by the committer only, one batch at a time.
+    fn commit(&self, batch: Vec<Append>) -> BoxFuture<'_, Vec<Result<Appended, AppendError>>>;
+
+    /// The events of an aggregate with a sequence above `after`, to fold.
+    fn load<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Loaded, StoreError>>;
+
+    /// The whole history of an aggregate, as stored.
+    fn history<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// Reads the log on from a position (exclusive), in order, without ever passing an event
+    /// that is still being written.
+    fn read_log(&self, after: u64) -> Box<dyn LogReader>;
+
+    /// The highest position in the log just now (0: empty). Not gap-safe: for progress bars.
+    fn last_position(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// The sealed rows of an aggregate, in order.
+    fn sealed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Vec<SealedRow>, StoreError>>;
+
+    /// The wrapped data key of an owner.
+    fn data_key<'a>(
+        &'a self,
+        owner: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
+
+    /// All wrapped keys of a purpose, by key id.
+    fn wrapped_keys<'a>(
+        &'a self,
+        purpose: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<WrappedKeyRow>, StoreError>>;
+
+    /// Replaces every wrapped key and data key by what `rewrap` makes of it, in one transaction.
+    /// The second argument of `rewrap` is the text bound to the key: the key id of a wrapped key, `kind/id` of
+    /// the owner for a data key.
+    fn rewrap(&self, rewrap: Rewrap) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Who has a name.
+    fn name_owner<'a>(
+        &'a self,
+        space: &'a str,
+        name: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+
+    /// The latest snapshot of an aggregate.
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, StoreError>>;
+
+    /// Keeps a snapshot in place of an older one.
+    fn save_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        snapshot: Snapshot,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// How far a projection (or another consumer of the log) has come.
+    fn checkpoint<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Checkpoint>, StoreError>>;
+
+    /// All checkpoints by name.
+    fn checkpoints(&self) -> BoxFuture<'_, Result<Vec<(String, Checkpoint)>, StoreError>>;
+
+    /// Applies row changes and moves the checkpoint from `from` to `to`, in one transaction, if
+    /// it still stands at `from` (`None`: there is none yet). False: somebody else moved it.
+    fn project<'a>(
+        &'a self,
+        name: &'a str,
+        from: Option<Checkpoint>,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Empties the tables of a projection and forgets its checkpoint, in one transaction.
+    fn reset_projection<'a>(
+        &'a self,
+        name: &'a str,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Rows of a read model: the values of all columns of the table, in its order.
+    fn select(&self, query: Query) -> BoxFuture<'_, Result<Vec<Vec<Value>>, StoreError>>;
+
+    /// Forgets what has expired by `now` (seconds since 1970): used-once facts. Returns how many.
+    fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Is the store reachable and writable? For `/health/ready`.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Waits for what is being written, then closes.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Turns a wrapped key into the same key wrapped otherwise.
+pub type Rewrap = Box<dyn Fn(&[u8], &str) -> Result<Vec<u8>, String> + Send>;
+
+/// Reads the log in order. Remembers what it waits for at a hole.
+pub trait LogReader: Send {
+    /// The next events, at most `limit`; none when there is nothing safe to read now.
+    fn next(&mut self, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// The position up to which everything has been read, holes included.
+    fn position(&self) -> u64;
+}
