@@ -190,6 +190,12 @@ impl KeyId {
         if ok { Ok(Self(text.into())) } else { Err(InvalidId("key id")) }
     }
 
+    /// The key id of these bytes: sixteen lower-case hexadecimal digits.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(format!("{:016x}", u64::from_be_bytes(bytes)).into())
+    }
+
     /// The id as published.
     #[must_use]
     pub fn as_str(&self) -> &str {

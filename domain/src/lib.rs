@@ -4,5 +4,6 @@
 pub mod digest;
 pub mod envelope;
 pub mod ids;
+pub mod protocol;
 pub mod secret;
 pub mod time;

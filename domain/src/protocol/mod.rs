@@ -1,0 +1,3 @@
+//! Value types of the protocols, one parameter per file.
+
+pub mod signing_algorithm;
