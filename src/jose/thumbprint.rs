@@ -31,8 +31,11 @@ impl PublicParameters {
     /// of its thumbprint.
     #[must_use]
     pub fn key_id(&self) -> KeyId {
-        let [a, b, c, d, e, f, g, h, ..] = self.thumbprint();
-        KeyId::from_bytes([a, b, c, d, e, f, g, h])
+        let mut first = [0; 8];
+        for (byte, hashed) in first.iter_mut().zip(self.thumbprint()) {
+            *byte = hashed;
+        }
+        KeyId::from_bytes(first)
     }
 }
 

@@ -100,27 +100,27 @@ mod tests {
     use super::*;
     use crate::entropy::SeededEntropy;
 
-    const ENTROPY: &SeededEntropy = &SeededEntropy::new(5);
+    static ENTROPY: SeededEntropy = SeededEntropy::new(5);
 
     #[test]
     fn a_value_opens_in_its_place_with_its_key_only() {
-        let key = DataKey::generate(ENTROPY);
+        let key = DataKey::generate(&ENTROPY);
         let place = place_text(AggregateKind::Grant, "a", 1);
-        let sealed = key.seal_value(&place, b"state", ENTROPY).unwrap();
+        let sealed = key.seal_value(&place, b"state", &ENTROPY).unwrap();
         let open = |key: &DataKey, place: &str| {
             key.open_value(place, &sealed.ciphertext, sealed.commitment)
         };
         assert_eq!(open(&key, &place).unwrap(), b"state");
         let elsewhere = place_text(AggregateKind::Grant, "a", 2);
         assert_eq!(open(&key, &elsewhere), Err(OpenError::Damaged));
-        assert_eq!(open(&DataKey::generate(ENTROPY), &place), Err(OpenError::Damaged));
+        assert_eq!(open(&DataKey::generate(&ENTROPY), &place), Err(OpenError::Damaged));
     }
 
     #[test]
     fn a_value_other_than_the_committed_one_is_refused() {
-        let key = DataKey::generate(ENTROPY);
-        let one = key.seal_value("p", b"state", ENTROPY).unwrap();
-        let two = key.seal_value("p", b"state", ENTROPY).unwrap();
+        let key = DataKey::generate(&ENTROPY);
+        let one = key.seal_value("p", b"state", &ENTROPY).unwrap();
+        let two = key.seal_value("p", b"state", &ENTROPY).unwrap();
         assert_ne!(one.commitment, two.commitment, "commitments are salted");
         assert_eq!(
             key.open_value("p", &one.ciphertext, two.commitment),
@@ -130,25 +130,25 @@ mod tests {
 
     #[test]
     fn the_value_can_t_be_seen_in_what_is_stored() {
-        let key = DataKey::generate(ENTROPY);
-        let sealed = key.seal_value("p", b"alice@example.com", ENTROPY).unwrap();
+        let key = DataKey::generate(&ENTROPY);
+        let sealed = key.seal_value("p", b"alice@example.com", &ENTROPY).unwrap();
         assert!(!sealed.ciphertext.windows(5).any(|window| window == b"alice"));
     }
 
     #[test]
     fn a_wrapped_key_opens_what_the_key_sealed() {
-        let master = MasterKey::generate(ENTROPY);
+        let master = MasterKey::generate(&ENTROPY);
         let owner = owner_text(AggregateKind::Account, "b");
-        let key = DataKey::generate(ENTROPY);
-        let sealed = key.seal_value("p", b"claims", ENTROPY).unwrap();
-        let wrapped = key.wrap(&master, &owner, ENTROPY).unwrap();
+        let key = DataKey::generate(&ENTROPY);
+        let sealed = key.seal_value("p", b"claims", &ENTROPY).unwrap();
+        let wrapped = key.wrap(&master, &owner, &ENTROPY).unwrap();
         let again = DataKey::unwrap(&master, &owner, &wrapped).unwrap();
         assert_eq!(
             again.open_value("p", &sealed.ciphertext, sealed.commitment).unwrap(),
             b"claims"
         );
 
-        let short = master.wrap(&owner, b"short", ENTROPY).unwrap();
+        let short = master.wrap(&owner, b"short", &ENTROPY).unwrap();
         assert_eq!(DataKey::unwrap(&master, &owner, &short).unwrap_err(), UnwrapError::Malformed);
         assert_eq!(format!("{key:?}"), "DataKey(…)");
     }

@@ -113,16 +113,10 @@ impl MasterKey {
 
     fn write_new(&self, path: &Path) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(self.text().as_bytes())?;
+        writeln!(file, "{}", URL_SAFE_NO_PAD.encode(self.bytes))?;
         file.sync_all()?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    }
-
-    fn text(&self) -> String {
-        let mut text: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        text.push('\n');
-        text
     }
 
     /// Names the key, in messages and in what it wrapped.
@@ -234,18 +228,18 @@ mod tests {
         MasterKey::from_bytes([byte; 32])
     }
 
-    const ENTROPY: &SeededEntropy = &SeededEntropy::new(1);
+    static ENTROPY: SeededEntropy = SeededEntropy::new(1);
 
     #[test]
     fn what_was_wrapped_comes_back_for_the_same_text_only() {
-        let wrapped = key(1).wrap("grant/a", b"a data key", ENTROPY).unwrap();
+        let wrapped = key(1).wrap("grant/a", b"a data key", &ENTROPY).unwrap();
         assert_eq!(key(1).unwrap("grant/a", &wrapped).unwrap(), b"a data key");
         assert_eq!(key(1).unwrap("grant/b", &wrapped), Err(UnwrapError::Damaged(key(1).id())));
     }
 
     #[test]
     fn another_master_key_is_told_which_one_is_needed() {
-        let wrapped = key(1).wrap("k", b"key", ENTROPY).unwrap();
+        let wrapped = key(1).wrap("k", b"key", &ENTROPY).unwrap();
         let error = key(2).unwrap("k", &wrapped).unwrap_err();
         assert_eq!(error, UnwrapError::OtherMasterKey { needed: key(1).id(), given: key(2).id() });
         assert!(error.to_string().contains(&key(1).id().to_string()));
@@ -253,7 +247,7 @@ mod tests {
 
     #[test]
     fn damage_is_noticed_wherever_it_is() {
-        let wrapped = key(1).wrap("k", b"key", ENTROPY).unwrap();
+        let wrapped = key(1).wrap("k", b"key", &ENTROPY).unwrap();
         for index in 0..wrapped.len() {
             let mut damaged = wrapped.clone();
             damaged[index] ^= 1;
@@ -265,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_same_key_is_never_wrapped_alike_twice() {
-        let wrap = || key(1).wrap("k", b"key", ENTROPY).unwrap();
+        let wrap = || key(1).wrap("k", b"key", &ENTROPY).unwrap();
         assert_ne!(wrap(), wrap());
     }
 
@@ -294,15 +288,15 @@ mod tests {
     fn a_new_file_is_its_owner_s_alone_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
-        let made = MasterKey::create(&path, ENTROPY).unwrap();
+        let created = MasterKey::create(&path, &ENTROPY).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(MasterKey::load(&path).unwrap().id(), made.id());
+        assert_eq!(MasterKey::load(&path).unwrap().id(), created.id());
 
-        let again = MasterKey::create(&path, ENTROPY).unwrap_err();
+        let again = MasterKey::create(&path, &ENTROPY).unwrap_err();
         let MasterKeyError::File { source, .. } = again else { panic!("{again:?}") };
         assert_eq!(source.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(MasterKey::load(&path).unwrap().id(), made.id());
+        assert_eq!(MasterKey::load(&path).unwrap().id(), created.id());
     }
 
     #[test]
@@ -320,12 +314,12 @@ mod tests {
     #[test]
     fn rewrapping_changes_the_master_key_and_nothing_else() {
         let rewrap = rewrap(key(1), key(2), Arc::new(SeededEntropy::new(2)));
-        let wrapped = key(1).wrap("grant/a", b"key", ENTROPY).unwrap();
+        let wrapped = key(1).wrap("grant/a", b"key", &ENTROPY).unwrap();
         let again = rewrap(&wrapped, "grant/a").unwrap();
         assert_eq!(key(2).unwrap("grant/a", &again).unwrap(), b"key");
         assert_eq!(rewrap(&again, "grant/a").unwrap(), again);
 
-        let foreign = key(3).wrap("grant/a", b"key", ENTROPY).unwrap();
+        let foreign = key(3).wrap("grant/a", b"key", &ENTROPY).unwrap();
         let error = rewrap(&foreign, "grant/a").unwrap_err();
         assert!(error.contains(&key(3).id().to_string()), "{error}");
         assert!(rewrap(&wrapped, "grant/b").is_err());

@@ -129,6 +129,7 @@ impl Cipher {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::hkdf;
+    use chancery_domain::digest::Sha256Digest;
 
     use super::*;
     use crate::entropy::SeededEntropy;
@@ -139,9 +140,11 @@ mod tests {
         let salt: Vec<u8> = (0..=0x0c).collect();
         let info: Vec<u8> = (0xf0..=0xf9).collect();
         let prk = Prk::extract(&salt, &[0x0b; 22]);
-        let okm = mac(&prk.0, &[&info, &[1]]);
-        let hex: String = okm.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
+        let okm = Sha256Digest::from_bytes(mac(&prk.0, &[&info, &[1]]));
+        assert_eq!(
+            okm.to_string(),
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+        );
     }
 
     #[test]

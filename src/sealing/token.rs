@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::entropy::SeededEntropy;
 
-    const ENTROPY: &SeededEntropy = &SeededEntropy::new(9);
+    static ENTROPY: SeededEntropy = SeededEntropy::new(9);
     const LATER: UnixTime = UnixTime::from_seconds(1000);
     const NOW: UnixTime = UnixTime::from_seconds(999);
 
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_token_opens_where_it_was_sealed_for() {
         let key = key("interaction");
-        let token = key.seal("login", LATER, "value", ENTROPY).unwrap();
+        let token = key.seal("login", LATER, "value", &ENTROPY).unwrap();
         assert_eq!(open(&key, "login", &token).unwrap(), "value");
         assert_eq!(open(&key, "consent", &token), Err(SealedTokenError::Forged));
         assert_eq!(
@@ -126,14 +126,14 @@ mod tests {
     #[test]
     fn a_token_expires_at_its_second() {
         let key = key("interaction");
-        let token = key.seal("login", LATER, "value", ENTROPY).unwrap();
+        let token = key.seal("login", LATER, "value", &ENTROPY).unwrap();
         assert_eq!(key.open::<String>("login", &token, LATER), Err(SealedTokenError::Expired));
     }
 
     #[test]
     fn a_changed_token_is_refused() {
         let key = key("interaction");
-        let token = key.seal("login", LATER, "value", ENTROPY).unwrap();
+        let token = key.seal("login", LATER, "value", &ENTROPY).unwrap();
         for index in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
@@ -149,13 +149,13 @@ mod tests {
     #[test]
     fn a_token_of_another_shape_is_told_from_a_forged_one() {
         let key = key("interaction");
-        let token = key.seal("login", LATER, &7, ENTROPY).unwrap();
+        let token = key.seal("login", LATER, &7, &ENTROPY).unwrap();
         assert_eq!(open(&key, "login", &token), Err(SealedTokenError::OtherShape));
     }
 
     #[test]
     fn the_same_value_is_never_sealed_alike_twice() {
-        let seal = || key("interaction").seal("login", LATER, "value", ENTROPY).unwrap();
+        let seal = || key("interaction").seal("login", LATER, "value", &ENTROPY).unwrap();
         assert_ne!(seal(), seal());
     }
 }
