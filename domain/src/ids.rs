@@ -178,8 +178,7 @@ impl<'de> Deserialize<'de> for ClientId {
 
 /// Names a key: the `kid` of a signing key (RFC 7517 §4.5), or the id of a
 /// symmetric key of the server's own. 1 to 64 letters, digits, `-`, `_`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyId(Arc<str>);
 
 impl KeyId {
@@ -214,6 +213,12 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         Self::parse(text)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
