@@ -1,3 +1,10 @@
 //! The server.
 
+pub mod clock;
+pub mod entropy;
+pub mod handles;
+pub mod jose;
+pub mod passwords;
+pub mod sealing;
+pub mod secrets;
 pub mod stores;
