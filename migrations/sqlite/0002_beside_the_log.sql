@@ -13,12 +13,12 @@ CREATE TABLE sealed (
 
 -- The keys of sealed values, wrapped by the master key.
 CREATE TABLE data_keys (
-    aggregate_type TEXT NOT NULL,
-    aggregate_id   TEXT NOT NULL,
+    owner_type TEXT NOT NULL,
+    owner_id   TEXT NOT NULL,
     -- The account it is erased with, once that is known.
-    subject        TEXT,
-    wrapped        BLOB NOT NULL,
-    PRIMARY KEY (aggregate_type, aggregate_id)
+    subject    TEXT,
+    wrapped    BLOB NOT NULL,
+    PRIMARY KEY (owner_type, owner_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX data_keys_by_subject ON data_keys (subject) WHERE subject IS NOT NULL;

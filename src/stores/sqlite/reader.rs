@@ -123,7 +123,7 @@ impl Reader {
         Ok(self
             .log
             .prepare_cached(
-                "SELECT wrapped FROM data_keys WHERE aggregate_type = ?1 AND aggregate_id = ?2",
+                "SELECT wrapped FROM data_keys WHERE owner_type = ?1 AND owner_id = ?2",
             )?
             .query_row(params![owner.kind.as_str(), owner.id], |row| row.get(0))
             .optional()?)

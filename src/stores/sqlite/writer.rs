@@ -107,9 +107,9 @@ impl Writer {
         loop {
             let keys: Vec<(String, String, Vec<u8>)> = transaction
                 .prepare_cached(
-                    "SELECT aggregate_type, aggregate_id, wrapped FROM data_keys
-                     WHERE (aggregate_type, aggregate_id) > (?1, ?2)
-                     ORDER BY aggregate_type, aggregate_id LIMIT ?3",
+                    "SELECT owner_type, owner_id, wrapped FROM data_keys
+                     WHERE (owner_type, owner_id) > (?1, ?2)
+                     ORDER BY owner_type, owner_id LIMIT ?3",
                 )?
                 .query_map(params![last.0, last.1, CHUNK], |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -123,7 +123,7 @@ impl Writer {
                 transaction
                     .prepare_cached(
                         "UPDATE data_keys SET wrapped = ?3
-                         WHERE aggregate_type = ?1 AND aggregate_id = ?2",
+                         WHERE owner_type = ?1 AND owner_id = ?2",
                     )?
                     .execute(params![kind, id, wrapped])?;
                 count += 1;
@@ -275,7 +275,7 @@ impl<'t> Statements<'t> {
         }
         for row in &append.data_keys {
             self.insert(
-                "INSERT INTO data_keys (aggregate_type, aggregate_id, subject, wrapped)
+                "INSERT INTO data_keys (owner_type, owner_id, subject, wrapped)
                  VALUES (?1, ?2, ?3, ?4)",
                 params![row.owner.kind.as_str(), row.owner.id, row.subject, row.wrapped],
                 AppendError::Conflict,
@@ -285,7 +285,7 @@ impl<'t> Statements<'t> {
             self.transaction
                 .prepare_cached(
                     "UPDATE data_keys SET subject = ?3
-                     WHERE aggregate_type = ?1 AND aggregate_id = ?2",
+                     WHERE owner_type = ?1 AND owner_id = ?2",
                 )?
                 .execute(params![owner.kind.as_str(), owner.id, subject])?;
         }
