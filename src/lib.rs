@@ -1,3 +1,5 @@
 //! The server.
 
+pub mod demo;
+pub mod interaction;
 pub mod stores;
