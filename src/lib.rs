@@ -1,8 +1,10 @@
 //! The server.
 
 pub mod clock;
+pub mod demo;
 pub mod entropy;
 pub mod handles;
+pub mod interaction;
 pub mod jose;
 pub mod passwords;
 pub mod sealing;

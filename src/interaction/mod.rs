@@ -1,0 +1,3 @@
+//! What people see of the server: plain forms that work without script.
+
+pub mod assets;
