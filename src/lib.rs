@@ -8,6 +8,8 @@ pub mod entropy;
 pub mod handles;
 pub mod interaction;
 pub mod jose;
+pub mod keys;
+pub mod oauth_error;
 pub mod passwords;
 pub mod sealing;
 pub mod secrets;
