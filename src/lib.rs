@@ -5,6 +5,7 @@ pub mod aggregates;
 pub mod clock;
 pub mod demo;
 pub mod entropy;
+pub mod feed;
 pub mod handles;
 pub mod interaction;
 pub mod jose;

@@ -7,6 +7,10 @@
 
 use std::collections::BTreeMap;
 
+mod recorded;
+
+pub use self::recorded::{RawEvent, Recorded, Undecodable};
+
 /// A value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
