@@ -2,7 +2,9 @@
 
 pub mod actors;
 pub mod aggregates;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod entropy;
 pub mod feed;
@@ -15,3 +17,4 @@ pub mod passwords;
 pub mod sealing;
 pub mod secrets;
 pub mod stores;
+pub mod telemetry;
