@@ -1,3 +1,12 @@
 //! The server.
 
+pub mod clock;
+pub mod demo;
+pub mod entropy;
+pub mod handles;
+pub mod interaction;
+pub mod jose;
+pub mod passwords;
+pub mod sealing;
+pub mod secrets;
 pub mod stores;

@@ -92,9 +92,9 @@ pub struct EventFacts<'a> {
 }
 
 impl EventFacts<'_> {
-    /// SHA-256 over the tag `chancery event v1`, then each field preceded by its length in
-    /// four bytes (big endian), the sequence as eight bytes, and the previous
-    /// digest.
+    /// SHA-256 over the tag `chancery event v1` and each field in the order of
+    /// this struct, each preceded by its length in four bytes; the sequence is
+    /// eight bytes. Numbers are big endian.
     #[must_use]
     pub fn digest(&self) -> Sha256Digest {
         let mut hash = Sha256::new();
@@ -171,6 +171,9 @@ mod tests {
 
     #[test]
     fn the_format_of_the_digest_is_fixed() {
-        assert_eq!(facts(b"{}").digest().to_string(), "placeholder");
+        assert_eq!(
+            facts(b"{}").digest().to_string(),
+            "44016f6bce61c7a2466b1fb7f6476358f057e4d8031b279add44919780d026a2"
+        );
     }
 }

@@ -178,8 +178,7 @@ impl<'de> Deserialize<'de> for ClientId {
 
 /// Names a key: the `kid` of a signing key (RFC 7517 §4.5), or the id of a
 /// symmetric key of the server's own. 1 to 64 letters, digits, `-`, `_`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyId(Arc<str>);
 
 impl KeyId {
@@ -188,6 +187,12 @@ impl KeyId {
         let ok = (1..=64).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if ok { Ok(Self(text.into())) } else { Err(InvalidId("key id")) }
+    }
+
+    /// The key id of these bytes: sixteen lower-case hexadecimal digits.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(format!("{:016x}", u64::from_be_bytes(bytes)).into())
     }
 
     /// The id as published.
@@ -208,6 +213,12 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         Self::parse(text)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

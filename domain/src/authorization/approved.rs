@@ -1,0 +1,43 @@
+//! What a person approved: the facts that tokens are made from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClientId, SessionId, SubjectId};
+use crate::protocol::scope::Scope;
+use crate::time::UnixTime;
+
+/// A person proved who they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authentication {
+    /// Who.
+    pub subject: SubjectId,
+    /// In which browser session.
+    pub session_id: SessionId,
+    /// `auth_time`: when they last entered their credentials.
+    pub auth_time: UnixTime,
+    /// `acr` (OpenID Connect Core §2).
+    pub acr: String,
+    /// `amr` (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+/// What a client has been authorized to do, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorization {
+    /// The client.
+    pub client_id: ClientId,
+    /// The person and their authentication; absent where the client acts for
+    /// itself (RFC 6749 §4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+    /// The scope granted.
+    pub scope: Scope,
+}
+
+impl Authorization {
+    /// The person, if there is one.
+    #[must_use]
+    pub fn subject(&self) -> Option<SubjectId> {
+        self.authentication.as_ref().map(|authentication| authentication.subject)
+    }
+}

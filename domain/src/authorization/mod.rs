@@ -1,0 +1,13 @@
+//! From the raw parameters of an authorization request to one that can be
+//! trusted, and to what was approved of it.
+
+mod approved;
+mod checks;
+mod request;
+
+pub use self::approved::{Authentication, Authorization};
+pub use self::checks::{
+    CheckedRequest, ErrorRedirect, PkcePolicy, Rejection, RequestError, RequestPolicy, Via,
+    check_request,
+};
+pub use self::request::{AuthorizationRequest, Parameters, SealedParameters};

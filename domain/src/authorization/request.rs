@@ -1,0 +1,160 @@
+//! The authorization request, kept whole in events.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256Digest;
+use crate::ids::ClientId;
+use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::prompt::Prompts;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::response_mode::ResponseMode;
+use crate::protocol::response_type::ResponseType;
+use crate::protocol::scope::Scope;
+use crate::time::Lifetime;
+
+/// An authorization request that passed every check (RFC 6749 §4.1.1, OpenID
+/// Connect Core §3.1.2.1). Its clear part; [`SealedParameters`] is the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    /// Who asks.
+    pub client_id: ClientId,
+    /// Where the response goes.
+    pub redirect_uri: RedirectUri,
+    /// The request did not name it: then the token request need not either
+    /// (RFC 6749 §4.1.3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redirect_uri_by_default: bool,
+    /// What is asked for.
+    pub response_type: ResponseType,
+    /// How the response travels; absent: as the response type has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_mode: Option<ResponseMode>,
+    /// The scope asked for, as far as the client is registered for it.
+    pub scope: Scope,
+    /// PKCE (RFC 7636).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge: Option<CodeChallenge>,
+    /// What the person shall, or shall not, be asked.
+    #[serde(default, skip_serializing_if = "Prompts::is_empty")]
+    pub prompt: Prompts,
+    /// The oldest authentication that is good enough, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Lifetime>,
+    /// Authentication context classes, preferred first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    /// Languages, preferred first (BCP 47).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales: Vec<String>,
+    /// The commitment to the sealed part; absent when that is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sha256Digest>,
+}
+
+impl AuthorizationRequest {
+    /// Is this an OpenID Connect request?
+    #[must_use]
+    pub fn is_openid(&self) -> bool {
+        self.scope.contains(Scope::OPENID)
+    }
+
+    /// How the response travels.
+    #[must_use]
+    pub fn response_mode(&self) -> ResponseMode {
+        self.response_mode.unwrap_or(ResponseMode::Query)
+    }
+}
+
+/// The parameters that are the client's or the person's own business: kept
+/// encrypted beside the log, and gone when they have served.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SealedParameters {
+    /// Comes back with the response (RFC 6749 §4.1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Comes back in the ID token (OpenID Connect Core §3.1.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Whom the client expects to log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
+    /// An ID token of whom the client expects to be logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_hint: Option<String>,
+}
+
+impl SealedParameters {
+    /// Is there nothing to keep?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Debug for SealedParameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealedParameters(…)")
+    }
+}
+
+/// Parameters as they came, in order: from a query, a form or an object.
+#[derive(Clone, Default)]
+pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+/// A parameter stands there more than once (RFC 6749 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated;
+
+impl<'a> Parameters<'a> {
+    /// Reads `application/x-www-form-urlencoded` bytes (RFC 6749 appendix B).
+    ///
+    /// A parameter without a value counts as left out (RFC 6749 §3.1).
+    #[must_use]
+    pub fn parse(encoded: &'a [u8]) -> Self {
+        let pairs = url::form_urlencoded::parse(encoded);
+        Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// The value of a parameter that may stand there once.
+    pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
+        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value);
+        let first = values.next();
+        if values.next().is_some() { Err(Repeated) } else { Ok(first) }
+    }
+
+    /// The value of a parameter, where repetition has been looked for.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
+    }
+
+    /// A name that stands there more than once.
+    #[must_use]
+    pub fn repeated(&self) -> Option<&str> {
+        let names = || self.0.iter().map(|(name, _)| &**name);
+        names()
+            .enumerate()
+            .find(|(index, name)| names().take(*index).any(|own| own == *name))
+            .map(|(_, name)| name)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>> FromIterator<(N, V)> for Parameters<'a> {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}

@@ -1,0 +1,342 @@
+//! The client: who may ask for grants, how it proves itself, what it may have.
+//!
+//! RFC 7591 names its metadata. Secrets: a generated one of 256 bits is kept
+//! as a digest in the event; one that a person chose is hashed slowly, and the hash
+//! is sealed, since events go out of the house.
+
+mod metadata;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::metadata::{AccessTokenFormat, ClientMetadata, InvalidMetadata};
+use crate::digest::Sha256Digest;
+use crate::event::{aggregate, events};
+use crate::ids::{AggregateKind, ClientId};
+use crate::protocol::client_auth_method::ClientAuthMethod;
+use crate::secret::{ClientSecret, Digest};
+use crate::time::UnixTime;
+
+events! {
+    /// What has happened to a client.
+    ClientEvent {
+        ClientRegistered = "1",
+        ClientMetadataReplaced = "1",
+        ClientSecretRotated = "1",
+        ClientDisabled = "1",
+        ClientEnabled = "1",
+    }
+}
+
+/// A client was registered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientRegistered {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// What it is and may do.
+    pub metadata: ClientMetadata,
+    /// Its secret, if it is confidential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretRecord>,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// All of a client's metadata was replaced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientMetadataReplaced {
+    /// What it is and may do from now on.
+    pub metadata: ClientMetadata,
+}
+
+/// A client got a new secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientSecretRotated {
+    /// The new one.
+    pub secret: SecretRecord,
+    /// Until when the one before is good too; absent: it ended at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_until: Option<UnixTime>,
+}
+
+/// A client was switched off; its grants end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientDisabled {
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// A client was switched on again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientEnabled {}
+
+/// What is kept of a client secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRecord {
+    /// Generated, 256 bits: its digest.
+    Generated(Digest<ClientSecret>),
+    /// Chosen by a person: the commitment to its sealed argon2id hash.
+    Chosen(Sha256Digest),
+}
+
+/// A secret that is good until some time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurrentSecret {
+    /// What is kept of it.
+    pub record: SecretRecord,
+    /// The sequence of the event that brought it: where its sealed hash is found.
+    pub sequence: u64,
+    /// Until when; absent: for good.
+    pub until: Option<UnixTime>,
+}
+
+/// A registered client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegisteredClient {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// What it is and may do.
+    pub metadata: ClientMetadata,
+    /// The newest secret first.
+    pub secrets: Vec<CurrentSecret>,
+    /// May it be used?
+    pub enabled: bool,
+    /// When it was registered.
+    pub registered_at: UnixTime,
+    sequence: u64,
+}
+
+impl RegisteredClient {
+    /// The secrets that are good now.
+    pub fn secrets_at(&self, now: UnixTime) -> impl Iterator<Item = &CurrentSecret> {
+        self.secrets.iter().filter(move |secret| secret.until.is_none_or(|until| now < until))
+    }
+
+    /// A client without credentials (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.metadata.token_endpoint_auth_method == ClientAuthMethod::None
+    }
+}
+
+/// The aggregate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Client {
+    /// No such client.
+    #[default]
+    Unknown,
+    /// Registered, enabled or not.
+    Registered(Box<RegisteredClient>),
+}
+
+/// What can be done to a client.
+#[derive(Debug, Clone)]
+pub enum ClientCommand {
+    /// Registers it.
+    Register {
+        /// Its identifier.
+        client_id: ClientId,
+        /// What it is and may do.
+        metadata: ClientMetadata,
+        /// Its secret, where its method needs one.
+        secret: Option<SecretRecord>,
+        /// Now.
+        now: UnixTime,
+    },
+    /// Replaces its metadata.
+    ReplaceMetadata(ClientMetadata),
+    /// Gives it a new secret.
+    RotateSecret {
+        /// The new one.
+        secret: SecretRecord,
+        /// Until when the one before is good too.
+        previous_until: Option<UnixTime>,
+    },
+    /// Switches it off.
+    Disable {
+        /// Why.
+        reason: String,
+    },
+    /// Switches it on.
+    Enable,
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// No client has this identifier.
+    #[error("there is no such client")]
+    Unknown,
+    /// Another client has this identifier.
+    #[error("a client with this client_id exists already")]
+    Exists,
+    /// The metadata contradict themselves.
+    #[error(transparent)]
+    Metadata(#[from] InvalidMetadata),
+    /// A confidential client was given no secret, or a public one was given one.
+    #[error("a client has a secret exactly if its token_endpoint_auth_method uses one")]
+    SecretMismatch,
+}
+
+impl Client {
+    /// The client, if it was registered.
+    #[must_use]
+    pub fn registered(&self) -> Option<&RegisteredClient> {
+        match self {
+            Self::Unknown => None,
+            Self::Registered(client) => Some(client),
+        }
+    }
+
+    fn decide(&self, command: ClientCommand) -> Result<Vec<ClientEvent>, ClientError> {
+        match (self, command) {
+            (Self::Unknown, ClientCommand::Register { client_id, metadata, secret, now }) => {
+                metadata.check()?;
+                let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+                if public != secret.is_none() {
+                    return Err(ClientError::SecretMismatch);
+                }
+                Ok(vec![ClientRegistered { client_id, metadata, secret, at: now }.into()])
+            }
+            (Self::Registered(_), ClientCommand::Register { .. }) => Err(ClientError::Exists),
+            (Self::Unknown, _) => Err(ClientError::Unknown),
+            (Self::Registered(client), ClientCommand::ReplaceMetadata(metadata)) => {
+                metadata.check()?;
+                let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+                if !public && client.secrets.is_empty() {
+                    return Err(ClientError::SecretMismatch);
+                }
+                if metadata == client.metadata {
+                    return Ok(vec![]);
+                }
+                Ok(vec![ClientMetadataReplaced { metadata }.into()])
+            }
+            (Self::Registered(client), ClientCommand::RotateSecret { secret, previous_until }) => {
+                if client.is_public() {
+                    return Err(ClientError::SecretMismatch);
+                }
+                Ok(vec![ClientSecretRotated { secret, previous_until }.into()])
+            }
+            (Self::Registered(client), ClientCommand::Disable { reason }) => {
+                Ok(if client.enabled { vec![ClientDisabled { reason }.into()] } else { vec![] })
+            }
+            (Self::Registered(client), ClientCommand::Enable) => {
+                Ok(if client.enabled { vec![] } else { vec![ClientEnabled {}.into()] })
+            }
+        }
+    }
+
+    fn assign(&mut self, event: ClientEvent) {
+        if let ClientEvent::ClientRegistered(event) = event {
+            let secrets = event.secret.into_iter();
+            *self = Self::Registered(Box::new(RegisteredClient {
+                client_id: event.client_id,
+                metadata: event.metadata,
+                secrets: secrets
+                    .map(|record| CurrentSecret { record, sequence: 1, until: None })
+                    .collect(),
+                enabled: true,
+                registered_at: event.at,
+                sequence: 1,
+            }));
+            return;
+        }
+        let Self::Registered(client) = self else { return };
+        client.sequence += 1;
+        match event {
+            ClientEvent::ClientRegistered(_) => {}
+            ClientEvent::ClientMetadataReplaced(event) => client.metadata = event.metadata,
+            ClientEvent::ClientSecretRotated(event) => {
+                client.secrets.truncate(1);
+                match event.previous_until {
+                    None => client.secrets.clear(),
+                    until => client.secrets.iter_mut().for_each(|secret| secret.until = until),
+                }
+                let sequence = client.sequence;
+                let newest = CurrentSecret { record: event.secret, sequence, until: None };
+                client.secrets.insert(0, newest);
+            }
+            ClientEvent::ClientDisabled(_) => client.enabled = false,
+            ClientEvent::ClientEnabled(_) => client.enabled = true,
+        }
+    }
+}
+
+aggregate!(Client, AggregateKind::Client, ClientCommand, ClientEvent, ClientError);
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+    use crate::protocol::redirect_uri::RedirectUri;
+
+    fn metadata() -> ClientMetadata {
+        ClientMetadata {
+            redirect_uris: vec![RedirectUri::parse("https://rp.example/cb").unwrap()],
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn record(byte: u8) -> SecretRecord {
+        SecretRecord::Generated(Digest::of(&[byte; 32]))
+    }
+
+    fn registered() -> ClientEvent {
+        ClientRegistered {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata: metadata(),
+            secret: Some(record(1)),
+            at: UnixTime::from_seconds(1),
+        }
+        .into()
+    }
+
+    #[test]
+    fn a_confidential_client_without_a_secret_is_refused() {
+        TestFramework::<Client>::with(())
+            .given_no_previous_events()
+            .when(ClientCommand::Register {
+                client_id: ClientId::parse("rp").unwrap(),
+                metadata: metadata(),
+                secret: None,
+                now: UnixTime::from_seconds(1),
+            })
+            .then_expect_error(ClientError::SecretMismatch);
+    }
+
+    #[test]
+    fn an_identifier_is_given_once() {
+        TestFramework::<Client>::with(())
+            .given(vec![registered()])
+            .when(ClientCommand::Register {
+                client_id: ClientId::parse("rp").unwrap(),
+                metadata: metadata(),
+                secret: Some(record(1)),
+                now: UnixTime::from_seconds(1),
+            })
+            .then_expect_error(ClientError::Exists);
+    }
+
+    #[test]
+    fn disabling_twice_is_one_event() {
+        let disabled = ClientDisabled { reason: "gone".to_owned() };
+        TestFramework::<Client>::with(())
+            .given(vec![registered(), disabled.into()])
+            .when(ClientCommand::Disable { reason: "gone again".to_owned() })
+            .then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_rotated_secret_overlaps_until_its_end() {
+        let mut client = Client::default();
+        client.assign(registered());
+        let until = Some(UnixTime::from_seconds(100));
+        client.assign(ClientSecretRotated { secret: record(2), previous_until: until }.into());
+        let client = client.registered().unwrap();
+        let good = |at| client.secrets_at(UnixTime::from_seconds(at)).count();
+        assert_eq!((good(99), good(100)), (2, 1));
+        assert_eq!(client.secrets[0].record, record(2));
+        assert_eq!(client.secrets[0].sequence, 2);
+    }
+}

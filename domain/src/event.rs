@@ -1,0 +1,190 @@
+//! The format of events: names, versions, JSON.
+//!
+//! An event is stored as its type, its version and the JSON of its fields. The
+//! format is public and forever: fields are added with a default, a change of
+//! meaning is a new version with an upcaster beside the event.
+
+use serde_json::Value;
+
+use crate::ids::AggregateKind;
+
+/// An enum of events, with its stored format.
+pub trait EventFormat: cqrs_es::DomainEvent {
+    /// The event's type, as stored.
+    fn name(&self) -> &'static str;
+
+    /// The version of its format, as stored.
+    fn version(&self) -> &'static str;
+
+    /// The JSON of its fields.
+    fn to_json(&self) -> Result<String, serde_json::Error>;
+
+    /// Reads an event as stored, of any version that ever was.
+    fn from_json(name: &str, version: &str, payload: Value) -> Result<Self, DecodeError>;
+}
+
+/// Why a stored event can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The type is not known: a newer version of Chancery wrote it.
+    #[error("unknown event {name} version {version}: was it written by a newer version?")]
+    Unknown {
+        /// The event's type.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// The fields are not what the type has.
+    #[error("event {name} can't be read: {source}")]
+    Malformed {
+        /// The event's type.
+        name: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// Declares the enum of an aggregate's events: each variant carries the struct
+/// of the same name. The literal is the current version of its format.
+macro_rules! events {
+    ($(#[$doc:meta])* $enum:ident { $($event:ident = $version:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub enum $enum {
+            $(#[doc = concat!("See [`", stringify!($event), "`].")] $event($event),)*
+        }
+
+        $(impl From<$event> for $enum {
+            fn from(event: $event) -> Self {
+                Self::$event(event)
+            }
+        })*
+
+        impl cqrs_es::DomainEvent for $enum {
+            fn event_type(&self) -> String {
+                $crate::event::EventFormat::name(self).to_owned()
+            }
+
+            fn event_version(&self) -> String {
+                $crate::event::EventFormat::version(self).to_owned()
+            }
+        }
+
+        impl $crate::event::EventFormat for $enum {
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$event(_) => stringify!($event),)*
+                }
+            }
+
+            fn version(&self) -> &'static str {
+                match self {
+                    $(Self::$event(_) => $version,)*
+                }
+            }
+
+            fn to_json(&self) -> Result<String, serde_json::Error> {
+                match self {
+                    $(Self::$event(event) => serde_json::to_string(event),)*
+                }
+            }
+
+            fn from_json(
+                name: &str,
+                version: &str,
+                payload: serde_json::Value,
+            ) -> Result<Self, $crate::event::DecodeError> {
+                match (name, version) {
+                    $((stringify!($event), $version) => serde_json::from_value(payload)
+                        .map(Self::$event)
+                        .map_err(|source| $crate::event::DecodeError::Malformed {
+                            name: name.to_owned(),
+                            source,
+                        }),)*
+                    _ => Err($crate::event::DecodeError::Unknown {
+                        name: name.to_owned(),
+                        version: version.to_owned(),
+                    }),
+                }
+            }
+        }
+    };
+}
+pub(crate) use events;
+
+/// Gives an aggregate its cqrs-es face: decide, write, apply.
+macro_rules! aggregate {
+    ($aggregate:ty, $kind:expr, $command:ty, $event:ty, $error:ty) => {
+        impl cqrs_es::Aggregate for $aggregate {
+            const TYPE: &'static str = $kind.as_str();
+            type Command = $command;
+            type Event = $event;
+            type Error = $error;
+            type Services = ();
+
+            async fn handle(
+                &mut self,
+                command: Self::Command,
+                (): &Self::Services,
+                sink: &cqrs_es::event_sink::EventSink<Self>,
+            ) -> Result<(), Self::Error> {
+                for event in self.decide(command)? {
+                    sink.write(event, self).await;
+                }
+                Ok(())
+            }
+
+            fn apply(&mut self, event: Self::Event) {
+                self.assign(event);
+            }
+        }
+    };
+}
+pub(crate) use aggregate;
+
+/// An event of any aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyEvent {
+    /// Of a grant.
+    Grant(crate::grant::GrantEvent),
+    /// Of a client.
+    Client(crate::client::ClientEvent),
+    /// Of an account.
+    Account(crate::account::AccountEvent),
+    /// Of a session.
+    Session(crate::session::SessionEvent),
+    /// Of a consent.
+    Consent(crate::consent::ConsentEvent),
+    /// Of a signing key.
+    SigningKey(crate::signing_key::SigningKeyEvent),
+    /// Of a tally.
+    Tally(crate::tally::TallyEvent),
+}
+
+impl AnyEvent {
+    /// Reads an event as stored.
+    pub fn from_json(
+        kind: AggregateKind,
+        name: &str,
+        version: &str,
+        payload: Value,
+    ) -> Result<Self, DecodeError> {
+        Ok(match kind {
+            AggregateKind::Grant => Self::Grant(EventFormat::from_json(name, version, payload)?),
+            AggregateKind::Client => Self::Client(EventFormat::from_json(name, version, payload)?),
+            AggregateKind::Account => {
+                Self::Account(EventFormat::from_json(name, version, payload)?)
+            }
+            AggregateKind::Session => {
+                Self::Session(EventFormat::from_json(name, version, payload)?)
+            }
+            AggregateKind::Consent => {
+                Self::Consent(EventFormat::from_json(name, version, payload)?)
+            }
+            AggregateKind::SigningKey => {
+                Self::SigningKey(EventFormat::from_json(name, version, payload)?)
+            }
+            AggregateKind::Tally => Self::Tally(EventFormat::from_json(name, version, payload)?),
+        })
+    }
+}

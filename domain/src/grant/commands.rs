@@ -1,0 +1,172 @@
+//! What can be asked of a grant. Time, ids and digests come with the command.
+
+use std::sync::Arc;
+
+use super::events::RevocationCause;
+use super::tokens::TokenPlan;
+use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
+use crate::digest::Sha256Digest;
+use crate::ids::ClientId;
+use crate::protocol::grant_type::GrantType;
+use crate::protocol::pkce::CodeVerifier;
+use crate::protocol::scope::Scope;
+use crate::secret::{AuthorizationCode, Digest, RequestUri};
+use crate::time::{Lifetime, UnixTime};
+
+/// A command to a grant.
+#[derive(Debug, Clone)]
+pub enum GrantCommand {
+    /// A client pushes an authorization request (RFC 9126).
+    Push(PushRequest),
+    /// A browser brings an authorization request.
+    Request(ReceiveRequest),
+    /// The person is known.
+    Authenticate(AuthenticateSubject),
+    /// The person (or what they said before) consents: a code is issued.
+    Approve(Approve),
+    /// The request ends without a code.
+    Decline(Decline),
+    /// A client redeems a code (RFC 6749 §4.1.3).
+    RedeemCode(RedeemCode),
+    /// A client uses a refresh token (RFC 6749 §6).
+    Refresh(UseRefreshToken),
+    /// A client gets tokens without a person.
+    IssueDirectly(IssueDirectly),
+    /// One access token ends.
+    RevokeAccessToken(RevokeAccessToken),
+    /// The grant ends.
+    Revoke(Revoke),
+}
+
+/// See [`GrantCommand::Push`].
+#[derive(Debug, Clone)]
+pub struct PushRequest {
+    /// The request.
+    pub request: Arc<AuthorizationRequest>,
+    /// The digest of the secret in the `request_uri` minted for it.
+    pub request_uri: Digest<RequestUri>,
+    /// Now.
+    pub now: UnixTime,
+    /// How long the `request_uri` lasts.
+    pub lifetime: Lifetime,
+}
+
+/// See [`GrantCommand::Request`].
+#[derive(Debug, Clone)]
+pub struct ReceiveRequest {
+    /// The request.
+    pub request: Arc<AuthorizationRequest>,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::Authenticate`].
+#[derive(Debug, Clone)]
+pub struct AuthenticateSubject {
+    /// Who, and how.
+    pub authentication: Authentication,
+    /// The `request_uri` that the browser brought, for a pushed request.
+    pub request_uri: Option<Digest<RequestUri>>,
+    /// The commitment to the sealed circumstances (address, browser).
+    pub circumstances: Option<Sha256Digest>,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::Approve`].
+#[derive(Debug, Clone)]
+pub struct Approve {
+    /// The scope consented to: within the one asked for.
+    pub scope: Scope,
+    /// What the person saw; none: a consent given earlier, or a client that
+    /// needs none.
+    pub presented: Option<super::events::Presented>,
+    /// The digest of the code minted.
+    pub code: Digest<AuthorizationCode>,
+    /// Now.
+    pub now: UnixTime,
+    /// How long the code lasts.
+    pub lifetime: Lifetime,
+}
+
+/// See [`GrantCommand::Decline`].
+#[derive(Debug, Clone)]
+pub struct Decline {
+    /// Why.
+    pub reason: super::events::DeclineReason,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::RedeemCode`].
+#[derive(Debug, Clone)]
+pub struct RedeemCode {
+    /// The client that presents it, authenticated.
+    pub client_id: ClientId,
+    /// The digest of the code presented.
+    pub code: Digest<AuthorizationCode>,
+    /// `redirect_uri` as sent; None: not sent.
+    pub redirect_uri: Option<String>,
+    /// `code_verifier`
+    pub verifier: Option<CodeVerifier>,
+    /// What would be issued.
+    pub plan: TokenPlan,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::Refresh`].
+#[derive(Debug, Clone)]
+pub struct UseRefreshToken {
+    /// The client that presents it, authenticated.
+    pub client_id: ClientId,
+    /// The generation that the token names.
+    pub generation: u32,
+    /// Was the token really derived for this grant and generation? Only the
+    /// holder of the handle key can tell.
+    pub genuine: bool,
+    /// `scope`: within that of the grant; None: all of it.
+    pub scope: Option<Scope>,
+    /// How long after its use a token gets the same successor again.
+    pub grace: Lifetime,
+    /// The whole family ends this long after the first token, however often it
+    /// is rotated.
+    pub absolute_lifetime: Option<Lifetime>,
+    /// What would be issued.
+    pub plan: TokenPlan,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::IssueDirectly`].
+#[derive(Debug, Clone)]
+pub struct IssueDirectly {
+    /// By which grant type.
+    pub grant_type: GrantType,
+    /// For whom.
+    pub authorization: Authorization,
+    /// What is issued.
+    pub plan: TokenPlan,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::RevokeAccessToken`].
+#[derive(Debug, Clone)]
+pub struct RevokeAccessToken {
+    /// The client that asks, authenticated.
+    pub client_id: ClientId,
+    /// Which one.
+    pub number: u32,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// See [`GrantCommand::Revoke`].
+#[derive(Debug, Clone)]
+pub struct Revoke {
+    /// Why.
+    pub cause: RevocationCause,
+    /// Now.
+    pub now: UnixTime,
+}

@@ -1,0 +1,372 @@
+//! What is known of a grant at each stage.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::events::{
+    CodeIssued, GrantEvent, RefusalReason, RequestPushed, RevocationCause, SubjectAuthenticated,
+};
+use super::tokens::{AccessTokenFacts, HandleSeed, IssuedTokens};
+use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
+use crate::ids::{ClientId, SubjectId};
+use crate::secret::{AuthorizationCode, Digest, RequestUri};
+use crate::time::UnixTime;
+
+/// The aggregate. Cheap to clone: what is large is shared.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Grant {
+    /// Nothing has happened.
+    #[default]
+    Absent,
+    /// A client has pushed a request.
+    Pushed(Pushed),
+    /// A browser has brought a request.
+    Requested {
+        /// The request.
+        request: Arc<AuthorizationRequest>,
+    },
+    /// The person is known, and has not decided.
+    Authenticated(Authenticated),
+    /// The person has consented; the code is the next thing.
+    Consented(Box<Consented>),
+    /// A code is out.
+    CodeIssued(Box<WithCode>),
+    /// Tokens are out.
+    Active(Box<Active>),
+    /// The request ended without a code.
+    Declined(Arc<AuthorizationRequest>),
+    /// Nothing that came of it works any more.
+    Revoked(Box<Revoked>),
+}
+
+/// A pushed request waits for its browser.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// The request.
+    pub request: Arc<AuthorizationRequest>,
+    /// The digest of the secret in its `request_uri`.
+    pub request_uri: Digest<RequestUri>,
+    /// When that ends.
+    pub expires_at: UnixTime,
+}
+
+/// The person is known, and has not decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Authenticated {
+    /// The request.
+    pub request: Arc<AuthorizationRequest>,
+    /// The `request_uri` it came by, if it was pushed.
+    pub request_uri: Option<Digest<RequestUri>>,
+    /// Who, and how.
+    pub authentication: Arc<Authentication>,
+}
+
+/// The person has consented.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Consented {
+    /// The request.
+    pub request: Arc<AuthorizationRequest>,
+    /// What was approved.
+    pub authorization: Arc<Authorization>,
+}
+
+/// A code is out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WithCode {
+    /// The request.
+    pub request: Arc<AuthorizationRequest>,
+    /// What was approved.
+    pub authorization: Arc<Authorization>,
+    /// The digest of the code.
+    pub code: Digest<AuthorizationCode>,
+    /// When the code ends.
+    pub expires_at: UnixTime,
+    /// Refusals noted.
+    pub noted: BTreeSet<RefusalReason>,
+}
+
+/// Tokens are out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Active {
+    /// What was approved.
+    pub authorization: Arc<Authorization>,
+    /// The digest of the code that was redeemed, if there was one.
+    pub code: Option<Digest<AuthorizationCode>>,
+    /// When the first tokens were issued.
+    pub since: UnixTime,
+    /// The number of the last access token.
+    pub last_number: u32,
+    /// Access tokens that may be alive.
+    pub access: Vec<AccessTokenFacts>,
+    /// Where derived tokens come from.
+    pub seed: Option<HandleSeed>,
+    /// The refresh tokens, if there are any.
+    pub refresh: Option<RefreshFamily>,
+    /// Refusals noted.
+    pub noted: BTreeSet<RefusalReason>,
+}
+
+/// The refresh tokens of a grant: one is alive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefreshFamily {
+    /// Which one is alive.
+    pub generation: u32,
+    /// When it ends.
+    pub expires_at: UnixTime,
+    /// How it came to be, unless it is the first.
+    pub rotation: Option<Rotation>,
+}
+
+/// The last rotation, to be answered again within the grace period.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// What was answered.
+    pub tokens: Arc<IssuedTokens>,
+    /// Until when it is answered again.
+    pub grace_until: UnixTime,
+}
+
+/// Nothing that came of it works any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The client it was for.
+    pub client_id: ClientId,
+    /// The person, if there is one.
+    pub subject: Option<SubjectId>,
+    /// Why.
+    pub cause: RevocationCause,
+    /// When.
+    pub at: UnixTime,
+}
+
+impl Grant {
+    /// The version of this state's shape: a kept state of another version is
+    /// thrown away and folded anew.
+    pub const STATE_VERSION: u32 = 1;
+
+    /// The client it is for.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&ClientId> {
+        match self {
+            Self::Absent => None,
+            Self::Pushed(stage) => Some(&stage.request.client_id),
+            Self::Requested { request } | Self::Declined(request) => Some(&request.client_id),
+            Self::Authenticated(stage) => Some(&stage.request.client_id),
+            Self::Consented(stage) => Some(&stage.request.client_id),
+            Self::CodeIssued(stage) => Some(&stage.request.client_id),
+            Self::Active(stage) => Some(&stage.authorization.client_id),
+            Self::Revoked(stage) => Some(&stage.client_id),
+        }
+    }
+
+    /// The person it is of.
+    #[must_use]
+    pub fn subject(&self) -> Option<SubjectId> {
+        match self {
+            Self::Absent | Self::Pushed(_) | Self::Requested { .. } | Self::Declined(_) => None,
+            Self::Authenticated(stage) => Some(stage.authentication.subject),
+            Self::Consented(stage) => stage.authorization.subject(),
+            Self::CodeIssued(stage) => stage.authorization.subject(),
+            Self::Active(stage) => stage.authorization.subject(),
+            Self::Revoked(stage) => stage.subject,
+        }
+    }
+
+    /// The request it began with, while it matters.
+    #[must_use]
+    pub fn request_made(&self) -> Option<&Arc<AuthorizationRequest>> {
+        match self {
+            Self::Pushed(stage) => Some(&stage.request),
+            Self::Requested { request } | Self::Declined(request) => Some(request),
+            Self::Authenticated(stage) => Some(&stage.request),
+            Self::Consented(stage) => Some(&stage.request),
+            Self::CodeIssued(stage) => Some(&stage.request),
+            Self::Absent | Self::Active(_) | Self::Revoked(_) => None,
+        }
+    }
+
+    /// The stage in one word, as look-ups and timelines have it.
+    #[must_use]
+    pub const fn stage(&self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Pushed(_) => "pushed",
+            Self::Requested { .. } => "requested",
+            Self::Authenticated(_) => "authenticated",
+            Self::Consented(_) => "consented",
+            Self::CodeIssued(_) => "code_issued",
+            Self::Active(_) => "active",
+            Self::Declined(_) => "declined",
+            Self::Revoked(_) => "revoked",
+        }
+    }
+
+    /// Will nothing happen to it any more?
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self, Self::Declined(_) | Self::Revoked(_))
+    }
+
+    pub(super) fn assign(&mut self, event: GrantEvent) {
+        let current = std::mem::take(self);
+        *self = current.after(event);
+    }
+
+    /// The state after an event. An event that does not fit the stage can't
+    /// have been decided; it leaves everything as it is.
+    fn after(self, event: GrantEvent) -> Self {
+        match (self, event) {
+            (Self::Absent, GrantEvent::RequestPushed(event)) => Self::Pushed(pushed(event)),
+            (Self::Absent, GrantEvent::RequestReceived(event)) => {
+                Self::Requested { request: event.request }
+            }
+            (Self::Pushed(stage), GrantEvent::SubjectAuthenticated(event)) => {
+                authenticated(stage.request, Some(stage.request_uri), event)
+            }
+            (Self::Requested { request }, GrantEvent::SubjectAuthenticated(event)) => {
+                authenticated(request, None, event)
+            }
+            (Self::Authenticated(stage), GrantEvent::SubjectAuthenticated(event)) => {
+                authenticated(stage.request, stage.request_uri, event)
+            }
+            (Self::Authenticated(stage), GrantEvent::ConsentGiven(event)) => {
+                let authorization = Arc::new(Authorization {
+                    client_id: stage.request.client_id.clone(),
+                    authentication: Some((*stage.authentication).clone()),
+                    scope: event.scope,
+                });
+                Self::Consented(Box::new(Consented { request: stage.request, authorization }))
+            }
+            (
+                Self::Pushed(Pushed { request, .. })
+                | Self::Requested { request }
+                | Self::Authenticated(Authenticated { request, .. }),
+                GrantEvent::RequestDeclined(_),
+            ) => Self::Declined(request),
+            (Self::Consented(stage), GrantEvent::CodeIssued(event)) => {
+                Self::CodeIssued(Box::new(with_code(*stage, &event)))
+            }
+            (Self::CodeIssued(stage), GrantEvent::CodeRedeemed(event)) => {
+                let code = Some(stage.code);
+                Self::Active(Box::new(active(
+                    stage.authorization,
+                    code,
+                    stage.noted,
+                    &event.tokens,
+                )))
+            }
+            (Self::Absent, GrantEvent::TokensIssued(event)) => {
+                let noted = BTreeSet::new();
+                Self::Active(Box::new(active(event.authorization, None, noted, &event.tokens)))
+            }
+            (Self::Active(mut stage), GrantEvent::RefreshTokenRotated(event)) => {
+                stage.note_tokens(&event.tokens);
+                if let Some(family) = &mut stage.refresh {
+                    let tokens = event.tokens;
+                    family.rotation = Some(Rotation { tokens, grace_until: event.grace_until });
+                }
+                Self::Active(stage)
+            }
+            (Self::Active(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
+                stage.access.retain(|token| token.number != event.number);
+                Self::Active(stage)
+            }
+            (Self::CodeIssued(mut stage), GrantEvent::RefusalNoted(event)) => {
+                stage.noted.insert(event.reason);
+                Self::CodeIssued(stage)
+            }
+            (Self::Active(mut stage), GrantEvent::RefusalNoted(event)) => {
+                stage.noted.insert(event.reason);
+                Self::Active(stage)
+            }
+            (Self::Revoked(stage), _) => Self::Revoked(stage),
+            (current, GrantEvent::GrantRevoked(event)) => match current.client_id() {
+                None => current,
+                Some(client_id) => Self::Revoked(Box::new(Revoked {
+                    client_id: client_id.clone(),
+                    subject: current.subject(),
+                    cause: event.cause,
+                    at: event.at,
+                })),
+            },
+            (current, _) => current,
+        }
+    }
+}
+
+fn pushed(event: RequestPushed) -> Pushed {
+    Pushed { request: event.request, request_uri: event.request_uri, expires_at: event.expires_at }
+}
+
+fn authenticated(
+    request: Arc<AuthorizationRequest>,
+    request_uri: Option<Digest<RequestUri>>,
+    event: SubjectAuthenticated,
+) -> Grant {
+    let authentication = Arc::new(event.authentication);
+    Grant::Authenticated(Authenticated { request, request_uri, authentication })
+}
+
+fn with_code(stage: Consented, event: &CodeIssued) -> WithCode {
+    WithCode {
+        request: stage.request,
+        authorization: stage.authorization,
+        code: event.code,
+        expires_at: event.expires_at,
+        noted: BTreeSet::new(),
+    }
+}
+
+fn active(
+    authorization: Arc<Authorization>,
+    code: Option<Digest<AuthorizationCode>>,
+    noted: BTreeSet<RefusalReason>,
+    tokens: &IssuedTokens,
+) -> Active {
+    let mut active = Active {
+        authorization,
+        code,
+        since: tokens.access.issued_at,
+        last_number: 0,
+        access: vec![],
+        seed: None,
+        refresh: None,
+        noted,
+    };
+    active.note_tokens(tokens);
+    active
+}
+
+impl Active {
+    /// The most access tokens of one grant that are remembered one by one: a
+    /// client that asks for more within their lifetime loses the oldest.
+    pub const MAX_ACCESS_TOKENS: usize = 1000;
+
+    fn note_tokens(&mut self, tokens: &IssuedTokens) {
+        let now = tokens.access.issued_at;
+        self.access.retain(|token| now < token.expires_at);
+        if self.access.len() >= Self::MAX_ACCESS_TOKENS {
+            self.access.remove(0);
+        }
+        self.access.push(tokens.access.clone());
+        self.last_number = tokens.access.number;
+        if let Some(seed) = &tokens.seed {
+            self.seed = Some(seed.clone());
+        }
+        if let Some(refresh) = &tokens.refresh {
+            self.refresh = Some(RefreshFamily {
+                generation: refresh.generation,
+                expires_at: refresh.expires_at,
+                rotation: None,
+            });
+        }
+    }
+
+    /// The facts of an access token, if it is alive.
+    #[must_use]
+    pub fn access_token(&self, number: u32, now: UnixTime) -> Option<&AccessTokenFacts> {
+        self.access.iter().find(|token| token.number == number && now < token.expires_at)
+    }
+}

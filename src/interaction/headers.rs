@@ -1,0 +1,126 @@
+//! The headers that every page is sent with.
+//!
+//! `Referrer-Policy` is `same-origin`, not `no-referrer`: under `no-referrer` a
+//! browser sends our own forms with `Origin: null`, and the check of the origin
+//! could no longer tell them from a stranger's. Nothing is sent to other sites
+//! with either.
+
+use url::{Host, Url};
+
+/// Header names and values, ready to be set.
+pub type Headers = [(&'static str, String); 8];
+
+/// For pages without script.
+///
+/// Chromium applies `form-action` also to the redirect that answers a form, so
+/// `form_action` names where the relying party is sent to afterwards (make it
+/// with [`form_action_source`]).
+#[must_use]
+pub fn security_headers(form_action: Option<&str>) -> Headers {
+    headers(policy("", form_action))
+}
+
+/// For the page that posts an authorization response, and the demo: pages that
+/// load one script of ours, which may call this server and nobody else.
+#[must_use]
+pub fn script_page_headers(form_action: Option<&str>) -> Headers {
+    headers(policy("script-src 'self'; connect-src 'self'; ", form_action))
+}
+
+/// The `form-action` source that covers a redirect URI: its origin; the bare
+/// scheme of an app's own scheme, and of an IPv6 address, which the policy's
+/// grammar can't name.
+#[must_use]
+pub fn form_action_source(redirect_uri: &Url) -> String {
+    let origin = redirect_uri.origin();
+    match redirect_uri.host() {
+        Some(Host::Domain(_) | Host::Ipv4(_)) if origin.is_tuple() => origin.ascii_serialization(),
+        _ => format!("{}:", redirect_uri.scheme()),
+    }
+}
+
+fn policy(scripts: &str, form_action: Option<&str>) -> String {
+    let form_action = match form_action.filter(|source| is_source(source)) {
+        Some(source) => format!("'self' {source}"),
+        None => "'self'".to_owned(),
+    };
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; {scripts}\
+         form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+    )
+}
+
+/// A source can't bring a second directive, nor a keyword, along.
+fn is_source(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+' | b':' | b'/' | b'_')
+        })
+}
+
+fn headers(policy: String) -> Headers {
+    [
+        ("Content-Security-Policy", policy),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+        ("X-Frame-Options", "DENY".to_owned()),
+        ("Referrer-Policy", "same-origin".to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+        ("Cross-Origin-Opener-Policy", "same-origin".to_owned()),
+        ("Cross-Origin-Resource-Policy", "same-origin".to_owned()),
+        (
+            "Permissions-Policy",
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=()".to_owned(),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csp(headers: &Headers) -> &str {
+        &headers.iter().find(|(name, _)| *name == "Content-Security-Policy").unwrap().1
+    }
+
+    #[test]
+    fn a_form_may_lead_to_the_relying_party_and_nowhere_else() {
+        assert_eq!(
+            csp(&security_headers(Some("https://rp.example"))),
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+             form-action 'self' https://rp.example; frame-ancestors 'none'; base-uri 'none'"
+        );
+    }
+
+    #[test]
+    fn a_page_without_script_allows_no_script() {
+        assert!(!csp(&security_headers(None)).contains("script-src"));
+        assert!(
+            csp(&script_page_headers(None)).contains("; script-src 'self'; connect-src 'self'")
+        );
+    }
+
+    #[test]
+    fn a_source_can_not_smuggle_a_directive() {
+        for hostile in
+            ["https://a; script-src *", "https://a https://b", "*", "'unsafe-inline'", "a,b", ""]
+        {
+            assert!(csp(&security_headers(Some(hostile))).contains("form-action 'self';"));
+        }
+    }
+
+    #[test]
+    fn every_kind_of_redirect_uri_has_a_source() {
+        for (uri, source) in [
+            ("https://rp.example/cb?x=1", "https://rp.example"),
+            ("http://127.0.0.1:4000/cb", "http://127.0.0.1:4000"),
+            ("http://localhost:4000/cb", "http://localhost:4000"),
+            ("http://[::1]:4000/cb", "http:"),
+            ("com.example.app:/cb", "com.example.app:"),
+            ("com.example.app://host/cb", "com.example.app:"),
+        ] {
+            let found = form_action_source(&Url::parse(uri).unwrap());
+            assert_eq!(found, source);
+            assert!(is_source(&found), "{found}");
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! Verifying signed tokens (RFC 7515 §5.2, RFC 8725 §3): the key decides the
+//! algorithm, the caller decides the type, and nothing else is looked at. What
+//! the claims say, times included, is for the caller to judge.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use jsonwebtoken::{DecodingKey, crypto};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+
+use super::jwk::{Jwk, KeyUse, PublicParameters};
+use super::{KeyError, KeyShape, suite};
+
+/// Why a token is not to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Not three parts of base64url, or the header is not what RFC 7515 wants.
+    #[error("not a compact JWS")]
+    Malformed,
+    /// It has no `kid`, or one that is not in the set.
+    #[error("signed with a key that is not known")]
+    UnknownKey,
+    /// Its `alg` is not that of the key, `none` included.
+    #[error("signed with another algorithm than the key is for")]
+    WrongAlgorithm,
+    /// Its `typ` is not one of those asked for, or is missing.
+    #[error("of another type")]
+    WrongType,
+    /// It has `crit`: extensions that must be understood, and are not.
+    #[error("has critical extensions")]
+    CriticalExtension,
+    /// The signature is not one of that key over these bytes.
+    #[error("the signature is wrong")]
+    WrongSignature,
+    /// Signed all right, but the claims are not what was asked for.
+    #[error("the claims are not what they should be")]
+    Claims,
+}
+
+/// A public key, parsed once, and the one algorithm it verifies.
+#[derive(Clone)]
+pub struct PublicKey {
+    alg: SigningAlgorithm,
+    key: DecodingKey,
+}
+
+impl PublicKey {
+    /// Reads a JWK. One without `alg` is taken for the algorithm that its type
+    /// and curve belong to.
+    pub fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        let alg = match jwk.alg {
+            Some(alg) => alg,
+            None => SigningAlgorithm::ALL
+                .iter()
+                .copied()
+                .find(|alg| fits(&suite(*alg).key, &jwk.key))
+                .ok_or(KeyError::Unsupported)?,
+        };
+        let wrong = KeyError::NotAPublicKey(alg);
+        if !fits(&suite(alg).key, &jwk.key) {
+            return Err(wrong);
+        }
+        let key = match &jwk.key {
+            PublicParameters::Ec { x, y, .. } => DecodingKey::from_ec_components(x, y),
+            PublicParameters::Okp { x, .. } => DecodingKey::from_ed_components(x),
+            PublicParameters::Rsa { n, e } => DecodingKey::from_rsa_components(n, e),
+        };
+        Ok(Self { alg, key: key.map_err(|_| wrong)? })
+    }
+
+    /// The algorithm that it verifies.
+    #[must_use]
+    pub const fn alg(&self) -> SigningAlgorithm {
+        self.alg
+    }
+
+    /// Verifies a token of one of the types of `typ` with this key, whatever
+    /// its `kid` says, and reads its claims.
+    pub fn verify<C: DeserializeOwned>(&self, token: &str, typ: &[&str]) -> Result<C, VerifyError> {
+        let parts = Parts::split(token)?;
+        self.verify_parts(&parts, &parts.header()?, typ)
+    }
+
+    fn verify_parts<C: DeserializeOwned>(
+        &self,
+        parts: &Parts<'_>,
+        header: &Header,
+        typ: &[&str],
+    ) -> Result<C, VerifyError> {
+        if header.alg != self.alg.as_str() {
+            return Err(VerifyError::WrongAlgorithm);
+        }
+        if header.is_extended {
+            return Err(VerifyError::CriticalExtension);
+        }
+        if !header.typ.as_deref().is_some_and(|found| typ.iter().any(|t| same_type(t, found))) {
+            return Err(VerifyError::WrongType);
+        }
+        if !self.is_signature(parts.signature, parts.message) {
+            return Err(VerifyError::WrongSignature);
+        }
+        let claims = URL_SAFE_NO_PAD.decode(parts.claims).map_err(|_| VerifyError::Malformed)?;
+        serde_json::from_slice(&claims).map_err(|_| VerifyError::Claims)
+    }
+
+    fn is_signature(&self, signature: &str, message: &str) -> bool {
+        crypto::verify(signature, message.as_bytes(), &self.key, suite(self.alg).name)
+            .unwrap_or(false)
+    }
+}
+
+impl std::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PublicKey({})", self.alg)
+    }
+}
+
+/// Verifies tokens signed by any key of a set, found by its `kid`.
+#[derive(Debug, Clone, Default)]
+pub struct Verifier {
+    keys: BTreeMap<String, PublicKey>,
+}
+
+impl Verifier {
+    /// Takes the keys of a set that can verify and have a `kid`; the others
+    /// are left out (RFC 7517 §5). Where two have the same `kid`, the first
+    /// counts.
+    #[must_use]
+    pub fn new<'a>(jwks: impl IntoIterator<Item = &'a Jwk>) -> Self {
+        let mut keys = BTreeMap::new();
+        for jwk in jwks {
+            let (Some(kid), Ok(key)) = (&jwk.kid, PublicKey::from_jwk(jwk)) else { continue };
+            if jwk.key_use != Some(KeyUse::Encryption) {
+                keys.entry(kid.clone()).or_insert(key);
+            }
+        }
+        Self { keys }
+    }
+
+    /// The key with this `kid`.
+    #[must_use]
+    pub fn key(&self, kid: &str) -> Option<&PublicKey> {
+        self.keys.get(kid)
+    }
+
+    /// Verifies a token of one of the types of `typ` with the key that its
+    /// `kid` names, and reads its claims.
+    pub fn verify<C: DeserializeOwned>(&self, token: &str, typ: &[&str]) -> Result<C, VerifyError> {
+        let parts = Parts::split(token)?;
+        let header = parts.header()?;
+        let kid = header.kid.as_deref().ok_or(VerifyError::UnknownKey)?;
+        let key = self.keys.get(kid).ok_or(VerifyError::UnknownKey)?;
+        key.verify_parts(&parts, &header, typ)
+    }
+}
+
+fn fits(shape: &KeyShape, key: &PublicParameters) -> bool {
+    let is_long = |text: &str, length: usize| {
+        URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == length)
+    };
+    match (shape, key) {
+        // RFC 7518 §6.2.1.2: coordinates have their full length.
+        (KeyShape::Ec { curve, coordinate, .. }, PublicParameters::Ec { crv, x, y }) => {
+            curve == crv && is_long(x, *coordinate) && is_long(y, *coordinate)
+        }
+        (KeyShape::Ed25519, PublicParameters::Okp { crv, x }) => crv == "Ed25519" && is_long(x, 32),
+        // Shorter than 2048 bits is refused at verification (RFC 7518 §3.3).
+        (KeyShape::Rsa { .. }, PublicParameters::Rsa { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Are these the same media type? RFC 7515 §4.1.9: case does not count, and
+/// `application/` may be left out.
+fn same_type(one: &str, other: &str) -> bool {
+    bare_type(one).eq_ignore_ascii_case(bare_type(other))
+}
+
+fn bare_type(typ: &str) -> &str {
+    match typ.split_once('/') {
+        Some((top, bare)) if top.eq_ignore_ascii_case("application") => bare,
+        _ => typ,
+    }
+}
+
+struct Parts<'a> {
+    message: &'a str,
+    header: &'a str,
+    claims: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(token: &'a str) -> Result<Self, VerifyError> {
+        let (message, signature) = token.rsplit_once('.').ok_or(VerifyError::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(VerifyError::Malformed)?;
+        if claims.contains('.') {
+            return Err(VerifyError::Malformed);
+        }
+        Ok(Self { message, header, claims, signature })
+    }
+
+    fn header(&self) -> Result<Header, VerifyError> {
+        let json = URL_SAFE_NO_PAD.decode(self.header).map_err(|_| VerifyError::Malformed)?;
+        serde_json::from_slice(&json).map_err(|_| VerifyError::Malformed)
+    }
+}
+
+/// What of a header is looked at; a member that stands twice is refused
+/// (RFC 7515 §4).
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    #[serde(default)]
+    typ: Option<String>,
+    #[serde(default)]
+    kid: Option<String>,
+    #[serde(default, rename = "crit", deserialize_with = "present")]
+    is_extended: bool,
+}
+
+/// True for any value, even `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::PrivateKey;
+    use super::*;
+
+    const TYP: &str = "at+jwt";
+
+    fn claims() -> Value {
+        json!({"iss": "https://as.example", "sub": "s", "exp": 1})
+    }
+
+    fn signed_by(alg: SigningAlgorithm) -> (String, Verifier) {
+        let key = PrivateKey::generate(alg).unwrap();
+        (key.sign(TYP, &claims()).unwrap(), Verifier::new([&key.public_jwk()]))
+    }
+
+    fn key(jwk: &str) -> PublicKey {
+        PublicKey::from_jwk(&serde_json::from_str(jwk).unwrap()).unwrap()
+    }
+
+    fn token(header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}", part(header), part(claims))
+    }
+
+    /// Every byte that can be changed, is.
+    fn assert_a_changed_vector_fails(key: &PublicKey, message: &str, signature: &str) {
+        assert!(key.is_signature(signature, message));
+        assert!(!key.is_signature(signature, &format!("{message}A")));
+        let bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        for index in [0, bytes.len() / 2, bytes.len() - 1] {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            assert!(!key.is_signature(&URL_SAFE_NO_PAD.encode(changed), message));
+        }
+        assert!(!key.is_signature("", message));
+        assert!(!key.is_signature(&format!("{signature}="), message));
+    }
+
+    /// RFC 7515 appendix A.2.
+    #[test]
+    fn the_rfc_s_rs256_signature_is_right() {
+        let key = key(concat!(
+            r#"{"kty":"RSA","e":"AQAB","n":""#,
+            "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddx",
+            "HmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMs",
+            "D1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSH",
+            "SXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdV",
+            "MTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8",
+            r#"NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"}"#,
+        ));
+        assert_eq!(key.alg(), SigningAlgorithm::RS256);
+        let message = concat!(
+            "eyJhbGciOiJSUzI1NiJ9.",
+            "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt",
+            "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+        );
+        let signature = concat!(
+            "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7",
+            "AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4",
+            "BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K",
+            "0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqv",
+            "hJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrB",
+            "p0igcN_IoypGlUPQGe77Rw",
+        );
+        assert_a_changed_vector_fails(&key, message, signature);
+    }
+
+    const ES256_KEY: &str = r#"{"kty":"EC","crv":"P-256",
+        "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    const ES256_MESSAGE: &str = concat!(
+        "eyJhbGciOiJFUzI1NiJ9.",
+        "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt",
+        "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+    );
+    const ES256_SIGNATURE: &str =
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+
+    /// RFC 7515 appendix A.3.
+    #[test]
+    fn the_rfc_s_es256_signature_is_right() {
+        let key = key(ES256_KEY);
+        assert_eq!(key.alg(), SigningAlgorithm::ES256);
+        assert_a_changed_vector_fails(&key, ES256_MESSAGE, ES256_SIGNATURE);
+    }
+
+    /// The vector has neither `typ` nor `kid`: true, and still no token of any
+    /// type that we ask for (RFC 8725 §3.11).
+    #[test]
+    fn a_true_signature_without_type_or_key_id_is_refused() {
+        let token = format!("{ES256_MESSAGE}.{ES256_SIGNATURE}");
+        assert_eq!(key(ES256_KEY).verify::<Value>(&token, &["JWT"]), Err(VerifyError::WrongType));
+        let mut jwk: Jwk = serde_json::from_str(ES256_KEY).unwrap();
+        jwk.kid = Some("k".to_owned());
+        assert_eq!(
+            Verifier::new([&jwk]).verify::<Value>(&token, &["JWT"]),
+            Err(VerifyError::UnknownKey)
+        );
+    }
+
+    /// RFC 8037 appendix A.4 and A.5; and as Ed25519 is deterministic, the
+    /// signature made from the private key of A.1 must be the very same.
+    #[test]
+    fn the_rfc_s_eddsa_signature_is_right() {
+        let key = key(
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+        );
+        assert_eq!(key.alg(), SigningAlgorithm::EdDSA);
+        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = concat!(
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt",
+            "9g7sVvpAr_MuM0KAg",
+        );
+        assert_a_changed_vector_fails(&key, message, signature);
+    }
+
+    #[test]
+    fn what_every_algorithm_signs_verifies_and_jsonwebtoken_agrees() {
+        for alg in SigningAlgorithm::ALL {
+            let (token, verifier) = signed_by(*alg);
+            assert_eq!(verifier.verify::<Value>(&token, &[TYP]), Ok(claims()), "{alg}");
+
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            assert_eq!(header.typ.as_deref(), Some(TYP));
+            let key = verifier.key(header.kid.as_deref().unwrap()).unwrap();
+            let mut rules = jsonwebtoken::Validation::new(suite(*alg).name);
+            rules.validate_exp = false;
+            let read = jsonwebtoken::decode::<Value>(&token, &key.key, &rules).unwrap();
+            assert_eq!(read.claims, claims(), "{alg}");
+        }
+    }
+
+    #[test]
+    fn a_key_survives_pkcs8_and_is_refused_as_another_algorithm_s() {
+        for alg in SigningAlgorithm::ALL {
+            let key = PrivateKey::generate(*alg).unwrap();
+            let der = key.to_pkcs8().unwrap();
+            let again = PrivateKey::from_pkcs8(*alg, &der).unwrap();
+            assert_eq!(again.public_jwk(), key.public_jwk());
+            assert_eq!(again.kid().as_str().len(), 16);
+            let token = again.sign(TYP, &claims()).unwrap();
+            let verifier = Verifier::new([&key.public_jwk()]);
+            assert_eq!(verifier.verify::<Value>(&token, &[TYP]), Ok(claims()));
+
+            for other in SigningAlgorithm::ALL.iter().filter(|other| *other != alg) {
+                assert_eq!(
+                    PrivateKey::from_pkcs8(*other, &der).unwrap_err(),
+                    KeyError::NotAPrivateKey(*other)
+                );
+                let jwk = Jwk { alg: Some(*other), ..key.public_jwk() };
+                assert_eq!(PublicKey::from_jwk(&jwk).unwrap_err(), KeyError::NotAPublicKey(*other));
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_token_is_refused_wherever_it_was_changed() {
+        let (token, verifier) = signed_by(SigningAlgorithm::ES256);
+        for index in 0..token.len() {
+            let mut changed = token.clone().into_bytes();
+            changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(verifier.verify::<Value>(&changed, &[TYP]).is_err(), "{index}: {changed}");
+        }
+        for changed in [
+            format!("{token}."),
+            format!("{token}A"),
+            format!("{token}="),
+            format!("{token}\n"),
+            format!(" {token}"),
+            format!(".{token}"),
+            token.replace('.', ".."),
+            token[..token.len() - 1].to_owned(),
+            String::new(),
+            "..".to_owned(),
+        ] {
+            assert!(verifier.verify::<Value>(&changed, &[TYP]).is_err(), "{changed}");
+        }
+    }
+
+    /// RFC 8725 §3.1: the algorithm is the key's, not the token's.
+    #[test]
+    fn only_the_algorithm_of_the_key_is_accepted() {
+        let (good, verifier) = signed_by(SigningAlgorithm::ES256);
+        let kid = verifier.keys.keys().next().unwrap();
+        let (_, signature) = good.rsplit_once('.').unwrap();
+        for alg in ["none", "None", "HS256", "RS256", "EdDSA", "ES384", "es256", ""] {
+            let message = token(&json!({"alg": alg, "typ": TYP, "kid": kid}), &claims());
+            for signature in [signature, ""] {
+                assert_eq!(
+                    verifier.verify::<Value>(&format!("{message}.{signature}"), &[TYP]),
+                    Err(VerifyError::WrongAlgorithm),
+                    "{alg}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_can_t_be_trusted_is_refused() {
+        let key = PrivateKey::generate(SigningAlgorithm::EdDSA).unwrap();
+        let verifier = Verifier::new([&key.public_jwk()]);
+        let kid = key.kid().as_str();
+        let cases = [
+            (json!({"alg": "EdDSA", "typ": TYP}), VerifyError::UnknownKey),
+            (
+                json!({"alg": "EdDSA", "typ": TYP, "kid": "0000000000000000"}),
+                VerifyError::UnknownKey,
+            ),
+            (json!({"alg": "EdDSA", "kid": kid}), VerifyError::WrongType),
+            (json!({"alg": "EdDSA", "typ": "JWT", "kid": kid}), VerifyError::WrongType),
+            (
+                json!({"alg": "EdDSA", "typ": TYP, "kid": kid, "crit": ["b64"], "b64": false}),
+                VerifyError::CriticalExtension,
+            ),
+            (
+                json!({"alg": "EdDSA", "typ": TYP, "kid": kid, "crit": null}),
+                VerifyError::CriticalExtension,
+            ),
+            (json!({"typ": TYP, "kid": kid}), VerifyError::Malformed),
+            (json!([]), VerifyError::Malformed),
+        ];
+        for (header, error) in cases {
+            let token = format!("{}.AAAA", token(&header, &claims()));
+            assert_eq!(verifier.verify::<Value>(&token, &[TYP]), Err(error), "{header}");
+        }
+        let twice = format!(r#"{{"alg":"EdDSA","alg":"EdDSA","typ":"{TYP}","kid":"{kid}"}}"#);
+        let token = format!("{}.e30.AAAA", URL_SAFE_NO_PAD.encode(twice));
+        assert_eq!(verifier.verify::<Value>(&token, &[TYP]), Err(VerifyError::Malformed));
+    }
+
+    /// RFC 7515 §4.1.9
+    #[test]
+    fn the_type_is_compared_as_a_media_type() {
+        let key = PrivateKey::generate(SigningAlgorithm::EdDSA).unwrap();
+        let verifier = Verifier::new([&key.public_jwk()]);
+        for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "Application/at+JWT"] {
+            let token = key.sign(typ, &claims()).unwrap();
+            assert!(verifier.verify::<Value>(&token, &["JWT", TYP]).is_ok(), "{typ}");
+        }
+        for typ in ["jwt", "at+jw", "text/at+jwt", "application/", ""] {
+            let token = key.sign(typ, &claims()).unwrap();
+            assert_eq!(
+                verifier.verify::<Value>(&token, &[TYP]),
+                Err(VerifyError::WrongType),
+                "{typ}"
+            );
+        }
+    }
+
+    /// An `exp` of 1970 is for the caller to judge, by the caller's clock.
+    #[test]
+    fn claims_are_read_and_not_judged() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Narrow {
+            exp: i64,
+        }
+        let (token, verifier) = signed_by(SigningAlgorithm::EdDSA);
+        assert_eq!(verifier.verify::<Narrow>(&token, &[TYP]), Ok(Narrow { exp: 1 }));
+        assert_eq!(verifier.verify::<Vec<u8>>(&token, &[TYP]), Err(VerifyError::Claims));
+    }
+
+    #[test]
+    fn a_key_for_encryption_verifies_nothing() {
+        let key = PrivateKey::generate(SigningAlgorithm::EdDSA).unwrap();
+        let jwk = Jwk { key_use: Some(KeyUse::Encryption), ..key.public_jwk() };
+        let token = key.sign(TYP, &claims()).unwrap();
+        assert_eq!(
+            Verifier::new([&jwk]).verify::<Value>(&token, &[TYP]),
+            Err(VerifyError::UnknownKey)
+        );
+    }
+
+    #[test]
+    fn no_debug_output_shows_a_key() {
+        let key = PrivateKey::generate(SigningAlgorithm::ES256).unwrap();
+        assert_eq!(format!("{key:?}"), format!("PrivateKey(ES256 {})", key.kid()));
+    }
+}
