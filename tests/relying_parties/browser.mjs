@@ -62,7 +62,12 @@ export class Person {
 
   // Waits until the browser is back at the relying party; the answer's URL.
   async returnsTo(redirectUri) {
-    await this.page.waitForURL((url) => url.href.startsWith(`${redirectUri}?`));
+    try {
+      await this.page.waitForURL((url) => url.href.startsWith(`${redirectUri}?`));
+    } catch (cause) {
+      const text = await this.page.locator('body').innerText();
+      throw new Error(`the browser stays at ${this.page.url()}:\n${text}`, { cause });
+    }
     return new URL(this.page.url());
   }
 
