@@ -1,5 +1,7 @@
 //! The server.
 
+pub mod actors;
+pub mod aggregates;
 pub mod clock;
 pub mod demo;
 pub mod entropy;
