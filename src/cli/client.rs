@@ -1,5 +1,7 @@
 //! `chancery client`: register clients and look after them.
 
+#![expect(clippy::doc_markdown, reason = "its comments are help texts, shown as they stand")]
+
 use chancery_domain::ids::ClientId;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 

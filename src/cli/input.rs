@@ -92,6 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "to see what was read")]
     fn one_line_end_after_a_password_does_not_count() {
         assert_eq!(password_from("pass word \r\n".as_bytes()).unwrap().expose(), "pass word ");
         assert_eq!(password_from("a\n\n".as_bytes()).unwrap().expose(), "a\n");

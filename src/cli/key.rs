@@ -1,5 +1,7 @@
 //! `chancery key`: signing keys, and the master key above them.
 
+#![expect(clippy::doc_markdown, reason = "its comments are help texts, shown as they stand")]
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};

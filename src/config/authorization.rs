@@ -8,7 +8,8 @@ settings! {
     Authorization in "authorization" {
         /// Take only requests that were pushed before (RFC 9126 §5).
         require_par: bool = default false;
-        /// Let public clients push requests too, within limits.public_pushes_per_minute.
+        /// Let public clients push requests too, within
+        /// `limits.public_pushes_per_minute`.
         par_public_clients: bool = default true;
         /// Who must use PKCE (RFC 7636): public clients, all, or none.
         require_pkce: RequirePkce = default "public";

@@ -66,6 +66,7 @@ pub struct SectionInfo {
 }
 
 impl SectionInfo {
+    #[must_use]
     pub const fn of<T: Section>(keyed: bool) -> Self {
         Self { name: T::NAME, doc: T::DOC, settings: T::SETTINGS, keyed }
     }

@@ -1,7 +1,9 @@
 //! `[keys]`: what tokens are signed with.
 
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+
 use super::declaration::{Check, Report, settings};
-use super::value::choice;
+use super::value::protocol_value;
 
 settings! {
     /// What tokens are signed with.
@@ -17,14 +19,7 @@ settings! {
     }
 }
 
-choice! {
-    /// A signature algorithm (RFC 7518 §3.1, RFC 8037).
-    SigningAlgorithm, "algorithms" {
-        Es256 = "ES256",
-        Rs256 = "RS256",
-        EdDsa = "EdDSA",
-    }
-}
+protocol_value!(SigningAlgorithm, "algorithms");
 
 impl Keys {
     /// Every algorithm there must be a key of, the default first, none twice.

@@ -14,7 +14,7 @@ settings! {
         /// text for people, json for programs.
         format: LogFormat = default "text";
         /// What to say: error, warn, info, debug or trace; for parts too, as in
-        /// "info,chancery::feed=debug".
+        /// `info,chancery::feed=debug`.
         filter: LogFilter = default "info";
     }
 }

@@ -8,7 +8,7 @@ settings! {
     /// client may use those that it is registered for.
     ///
     /// All tables together can be given in the environment, as one inline table:
-    /// CHANCERY_SCOPES='{ "accounts:read" = { description = "See your accounts" } }'
+    /// `CHANCERY_SCOPES='{ "accounts:read" = { description = "See your accounts" } }'`
     ScopeText in "scopes" {
         /// What a person is asked to agree to: it follows on "would like to".
         description: String = required "see your accounts and their balances";

@@ -20,7 +20,7 @@ settings! {
         /// loopback host; no query, no fragment, no slash at the end (RFC 8414 §2).
         issuer: Issuer = required "https://login.example.com";
         /// Where to listen: HOST:PORT, HOST being an IP address, or localhost for both
-        /// loopback addresses. Anything but loopback needs behind_tls_proxy.
+        /// loopback addresses. Anything but loopback needs `behind_tls_proxy`.
         listen: Vec<Listen> = default ["127.0.0.1:8080"];
         /// Threads that serve requests. 0: as many as there are processor cores.
         workers: u16 = default 0 within 0..=1024;

@@ -41,8 +41,10 @@ pub fn defaults() -> String {
             let required = setting.presence == Presence::Required && !section.keyed;
             // The choice of one master key is required, and this is the first.
             let first_key = section.name == "master_key" && setting.name == "file";
+            let default = setting.default_item().map(|item| item.value.to_toml());
+            let value = default.unwrap_or_else(|| setting.text.to_owned());
             let mark = if required || first_key { "" } else { "#" };
-            let _ = writeln!(text, "{mark}{} = {}", setting.name, setting.text);
+            let _ = writeln!(text, "{mark}{} = {value}", setting.name);
         }
     }
     text
@@ -59,7 +61,9 @@ fn particulars(section: &SectionInfo, setting: &Setting) -> String {
     let kind = setting.kind;
     let mut parts = Vec::new();
     match (&setting.range, kind.choices) {
-        (Some(range), _) => parts.push(format!("{} to {}.", range.start(), range.end())),
+        (Some(range), _) => {
+            parts.push(format!("{} from {} to {}.", kind.what, range.start(), range.end()));
+        }
         (None, []) if kind.shape == Shape::List => parts.push(format!("A list of {}.", kind.what)),
         (None, []) => {}
         (None, choices) if kind.shape == Shape::List => {
@@ -123,11 +127,10 @@ fn effective_one(table: String, setting: &Setting, item: Option<&Item>) -> Effec
 
 fn redacted(redaction: Redaction, value: &Value) -> String {
     match (redaction, value) {
-        (Redaction::None, value) => value.to_toml(),
         (Redaction::UrlPassword, Value::Text(url)) if url.starts_with("postgres") => {
             Value::Text(without_password(url)).to_toml()
         }
-        (Redaction::UrlPassword, value) => value.to_toml(),
+        (Redaction::None | Redaction::UrlPassword, value) => value.to_toml(),
         (Redaction::Whole, _) => Value::Text("...".to_owned()).to_toml(),
     }
 }

@@ -15,8 +15,8 @@ use super::value::{Item, Lines, Shape, Value, from_toml};
 /// What the names of all environment variables for settings begin with.
 pub const PREFIX: &str = "chancery_";
 
-/// The texts that settings are read from.
-#[derive(Debug, Clone, Default)]
+/// The texts that settings are read from. No `Debug`: they hold secrets.
+#[derive(Clone, Default)]
 pub struct Sources {
     file: Option<(PathBuf, String)>,
     environment: BTreeMap<String, OsString>,
@@ -33,6 +33,7 @@ impl Sources {
         };
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with(&PREFIX.to_uppercase()))
             .collect();
         Ok(Self { file, environment, given: Vec::new() })
     }
@@ -96,8 +97,8 @@ fn read(path: &Path) -> Result<String, Problems> {
     })
 }
 
-/// Every setting that is written, by section.
-#[derive(Debug, Default)]
+/// Every setting that is written, by section. No `Debug`: it holds secrets.
+#[derive(Default)]
 pub(super) struct Collected {
     pub sections: BTreeMap<&'static str, Written>,
     /// Where the heading of a section stands.
@@ -258,9 +259,12 @@ impl Collected {
 
     fn unknown_variable(&mut self, variable: &str) {
         let known: Vec<String> = SECTIONS.iter().flat_map(SectionInfo::variables).collect();
-        let remedy = nearest(variable, known.iter().map(String::as_str)).map_or_else(
+        // What all begin with makes none of them likelier.
+        let bare = known.iter().filter_map(|name| name.get(PREFIX.len()..));
+        let meant = nearest(variable.get(PREFIX.len()..).unwrap_or_default(), bare);
+        let remedy = meant.map_or_else(
             || "unset it; `chancery config show --defaults` names all variables".to_owned(),
-            |meant| format!("did you mean {meant}?"),
+            |meant| format!("did you mean {}{meant}?", PREFIX.to_uppercase()),
         );
         let place = Place::Environment { variable: variable.to_owned() };
         self.complain(place, "", "is no setting", remedy);

@@ -12,12 +12,12 @@ use super::value::{Kind, Redaction, TextSetting};
 settings! {
     /// Where the log is kept, and everything beside it.
     Store in "store" {
-        /// The store: sqlite://FOLDER for one server with a store of its own, in a folder
-        /// that is made if need be (sqlite:///var/lib/chancery is absolute; a relative one
-        /// starts at this file's folder), or postgres://USER@HOST/DATABASE for any number
-        /// of nodes.
+        /// The store: `sqlite://FOLDER` for one server with a store of its own, in a folder
+        /// that is made if need be (`sqlite:///var/lib/chancery` is absolute; a relative
+        /// one starts at this file's folder), or `postgres://USER@HOST/DATABASE` for any
+        /// number of nodes.
         url: StoreUrl = required "sqlite:///var/lib/chancery";
-        /// The password for PostgreSQL. Better in password_file, or in the environment.
+        /// The password for PostgreSQL. Better in `password_file`, or in the environment.
         password: Option<SecretText> = optional "correct horse battery staple";
         /// A file that holds the password for PostgreSQL.
         password_file: Option<SecretFile> = optional "/etc/chancery/postgres-password";

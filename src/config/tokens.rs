@@ -1,9 +1,10 @@
 //! `[tokens]`: what is issued, and how long it lives.
 
+use chancery_domain::client::AccessTokenFormat;
 use chancery_domain::time::Lifetime;
 
 use super::declaration::{Check, Report, settings};
-use super::value::choice;
+use super::value::protocol_value;
 
 settings! {
     /// What is issued, and how long it lives. All times are in seconds.
@@ -18,8 +19,8 @@ settings! {
         /// How long a refresh token that has been used gives the same successor again, for
         /// a client that lost the answer on the network. It ends when the successor is used.
         refresh_token_grace: Lifetime = default 30 within 0..=300;
-        /// Give refresh tokens only to those who ask for the scope offline_access (OpenID
-        /// Connect Core §11). If false: to every client registered for refresh_token.
+        /// Give refresh tokens only to those who ask for the scope `offline_access` (OpenID
+        /// Connect Core §11). If false: to every client registered for `refresh_token`.
         refresh_only_with_offline_access: bool = default true;
         /// How long an ID token is good.
         id_token_lifetime: Lifetime = default 3600 within 1..=86_400;
@@ -33,15 +34,7 @@ settings! {
     }
 }
 
-choice! {
-    /// The form of access tokens.
-    AccessTokenFormat, "a format" {
-        /// RFC 9068.
-        Jwt = "jwt",
-        /// To be introspected (RFC 7662).
-        Opaque = "opaque",
-    }
-}
+protocol_value!(AccessTokenFormat, "forms of access tokens");
 
 impl Check for Tokens {
     fn check(&self, report: &mut Report<'_>) {

@@ -72,11 +72,13 @@ impl Value {
 pub struct Lines<'t>(&'t str);
 
 impl<'t> Lines<'t> {
+    #[must_use]
     pub const fn of(text: &'t str) -> Self {
         Self(text)
     }
 
     /// The place of a byte; columns count characters.
+    #[must_use]
     pub fn place(&self, offset: usize) -> Place {
         let before = self.0.get(..offset).unwrap_or(self.0);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -129,6 +131,7 @@ pub struct Kind {
 }
 
 impl Kind {
+    #[must_use]
     pub const fn text(what: &'static str) -> Self {
         Self { shape: Shape::Text, what, choices: &[], redaction: Redaction::None }
     }
@@ -274,7 +277,7 @@ impl SettingValue for bool {
 macro_rules! whole_numbers {
     ($($type:ty),*) => {$(
         impl SettingValue for $type {
-            const KIND: Kind = Kind { shape: Shape::Number, ..Kind::text("a whole number") };
+            const KIND: Kind = Kind { shape: Shape::Number, ..Kind::text("A number") };
 
             fn read(item: &Item, context: &mut Context<'_>) -> Option<Self> {
                 let Value::Number(number) = item.value else {
@@ -286,7 +289,7 @@ macro_rules! whole_numbers {
                 if range.contains(&number) && let Ok(number) = <$type>::try_from(number) {
                     return Some(number);
                 }
-                let what = context.setting.kind.what;
+                let what = context.setting.kind.what.to_lowercase();
                 context.refuse(&item.place, Refusal::new(
                     format!("{number} is out of range"),
                     format!("give {what} from {least} to {most}"),
@@ -300,7 +303,7 @@ macro_rules! whole_numbers {
 whole_numbers!(u16, u32);
 
 impl SettingValue for Lifetime {
-    const KIND: Kind = Kind { shape: Shape::Number, ..Kind::text("whole seconds") };
+    const KIND: Kind = Kind { shape: Shape::Number, ..Kind::text("Seconds") };
 
     fn read(item: &Item, context: &mut Context<'_>) -> Option<Self> {
         u32::read(item, context).map(Self::from_seconds)
@@ -308,7 +311,7 @@ impl SettingValue for Lifetime {
 }
 
 impl TextSetting for String {
-    const KIND: Kind = Kind::text("text");
+    const KIND: Kind = Kind::text("strings");
 
     fn parse(text: &str, _: &Path) -> Result<Self, Refusal> {
         if text.trim().is_empty() {
@@ -382,3 +385,24 @@ macro_rules! choice {
 }
 
 pub(crate) use choice;
+
+/// A protocol value of the domain, as a setting.
+macro_rules! protocol_value {
+    ($name:ty, $what:literal) => {
+        impl $crate::config::value::TextSetting for $name {
+            const KIND: $crate::config::value::Kind = $crate::config::value::Kind {
+                choices: Self::NAMES,
+                ..$crate::config::value::Kind::text($what)
+            };
+
+            fn parse(
+                text: &str,
+                _: &std::path::Path,
+            ) -> Result<Self, $crate::config::problem::Refusal> {
+                $crate::config::value::one_of(text, Self::NAMES, Self::ALL)
+            }
+        }
+    };
+}
+
+pub(crate) use protocol_value;

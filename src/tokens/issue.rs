@@ -11,7 +11,6 @@ use chancery_domain::time::UnixTime;
 use serde::Serialize;
 
 use super::access::AccessTokenClaims;
-use crate::handles::TokenRef;
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
 use crate::oauth_error::OAuthError;
