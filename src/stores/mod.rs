@@ -205,9 +205,12 @@ pub struct Query {
     pub table: &'static Table,
     /// Each column equals its value.
     pub equals: Vec<(&'static str, Value)>,
-    /// Rows after this key in the order asked for (exclusive), to page on.
+    /// Rows after the row with this key in the order asked for (exclusive), to page on. Unless
+    /// ordered by the key, that row has to be there still: an error if it is not, since nobody
+    /// knows its place.
     pub after: Option<Value>,
-    /// Order by this column, then by the key.
+    /// Order by this column, then by the key in the same direction; text by its bytes, NULL
+    /// before all values (last when descending).
     pub order_by: &'static str,
     pub descending: bool,
     pub limit: u32,

@@ -1,0 +1,350 @@
+//! The embedded store on SQLite: one folder, one writing process.
+//!
+//! `chancery.db` holds the log and what stands beside it, `views.db` the read
+//! models, `chancery.lock` the right to write. In the process that holds it, one thread
+//! owns the one connection that writes the log, one that of the read models;
+//! all others are read-only and never checkpoint. (SQLite 3.46.0 can lose data
+//! when two connections write or checkpoint at once.)
+
+mod folder;
+mod migrate;
+mod reader;
+mod rows;
+mod views;
+mod worker;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_projections::{Change, Table, Value};
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OpenFlags};
+
+use self::folder::Folder;
+use self::migrate::Schema;
+use self::reader::{Reader, SqliteLog};
+use self::views::Views;
+use self::worker::Worker;
+use self::writer::Writer;
+use super::{
+    Append, AppendError, Appended, Checkpoint, Loaded, LogReader, Query, Rewrap, SealedRow,
+    Snapshot, Store, StoreError, StoredEvent, StreamId, WrappedKeyRow,
+};
+
+/// How many threads read.
+const READERS: usize = 4;
+
+/// A store in a folder.
+pub struct SqliteStore {
+    folder: Folder,
+    log_id: String,
+    readers: Arc<Worker<Reader>>,
+    /// None: opened for reading only.
+    writers: Option<Writers>,
+}
+
+struct Writers {
+    log: Worker<Writer>,
+    views: Worker<Views>,
+}
+
+impl SqliteStore {
+    /// Opens the store in this folder for reading and writing; makes it if there is none, and
+    /// brings it up to date. Refused while another has it open for writing.
+    ///
+    /// Blocks for some milliseconds.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let folder = Folder::new(dir);
+        folder.create()?;
+        let lock = Arc::new(folder.lock()?);
+        Folder::touch(&folder.log())?;
+        let mut log = Connection::open_with_flags(
+            folder.log(),
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        settings(&log)?;
+        log.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA cache_size = -8000;
+             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA journal_size_limit = 67108864;",
+        )?;
+        match migrate::schema(&log, migrate::LOG)? {
+            Schema::Current => {}
+            Schema::Behind(from) => migrate::apply(&mut log, migrate::LOG, from)?,
+            Schema::Unknown(why) => return Err(refused(&folder, &why)),
+        }
+        let log_id = log_id(&log)?;
+        let last_position = reader::last_position(&log)?;
+        let views = Views::open(&folder, &log_id, last_position, Arc::clone(&lock))?;
+        let readers = (0..READERS)
+            .map(|_| {
+                let views = reader::connect(&folder.views())?;
+                Ok(Reader::new(reader::connect(&folder.log())?, Some(views)))
+            })
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self {
+            log_id,
+            readers: Arc::new(Worker::spawn("store-read", readers)?),
+            writers: Some(Writers {
+                log: Worker::spawn("store-write", vec![Writer::new(log, lock)])?,
+                views: Worker::spawn("store-views", vec![views])?,
+            }),
+            folder,
+        })
+    }
+
+    /// Opens the store in this folder for reading, also while another writes to it.
+    pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
+        let folder = Folder::new(dir);
+        if !folder.log().is_file() {
+            return Err(StoreError::Closed(format!(
+                "there is no Chancery store in {}: name the data folder of one",
+                dir.display()
+            )));
+        }
+        let log = reader::connect(&folder.log())?;
+        match migrate::schema(&log, migrate::LOG)? {
+            Schema::Current => {}
+            Schema::Behind(_) => {
+                return Err(refused(&folder, "it is of an older version: run `chancery migrate`"));
+            }
+            Schema::Unknown(why) => return Err(refused(&folder, &why)),
+        }
+        let log_id = log_id(&log)?;
+        let views = read_views(&folder, &log_id, reader::last_position(&log)?);
+        Ok(Self {
+            log_id,
+            readers: Arc::new(Worker::spawn("store-read", vec![Reader::new(log, views)])?),
+            writers: None,
+            folder,
+        })
+    }
+
+    fn writers(&self) -> Result<&Writers, StoreError> {
+        self.writers.as_ref().ok_or_else(|| {
+            StoreError::Closed(format!(
+                "the store in {} is open for reading only",
+                self.folder.path().display()
+            ))
+        })
+    }
+
+    fn read<T, J>(&self, job: J) -> BoxFuture<'_, Result<T, StoreError>>
+    where
+        T: Send + 'static,
+        J: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    {
+        Box::pin(self.readers.run(move |reader| job(reader)))
+    }
+}
+
+/// What every connection is set to.
+fn settings(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")
+}
+
+fn log_id(log: &Connection) -> rusqlite::Result<String> {
+    log.query_row("SELECT log_id FROM log", [], |row| row.get(0))
+}
+
+fn refused(folder: &Folder, why: &str) -> StoreError {
+    StoreError::Closed(format!("the store in {} can't be opened: {why}", folder.path().display()))
+}
+
+/// The views, if they are there and to be trusted; whoever opens for reading makes none.
+fn read_views(folder: &Folder, log_id: &str, last_position: u64) -> Option<Connection> {
+    let views = reader::connect(&folder.views()).ok()?;
+    match views::distrust(&views, log_id, last_position) {
+        Ok(None) => Some(views),
+        Ok(Some(_)) | Err(_) => None,
+    }
+}
+
+impl Store for SqliteStore {
+    fn log_id(&self) -> &str {
+        &self.log_id
+    }
+
+    fn commit(&self, batch: Vec<Append>) -> BoxFuture<'_, Vec<Result<Appended, AppendError>>> {
+        Box::pin(async move {
+            let appends = batch.len();
+            let written = match self.writers() {
+                Ok(writers) => writers.log.run(move |writer| Ok(writer.commit(&batch))).await,
+                Err(error) => Err(error),
+            };
+            written.unwrap_or_else(|error| {
+                vec![Err(AppendError::Unavailable(Arc::new(error))); appends]
+            })
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after: u64,
+    ) -> BoxFuture<'a, Result<Loaded, StoreError>> {
+        let stream = stream.clone();
+        self.read(move |reader| reader.load(&stream, after))
+    }
+
+    fn history<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
+        let stream = stream.clone();
+        self.read(move |reader| reader.history(&stream))
+    }
+
+    fn read_log(&self, after: u64) -> Box<dyn LogReader> {
+        Box::new(SqliteLog { readers: Arc::clone(&self.readers), position: after })
+    }
+
+    fn last_position(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.read(Reader::last_position)
+    }
+
+    fn sealed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Vec<SealedRow>, StoreError>> {
+        let stream = stream.clone();
+        self.read(move |reader| reader.sealed(&stream))
+    }
+
+    fn data_key<'a>(
+        &'a self,
+        owner: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        let owner = owner.clone();
+        self.read(move |reader| reader.data_key(&owner))
+    }
+
+    fn wrapped_keys<'a>(
+        &'a self,
+        purpose: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<WrappedKeyRow>, StoreError>> {
+        let purpose = purpose.to_owned();
+        self.read(move |reader| reader.wrapped_keys(&purpose))
+    }
+
+    fn rewrap(&self, rewrap: Rewrap) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { self.writers()?.log.run(move |writer| writer.rewrap(&rewrap)).await })
+    }
+
+    fn name_owner<'a>(
+        &'a self,
+        space: &'a str,
+        name: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let (space, name) = (space.to_owned(), *name);
+        self.read(move |reader| reader.name_owner(&space, &name))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, StoreError>> {
+        let stream = stream.clone();
+        self.read(move |reader| reader.snapshot(&stream))
+    }
+
+    fn save_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        snapshot: Snapshot,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let stream = stream.clone();
+        Box::pin(async move {
+            let job = move |writer: &mut Writer| writer.save_snapshot(&stream, &snapshot);
+            self.writers()?.log.run(job).await
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Checkpoint>, StoreError>> {
+        let name = name.to_owned();
+        self.read(move |reader| reader.checkpoint(&name))
+    }
+
+    fn checkpoints(&self) -> BoxFuture<'_, Result<Vec<(String, Checkpoint)>, StoreError>> {
+        self.read(Reader::checkpoints)
+    }
+
+    fn project<'a>(
+        &'a self,
+        name: &'a str,
+        from: Option<Checkpoint>,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            let job = move |views: &mut Views| views.project(&name, from.as_ref(), &to, &changes);
+            self.writers()?.views.run(job).await
+        })
+    }
+
+    fn reset_projection<'a>(
+        &'a self,
+        name: &'a str,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (name, tables) = (name.to_owned(), tables.to_vec());
+        Box::pin(async move {
+            self.writers()?.views.run(move |views| views.reset(&name, &tables)).await
+        })
+    }
+
+    fn select(&self, query: Query) -> BoxFuture<'_, Result<Vec<Vec<Value>>, StoreError>> {
+        self.read(move |reader| reader.select(&query))
+    }
+
+    fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let writers = self.writers()?;
+            let mut count = 0;
+            // Some at a time, so that appends get in between.
+            loop {
+                match writers.log.run(move |writer| writer.forget_expired(now)).await? {
+                    0 => return Ok(count),
+                    forgotten => count += forgotten,
+                }
+            }
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if let Some(writers) = &self.writers {
+                writers.log.run(Writer::ping).await?;
+            }
+            self.readers.run(|reader| reader.last_position()).await.map(drop)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            // Readers first: a checkpoint waits for them.
+            self.readers.end().await;
+            let Some(writers) = &self.writers else { return };
+            // Neither failure loses anything: the next start reads the write-ahead log, and makes
+            // the read models anew.
+            if let Err(error) = writers.views.run(Views::finish).await {
+                tracing::debug!(%error, "the read models were not closed in order: {error}");
+            }
+            writers.views.end().await;
+            if let Err(error) = writers.log.run(Writer::checkpoint).await {
+                tracing::debug!(%error, "the write-ahead log was not emptied: {error}");
+            }
+            writers.log.end().await;
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! Connections that only read, and never checkpoint.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use chancery_projections::Value;
+use futures_util::future::BoxFuture;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+
+use super::rows::{
+    EVENT_COLUMNS, bound, column, digest, integer, number, stored_event, text, value,
+};
+use super::views;
+use super::worker::Worker;
+use crate::stores::{
+    Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, SealedRow, Snapshot, StoreError,
+    StoredEvent, StreamId, WrappedKeyRow,
+};
+
+pub(super) struct Reader {
+    log: Connection,
+    /// None where there are none to trust, which happens only beside no writer.
+    views: Option<Connection>,
+}
+
+/// Opens a database for reading.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    super::settings(&connection)?;
+    connection.execute_batch("PRAGMA query_only = ON")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+impl Reader {
+    pub(super) fn new(log: Connection, views: Option<Connection>) -> Self {
+        Self { log, views }
+    }
+
+    /// One statement, so one snapshot: the head belongs to the events.
+    pub(super) fn load(&self, stream: &StreamId, after: u64) -> Result<Loaded, StoreError> {
+        let mut statement = self.log.prepare_cached(
+            "SELECT sequence, event_type, event_version, payload, digest FROM events
+             WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3
+             ORDER BY sequence",
+        )?;
+        let mut rows = statement.query(params![stream.kind.as_str(), stream.id, integer(after)])?;
+        let mut loaded = Loaded { events: Vec::new(), head: Head::START };
+        while let Some(row) = rows.next()? {
+            let sequence = number(row, 0)?;
+            loaded.head = Head { sequence, digest: digest(row, 4)? };
+            if sequence == after {
+                continue;
+            }
+            loaded.events.push(LoadedEvent {
+                sequence,
+                event_type: row.get(1)?,
+                event_version: row.get(2)?,
+                payload: serde_json::from_str(text(row, 3)?).map_err(|error| {
+                    StoreError::Corrupt(format!(
+                        "event {sequence} of {} {} is not JSON: {error}",
+                        stream.kind, stream.id
+                    ))
+                })?,
+            });
+        }
+        Ok(loaded)
+    }
+
+    pub(super) fn history(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut statement = self.log.prepare_cached(&format!(
+            "SELECT {EVENT_COLUMNS} FROM events
+             WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence"
+        ))?;
+        let mut rows = statement.query(params![stream.kind.as_str(), stream.id])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(stored_event(row)?);
+        }
+        Ok(events)
+    }
+
+    fn log_after(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut statement = self.log.prepare_cached(&format!(
+            "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
+        ))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![integer(after), limit])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(stored_event(row)?);
+        }
+        Ok(events)
+    }
+
+    pub(super) fn last_position(&self) -> Result<u64, StoreError> {
+        last_position(&self.log)
+    }
+
+    pub(super) fn sealed(&self, stream: &StreamId) -> Result<Vec<SealedRow>, StoreError> {
+        let mut statement = self.log.prepare_cached(
+            "SELECT sequence, ciphertext FROM sealed
+             WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence",
+        )?;
+        let mut rows = statement.query(params![stream.kind.as_str(), stream.id])?;
+        let mut sealed = Vec::new();
+        while let Some(row) = rows.next()? {
+            sealed.push(SealedRow {
+                stream: stream.clone(),
+                sequence: number(row, 0)?,
+                ciphertext: row.get(1)?,
+            });
+        }
+        Ok(sealed)
+    }
+
+    pub(super) fn data_key(&self, owner: &StreamId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self
+            .log
+            .prepare_cached(
+                "SELECT wrapped FROM data_keys WHERE owner_type = ?1 AND owner_id = ?2",
+            )?
+            .query_row(params![owner.kind.as_str(), owner.id], |row| row.get(0))
+            .optional()?)
+    }
+
+    pub(super) fn wrapped_keys(&self, purpose: &str) -> Result<Vec<WrappedKeyRow>, StoreError> {
+        Ok(self
+            .log
+            .prepare_cached(
+                "SELECT key_id, purpose, wrapped FROM wrapped_keys
+                 WHERE purpose = ?1 ORDER BY key_id",
+            )?
+            .query_map([purpose], |row| {
+                Ok(WrappedKeyRow {
+                    key_id: row.get(0)?,
+                    purpose: row.get(1)?,
+                    wrapped: row.get(2)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub(super) fn name_owner(
+        &self,
+        space: &str,
+        name: &[u8; 32],
+    ) -> Result<Option<String>, StoreError> {
+        Ok(self
+            .log
+            .prepare_cached("SELECT owner FROM names WHERE space = ?1 AND name = ?2")?
+            .query_row(params![space, name], |row| row.get(0))
+            .optional()?)
+    }
+
+    pub(super) fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, StoreError> {
+        let mut statement = self.log.prepare_cached(
+            "SELECT state_version, sequence, digest, state FROM snapshots
+             WHERE aggregate_type = ?1 AND aggregate_id = ?2",
+        )?;
+        let mut rows = statement.query(params![stream.kind.as_str(), stream.id])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some(Snapshot {
+            state_version: row.get(0)?,
+            head: Head { sequence: number(row, 1)?, digest: digest(row, 2)? },
+            state: row.get(3)?,
+        }))
+    }
+
+    pub(super) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let Some(views) = &self.views else { return Ok(None) };
+        views::checkpoint(views, name)
+    }
+
+    pub(super) fn checkpoints(&self) -> Result<Vec<(String, Checkpoint)>, StoreError> {
+        let Some(views) = &self.views else { return Ok(Vec::new()) };
+        let mut statement = views
+            .prepare_cached("SELECT name, version, position FROM checkpoints ORDER BY name")?;
+        let mut rows = statement.query([])?;
+        let mut checkpoints = Vec::new();
+        while let Some(row) = rows.next()? {
+            let checkpoint = Checkpoint { version: row.get(1)?, position: number(row, 2)? };
+            checkpoints.push((row.get(0)?, checkpoint));
+        }
+        Ok(checkpoints)
+    }
+
+    pub(super) fn select(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
+        let Some(views) = &self.views else {
+            return Err(StoreError::Closed(
+                "the read models are not built yet: start the server once".to_owned(),
+            ));
+        };
+        let view = views.unchecked_transaction()?;
+        let Some(question) = question(&view, query)? else {
+            return Err(StoreError::Corrupt(format!(
+                "the row of {} to page on from is no longer there: start from the first page",
+                query.table.name
+            )));
+        };
+        let mut statement = view.prepare_cached(&question.sql)?;
+        for (index, value) in question.values.iter().enumerate() {
+            statement.raw_bind_parameter(index + 1, bound(value))?;
+        }
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(
+                (0..query.table.columns.len())
+                    .map(|index| value(row, index))
+                    .collect::<Result<_, _>>()?,
+            );
+        }
+        Ok(found)
+    }
+}
+
+/// The highest position in the log.
+pub(super) fn last_position(log: &Connection) -> Result<u64, StoreError> {
+    let position: i64 = log
+        .prepare_cached("SELECT coalesce(max(position), 0) FROM events")?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(position).unwrap_or_default())
+}
+
+struct Question {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Question {
+    /// Notes a value and names its place.
+    fn bind(&mut self, value: &Value) -> String {
+        self.values.push(value.clone());
+        format!("?{}", self.values.len())
+    }
+}
+
+/// The SQL of a query. None: the row to page on from is gone, and with it its place.
+///
+/// NULL comes before all values: first when ascending, last when descending.
+fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreError> {
+    let table = query.table;
+    let key = column(table, table.key)?;
+    let order = column(table, query.order_by)?;
+    let columns = table
+        .columns
+        .iter()
+        .map(|(name, _)| column(table, name))
+        .collect::<Result<Vec<_>, _>>()?
+        .join(", ");
+    let mut question = Question {
+        sql: format!("SELECT {columns} FROM \"{}\" WHERE TRUE", table.name),
+        values: Vec::new(),
+    };
+    for (name, value) in &query.equals {
+        let name = column(table, name)?;
+        let place = question.bind(value);
+        // `IS` also finds NULL, and uses an index as `=` does.
+        let _ = write!(question.sql, " AND {name} IS {place}");
+    }
+    let (direction, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+    if let Some(after) = &query.after {
+        let after_key = question.bind(after);
+        if query.order_by == table.key {
+            let _ = write!(question.sql, " AND {key} {beyond} {after_key}");
+        } else {
+            let mut statement = view.prepare_cached(&format!(
+                "SELECT {order} FROM \"{}\" WHERE {key} = ?1",
+                table.name
+            ))?;
+            let mut rows = statement.query([bound(after)])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let condition = match (value(row, 0)?, query.descending) {
+                (Value::Null, false) => {
+                    format!("({order} IS NOT NULL OR {key} > {after_key})")
+                }
+                (Value::Null, true) => format!("({order} IS NULL AND {key} < {after_key})"),
+                (stands_at, false) => {
+                    format!("({order}, {key}) > ({}, {after_key})", question.bind(&stands_at))
+                }
+                (stands_at, true) => format!(
+                    "(({order}, {key}) < ({}, {after_key}) OR {order} IS NULL)",
+                    question.bind(&stands_at)
+                ),
+            };
+            let _ = write!(question.sql, " AND {condition}");
+        }
+    }
+    let _ = write!(question.sql, " ORDER BY {order} {direction}");
+    if query.order_by != table.key {
+        let _ = write!(question.sql, ", {key} {direction}");
+    }
+    let _ = write!(question.sql, " LIMIT {}", query.limit);
+    Ok(Some(question))
+}
+
+/// Reads the log in order. There is one writer, so positions appear in order, and a hole is one
+/// for good.
+pub(super) struct SqliteLog {
+    pub(super) readers: Arc<Worker<Reader>>,
+    pub(super) position: u64,
+}
+
+impl LogReader for SqliteLog {
+    fn next(&mut self, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
+        Box::pin(async move {
+            let after = self.position;
+            let events = self.readers.run(move |reader| reader.log_after(after, limit)).await?;
+            if let Some(last) = events.last() {
+                self.position = last.position;
+            }
+            Ok(events)
+        })
+    }
+
+    fn position(&self) -> u64 {
+        self.position
+    }
+}

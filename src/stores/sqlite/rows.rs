@@ -1,0 +1,117 @@
+//! Between rows and types.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chancery_domain::digest::Sha256Digest;
+use chancery_projections::{Table, Value};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Row, ffi};
+
+use crate::stores::{NewEvent, StoreError, StoredEvent, StreamId};
+
+/// The columns that [`stored_event`] reads, in its order.
+pub(super) const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, \
+     sequence, event_type, event_version, payload, metadata, prev_digest, digest";
+
+/// Reads [`EVENT_COLUMNS`].
+pub(super) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    let kind = text(row, 2)?;
+    Ok(StoredEvent {
+        position: number(row, 0)?,
+        recorded_at_ms: row.get(1)?,
+        event: NewEvent {
+            stream: StreamId {
+                kind: kind.parse().map_err(|_| {
+                    StoreError::Corrupt(format!("the log holds an unknown aggregate type, {kind}"))
+                })?,
+                id: Arc::from(text(row, 3)?),
+            },
+            sequence: number(row, 4)?,
+            event_type: Cow::Owned(row.get(5)?),
+            event_version: Cow::Owned(row.get(6)?),
+            payload: Box::from(text(row, 7)?),
+            metadata: Arc::from(text(row, 8)?),
+            prev_digest: digest(row, 9)?,
+            digest: digest(row, 10)?,
+        },
+    })
+}
+
+/// A column of text, as it lies in the row.
+pub(super) fn text<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r str, StoreError> {
+    row.get_ref(index)?
+        .as_str()
+        .map_err(|_| StoreError::Corrupt(format!("column {index} of a row is not text")))
+}
+
+/// A column that is never negative.
+pub(super) fn number(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
+    let number: i64 = row.get(index)?;
+    u64::try_from(number)
+        .map_err(|_| StoreError::Corrupt(format!("column {index} of a row is negative: {number}")))
+}
+
+/// A column of 32 bytes.
+pub(super) fn digest(row: &Row<'_>, index: usize) -> Result<Sha256Digest, StoreError> {
+    row.get_ref(index)?
+        .as_blob()
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| StoreError::Corrupt(format!("column {index} of a row is not a digest")))
+}
+
+/// A sequence or position as SQLite keeps it; one that is too large stands above all others.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A value to bind.
+pub(super) fn bound(value: &Value) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match value {
+        Value::Null => ValueRef::Null,
+        Value::Int(number) => ValueRef::Integer(*number),
+        Value::Text(text) => ValueRef::Text(text.as_bytes()),
+    })
+}
+
+/// A value of a read model.
+pub(super) fn value(row: &Row<'_>, index: usize) -> Result<Value, StoreError> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(number) => Ok(Value::Int(number)),
+        ValueRef::Text(_) => Ok(Value::Text(text(row, index)?.to_owned())),
+        ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::Corrupt(format!(
+            "column {index} of a read model is neither a number nor text"
+        ))),
+    }
+}
+
+/// The column's name in quotes, if the table has it: SQLite takes an unknown name in quotes for
+/// a text.
+pub(super) fn column(table: &Table, name: &str) -> Result<String, StoreError> {
+    if table.columns.iter().any(|(column, _)| *column == name) {
+        Ok(format!("\"{name}\""))
+    } else {
+        Err(StoreError::Corrupt(format!("the read model {} has no column {name}", table.name)))
+    }
+}
+
+/// Does the error say that there is such a row already?
+pub(super) fn is_unique_violation(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error(),
+        Some(ffi::Error {
+            extended_code: ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+            ..
+        })
+    )
+}
+
+/// Does the error say that the file is broken?
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
+}
