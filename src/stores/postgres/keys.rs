@@ -1,6 +1,6 @@
 //! Wrapping every key anew, when the master key changes.
 
-use sqlx::PgConnection;
+use sqlx::{Executor as _, PgConnection};
 
 use crate::stores::{Rewrap, StoreError};
 
@@ -14,12 +14,12 @@ pub(super) async fn rewrap(
 ) -> Result<u64, StoreError> {
     // The pool does not wait for the disk, but the old master key may be
     // destroyed after this. And no key may appear meanwhile, wrapped by it.
-    sqlx::raw_sql(
-        "SET LOCAL synchronous_commit = on;
-         LOCK TABLE data_keys, wrapped_keys IN SHARE ROW EXCLUSIVE MODE",
-    )
-    .execute(&mut *connection)
-    .await?;
+    connection
+        .execute(
+            "SET LOCAL synchronous_commit = on;
+             LOCK TABLE data_keys, wrapped_keys IN SHARE ROW EXCLUSIVE MODE",
+        )
+        .await?;
     let mut count = 0;
     let keys: Vec<(String, Vec<u8>)> =
         sqlx::query_as("SELECT key_id, wrapped FROM wrapped_keys ORDER BY key_id")

@@ -19,7 +19,7 @@ pub(super) async fn load(
     stream: &StreamId,
     after: u64,
 ) -> Result<Loaded, StoreError> {
-    let stored = retried(async || serialized(repository, stream, after).await).await?;
+    let stored = retried(|| serialized(repository, stream, after)).await?;
     let mut events = Vec::with_capacity(stored.len());
     let mut sequence = after;
     for event in stored {
@@ -42,7 +42,7 @@ pub(super) async fn load(
     }
     // The digest of the last event that was loaded, not of the last there is by
     // now: events never change, so the two belong together without a lock.
-    let digest: Option<Vec<u8>> = retried(async || {
+    let digest: Option<Vec<u8>> = retried(|| async {
         sqlx::query_scalar(
             "SELECT digest FROM events
              WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3",

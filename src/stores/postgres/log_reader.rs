@@ -13,14 +13,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::{PgPool, Row as _};
+use tokio::time::sleep;
 
 use super::rows;
 use super::transient::retried;
 use crate::stores::{LogReader, StoreError, StoredEvent};
+
+/// Between the first looks at a hole; afterwards the caller's rhythm has to do.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(4),
+    Duration::from_millis(8),
+];
 
 /// A transaction id, and the highest position seen before it was taken.
 #[derive(Debug, Clone, Copy)]
@@ -58,21 +68,29 @@ impl Reader {
     async fn read(&mut self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let limit = limit.max(1);
         let seen = self.look(limit).await?;
-        let Some(first_hole) = self.hole_ahead(&seen) else {
+        let Some(beyond) = self.beyond_a_hole(&seen) else {
             return Ok(self.take_safe(seen));
         };
-        if self.barrier.is_none_or(|barrier| barrier.seen < first_hole) {
-            // Mostly the transaction is long gone, and a second look settles it.
+        if self.barrier.is_none_or(|barrier| barrier.seen < beyond) {
             self.raise_barrier(&seen).await?;
-            let seen = self.look(limit).await?;
-            return Ok(self.take_safe(seen));
+            // Mostly the transaction is long gone and the next look settles it;
+            // others that were running at the barrier end soon.
+            for pause in PAUSES {
+                let seen = self.look(limit).await?;
+                let safe = self.take_safe(seen);
+                if !safe.is_empty() {
+                    return Ok(safe);
+                }
+                sleep(pause).await;
+            }
+            return Ok(Vec::new());
         }
         Ok(self.take_safe(seen))
     }
 
     async fn look(&self, limit: usize) -> Result<Seen, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = retried(async || {
+        let found = retried(|| async {
             sqlx::query(&self.statement)
                 .bind(rows::signed(self.position))
                 .bind(limit)
@@ -89,7 +107,7 @@ impl Reader {
     }
 
     /// The position of the first event, if there is a hole right before it.
-    fn hole_ahead(&self, seen: &Seen) -> Option<u64> {
+    fn beyond_a_hole(&self, seen: &Seen) -> Option<u64> {
         let first = seen.events.first()?.position;
         (first > self.position.saturating_add(1)).then_some(first)
     }
@@ -97,7 +115,7 @@ impl Reader {
     /// Every hole below the last event seen was given out by now.
     async fn raise_barrier(&mut self, seen: &Seen) -> Result<(), StoreError> {
         let Some(last) = seen.events.last() else { return Ok(()) };
-        let transaction: i64 = retried(async || {
+        let transaction: i64 = retried(|| async {
             sqlx::query_scalar("SELECT pg_current_xact_id()::text::bigint")
                 .fetch_one(&self.pool)
                 .await

@@ -129,7 +129,7 @@ impl Store for PostgresStore {
                  ORDER BY sequence",
                 rows::EVENT_COLUMNS
             );
-            let found = retried(async || {
+            let found = retried(|| async {
                 sqlx::query(&statement)
                     .bind(stream.kind.as_str())
                     .bind(&*stream.id)
@@ -148,7 +148,7 @@ impl Store for PostgresStore {
 
     fn last_position(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         async move {
-            let last = retried(async || {
+            let last = retried(|| async {
                 sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM events")
                     .fetch_one(&self.pool)
                     .await
@@ -164,7 +164,7 @@ impl Store for PostgresStore {
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<Vec<SealedRow>, StoreError>> {
         async move {
-            let found: Vec<(i64, Vec<u8>)> = retried(async || {
+            let found: Vec<(i64, Vec<u8>)> = retried(|| async {
                 sqlx::query_as(
                     "SELECT sequence, ciphertext FROM sealed
                      WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence",
@@ -189,7 +189,7 @@ impl Store for PostgresStore {
         owner: &'a StreamId,
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         async move {
-            let wrapped = retried(async || {
+            let wrapped = retried(|| async {
                 sqlx::query_scalar(
                     "SELECT wrapped FROM data_keys WHERE owner_type = $1 AND owner_id = $2",
                 )
@@ -209,7 +209,7 @@ impl Store for PostgresStore {
         purpose: &'a str,
     ) -> BoxFuture<'a, Result<Vec<WrappedKeyRow>, StoreError>> {
         async move {
-            let found: Vec<(String, Vec<u8>)> = retried(async || {
+            let found: Vec<(String, Vec<u8>)> = retried(|| async {
                 sqlx::query_as(
                     "SELECT key_id, wrapped FROM wrapped_keys WHERE purpose = $1 ORDER BY key_id",
                 )
@@ -244,7 +244,7 @@ impl Store for PostgresStore {
         name: &'a [u8; 32],
     ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
         async move {
-            let owner = retried(async || {
+            let owner = retried(|| async {
                 sqlx::query_scalar("SELECT owner FROM names WHERE space = $1 AND name = $2")
                     .bind(space)
                     .bind(name.as_slice())
@@ -262,7 +262,7 @@ impl Store for PostgresStore {
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<Option<Snapshot>, StoreError>> {
         async move {
-            let found = retried(async || {
+            let found = retried(|| async {
                 sqlx::query(
                     "SELECT state_version, sequence, digest, state FROM snapshots
                      WHERE aggregate_type = $1 AND aggregate_id = $2",
@@ -293,7 +293,7 @@ impl Store for PostgresStore {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             // One who is late does not put an older one in place of a newer.
-            retried(async || {
+            retried(|| async {
                 sqlx::query(
                     "INSERT INTO snapshots
                          (aggregate_type, aggregate_id, state_version, sequence, digest, state)
@@ -324,7 +324,7 @@ impl Store for PostgresStore {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Checkpoint>, StoreError>> {
         async move {
-            let found: Option<(i64, i64)> = retried(async || {
+            let found: Option<(i64, i64)> = retried(|| async {
                 sqlx::query_as("SELECT version, position FROM checkpoints WHERE name = $1")
                     .bind(name)
                     .fetch_optional(&self.pool)
@@ -338,7 +338,7 @@ impl Store for PostgresStore {
 
     fn checkpoints(&self) -> BoxFuture<'_, Result<Vec<(String, Checkpoint)>, StoreError>> {
         async move {
-            let found: Vec<(String, i64, i64)> = retried(async || {
+            let found: Vec<(String, i64, i64)> = retried(|| async {
                 sqlx::query_as("SELECT name, version, position FROM checkpoints ORDER BY name")
                     .fetch_all(&self.pool)
                     .await
@@ -390,7 +390,7 @@ impl Store for PostgresStore {
 
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>> {
         async move {
-            let forgotten = retried(async || {
+            let forgotten = retried(|| async {
                 sqlx::query("DELETE FROM used_once WHERE expires_at < $1")
                     .bind(now)
                     .execute(&self.pool)
@@ -404,7 +404,7 @@ impl Store for PostgresStore {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
-            let read_only: String = retried(async || {
+            let read_only: String = retried(|| async {
                 sqlx::query_scalar("SELECT current_setting('transaction_read_only')")
                     .fetch_one(&self.pool)
                     .await

@@ -31,7 +31,10 @@ pub(super) fn is_contention(error: &Error) -> bool {
 }
 
 /// Reads, and again if the connection was lost.
-pub(super) async fn retried<T>(read: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) async fn retried<T, Reading>(read: impl Fn() -> Reading) -> Result<T, Error>
+where
+    Reading: Future<Output = Result<T, Error>>,
+{
     let mut attempt = 1;
     loop {
         match read().await {

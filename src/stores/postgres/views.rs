@@ -340,7 +340,7 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
     let key_column = column(table, table.key)?.0;
     let statement = format!("SELECT {order} FROM \"{}\" WHERE {key_column} = $1", table.name);
     let found =
-        retried(async || sqlx::query(&statement).bind(key).fetch_optional(pool).await).await?;
+        retried(|| async { sqlx::query(&statement).bind(key).fetch_optional(pool).await }).await?;
     let Some(row) = found else {
         return Err(StoreError::Corrupt(format!(
             "the row of {} to page on from is no longer there: start from the first page",
