@@ -166,8 +166,8 @@ impl Writer {
                 }
             },
             Err(error) => {
-                let usable = !is_disconnect(&error)
-                    && in_time(connection.execute("ROLLBACK")).await.is_ok();
+                let usable =
+                    !is_disconnect(&error) && in_time(connection.execute("ROLLBACK")).await.is_ok();
                 if usable {
                     *place = Some(connection);
                 }

@@ -1,9 +1,9 @@
 //! Loading aggregates, through postgres-es's repository.
 
+use chancery_domain::ids::AggregateKind;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{PersistedEventRepository as _, PersistenceError, SerializedEvent};
 use cqrs_es::{Aggregate, DomainEvent};
-use chancery_domain::ids::AggregateKind;
 use postgres_es::PostgresEventRepository;
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgPool};

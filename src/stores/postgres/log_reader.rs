@@ -7,9 +7,15 @@
 //! position got its own id before the position, hence before the barrier. Once
 //! one statement, under one snapshot, still misses the position and shows that
 //! no transaction older than the barrier is running, that transaction has
-//! rolled back and the hole stays for ever: it is stepped over. Nothing is
-//! locked, and a long transaction of somebody's holds nothing up unless there
-//! is a hole.
+//! rolled back and the hole stays for ever: it is stepped over. The reader locks
+//! nothing.
+//!
+//! By that alone a long transaction anywhere on the server, of another database
+//! too, would hold the reader up at every hole. So with the barrier it also notes
+//! who was writing to `events` just then: a transaction with a position has the
+//! table locked, in a mode that no reader minds, until after its end is visible.
+//! When all of those have gone, what a *later* statement misses is missing for
+//! ever as well.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,12 +38,26 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(8),
 ];
 
-/// A transaction id, and the highest position seen before it was taken.
-#[derive(Debug, Clone, Copy)]
+/// Taken at a hole.
+#[derive(Debug)]
 struct Barrier {
-    transaction: u64,
+    /// The highest position seen before: holes below it are covered.
     seen: u64,
+    /// A transaction id from after that.
+    transaction: u64,
+    /// The transactions that were writing to the log after that.
+    writers: Vec<String>,
+    /// All of the writers were gone before the statement that is looked at.
+    writers_gone: bool,
 }
+
+/// The transactions, by their virtual ids, that hold the lock of those who
+/// insert.
+const WRITERS: &str = "
+    SELECT virtualtransaction FROM pg_locks
+    WHERE locktype = 'relation' AND relation = 'events'::regclass AND granted
+      AND mode = 'RowExclusiveLock'
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// See the module.
 pub(super) struct Reader {
@@ -68,23 +88,46 @@ impl Reader {
     async fn read(&mut self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let limit = limit.max(1);
         let seen = self.look(limit).await?;
-        let Some(beyond) = self.beyond_a_hole(&seen) else {
-            return Ok(self.take_safe(seen));
-        };
-        if self.barrier.is_none_or(|barrier| barrier.seen < beyond) {
-            self.raise_barrier(&seen).await?;
-            // Mostly the transaction is long gone and the next look settles it;
-            // others that were running at the barrier end soon.
-            for pause in PAUSES {
-                let seen = self.look(limit).await?;
-                let safe = self.take_safe(seen);
-                if !safe.is_empty() {
-                    return Ok(safe);
-                }
-                sleep(pause).await;
-            }
-            return Ok(Vec::new());
+        let hole = self.beyond_a_hole(&seen);
+        let last = seen.events.last().map_or(0, |event| event.position);
+        let safe = self.take_safe(seen);
+        let Some(beyond) = hole else { return Ok(safe) };
+        if !safe.is_empty() {
+            return Ok(safe);
         }
+        if self.barrier.as_ref().is_some_and(|barrier| barrier.seen >= beyond) {
+            return self.look_past_writers(limit).await;
+        }
+        self.raise_barrier(last).await?;
+        // Mostly the transaction is long gone and the next look settles it;
+        // others that were writing at the barrier end soon.
+        for pause in PAUSES {
+            let safe = self.look_past_writers(limit).await?;
+            if !safe.is_empty() {
+                return Ok(safe);
+            }
+            sleep(pause).await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Looks again; first of all, whether those who may fill the hole have gone.
+    async fn look_past_writers(&mut self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        if let Some(barrier) = &mut self.barrier
+            && !barrier.writers_gone
+        {
+            let remain: bool = retried(|| async {
+                sqlx::query_scalar(&format!(
+                    "SELECT EXISTS ({WRITERS} AND virtualtransaction = ANY($1))"
+                ))
+                .bind(&barrier.writers)
+                .fetch_one(&self.pool)
+                .await
+            })
+            .await?;
+            barrier.writers_gone = !remain;
+        }
+        let seen = self.look(limit).await?;
         Ok(self.take_safe(seen))
     }
 
@@ -112,24 +155,25 @@ impl Reader {
         (first > self.position.saturating_add(1)).then_some(first)
     }
 
-    /// Every hole below the last event seen was given out by now.
-    async fn raise_barrier(&mut self, seen: &Seen) -> Result<(), StoreError> {
-        let Some(last) = seen.events.last() else { return Ok(()) };
-        let transaction: i64 = retried(|| async {
-            sqlx::query_scalar("SELECT pg_current_xact_id()::text::bigint")
+    /// Every position below the last one seen was given out by now.
+    async fn raise_barrier(&mut self, seen: u64) -> Result<(), StoreError> {
+        let (transaction, writers): (i64, Vec<String>) = retried(|| async {
+            sqlx::query_as(&format!("SELECT pg_current_xact_id()::text::bigint, ARRAY({WRITERS})"))
                 .fetch_one(&self.pool)
                 .await
         })
         .await?;
-        self.barrier =
-            Some(Barrier { transaction: rows::unsigned(transaction)?, seen: last.position });
+        let transaction = rows::unsigned(transaction)?;
+        self.barrier = Some(Barrier { seen, transaction, writers, writers_gone: false });
         Ok(())
     }
 
     /// The events up to the first hole that may still be filled.
     fn take_safe(&mut self, seen: Seen) -> Vec<StoredEvent> {
-        let settled = match self.barrier {
-            Some(barrier) if seen.oldest_running >= barrier.transaction => barrier.seen,
+        let settled = match &self.barrier {
+            Some(barrier) if barrier.writers_gone || seen.oldest_running >= barrier.transaction => {
+                barrier.seen
+            }
             _ => 0,
         };
         let mut safe = seen.events;
@@ -152,7 +196,7 @@ impl Reader {
         if missing > 0 {
             self.stepped_over.fetch_add(missing, Ordering::Relaxed);
         }
-        if self.barrier.is_some_and(|barrier| barrier.seen <= position) {
+        if self.barrier.as_ref().is_some_and(|barrier| barrier.seen <= position) {
             self.barrier = None;
         }
         safe

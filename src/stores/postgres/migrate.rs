@@ -1,7 +1,7 @@
 //! The schema: embedded migrations, applied in order, by one node at a time.
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 
 use crate::stores::StoreError;
 
@@ -57,12 +57,12 @@ async fn migrate_on(connection: &mut PgConnection) -> Result<Vec<String>, StoreE
             "the database's encoding is {encoding}: create one with ENCODING 'UTF8'"
         )));
     }
-    sqlx::raw_sql(CREATE_TABLE).execute(&mut *transaction).await?;
+    transaction.execute(CREATE_TABLE).await?;
     let present = version(&mut transaction).await?;
     refuse_newer(present)?;
     let mut applied = Vec::new();
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > present) {
-        sqlx::raw_sql(migration.sql).execute(&mut *transaction).await?;
+        transaction.execute(migration.sql).await?;
         sqlx::query("INSERT INTO schema_migrations (version, name) VALUES ($1, $2)")
             .bind(migration.version)
             .bind(migration.name)

@@ -218,11 +218,8 @@ impl Store for PostgresStore {
                 .await
             })
             .await?;
-            let row = |(key_id, wrapped)| WrappedKeyRow {
-                key_id,
-                purpose: purpose.to_owned(),
-                wrapped,
-            };
+            let row =
+                |(key_id, wrapped)| WrappedKeyRow { key_id, purpose: purpose.to_owned(), wrapped };
             Ok(found.into_iter().map(row).collect())
         }
         .boxed()

@@ -74,7 +74,11 @@ pub(super) struct Ledger<'a> {
 
 /// Whether an append fits into a plan.
 enum Fit<'a> {
-    Fits { rows: Vec<Row<'a>>, heads: BTreeMap<&'a StreamId, Head>, after: Vec<usize> },
+    Fits {
+        rows: Vec<Row<'a>>,
+        heads: BTreeMap<&'a StreamId, Head>,
+        after: Vec<usize>,
+    },
     /// It depends on what becomes of another append of the plan.
     Later,
     Never(AppendError),
@@ -161,8 +165,7 @@ impl<'a> Ledger<'a> {
                     false
                 }
                 (None, None, None) => {
-                    let unfit =
-                        self.unfit.contains(&(stream, event.sequence, event.prev_digest));
+                    let unfit = self.unfit.contains(&(stream, event.sequence, event.prev_digest));
                     if unfit || event.sequence == 0 {
                         return Fit::Never(AppendError::Conflict);
                     }

@@ -66,8 +66,7 @@ pub(super) async fn project(
 
 /// One change for each row: of each column the last write.
 fn coalesced(changes: Vec<Change>) -> Vec<(&'static Table, BTreeMap<String, RowChange>)> {
-    let mut tables: BTreeMap<&str, (&'static Table, BTreeMap<String, RowChange>)> =
-        BTreeMap::new();
+    let mut tables: BTreeMap<&str, (&'static Table, BTreeMap<String, RowChange>)> = BTreeMap::new();
     let mut row = |table: &'static Table, key: String, change: &mut dyn FnMut(&mut RowChange)| {
         let (_, rows) = tables.entry(table.name).or_insert_with(|| (table, BTreeMap::new()));
         change(rows.entry(key).or_default());
@@ -168,11 +167,7 @@ impl Puts {
     }
 }
 
-fn integers(
-    table: &Table,
-    name: &str,
-    values: Vec<Value>,
-) -> Result<Vec<Option<i64>>, StoreError> {
+fn integers(table: &Table, name: &str, values: Vec<Value>) -> Result<Vec<Option<i64>>, StoreError> {
     let integer = |value| match value {
         Value::Null => Ok(None),
         Value::Int(value) => Ok(Some(value)),
@@ -181,11 +176,7 @@ fn integers(
     values.into_iter().map(integer).collect()
 }
 
-fn texts(
-    table: &Table,
-    name: &str,
-    values: Vec<Value>,
-) -> Result<Vec<Option<String>>, StoreError> {
+fn texts(table: &Table, name: &str, values: Vec<Value>) -> Result<Vec<Option<String>>, StoreError> {
     let text = |value| match value {
         Value::Null => Ok(None),
         Value::Text(value) => Ok(Some(value)),
@@ -239,7 +230,9 @@ pub(super) async fn select(pool: &PgPool, query: &Query) -> Result<Vec<Vec<Value
 fn values(table: &Table, row: &PgRow) -> Result<Vec<Value>, StoreError> {
     let value = |(index, (_, kind)): (usize, &(&str, ColumnType))| {
         Ok(match kind {
-            ColumnType::Int => row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int),
+            ColumnType::Int => {
+                row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
+            }
             ColumnType::Text => {
                 row.try_get::<Option<String>, _>(index)?.map_or(Value::Null, Value::Text)
             }
@@ -269,7 +262,9 @@ async fn question(
         match value {
             Value::Null => statement.push(format!(" AND {name} IS NULL")),
             Value::Int(value) => statement.push(format!(" AND {name} = ")).push_bind(*value),
-            Value::Text(value) => statement.push(format!(" AND {name} = ")).push_bind(value.clone()),
+            Value::Text(value) => {
+                statement.push(format!(" AND {name} = ")).push_bind(value.clone())
+            }
         };
     }
     let beyond = if query.descending { "<" } else { ">" };
