@@ -44,20 +44,6 @@ impl Database {
         url.into()
     }
 
-    /// The same by another port, where something stands in between.
-    pub fn url_by(&self, port: u16) -> String {
-        let mut url = url::Url::parse(&self.url()).unwrap();
-        url.set_host(Some("127.0.0.1")).unwrap();
-        url.set_port(Some(port)).unwrap();
-        url.into()
-    }
-
-    /// Where its server listens.
-    pub fn address(&self) -> (String, u16) {
-        let host = self.admin.host_str().expect("a host").to_owned();
-        (host, self.admin.port().unwrap_or(5432))
-    }
-
     pub async fn store(&self) -> PostgresStore {
         PostgresStore::connect(&self.url(), 4).await.unwrap()
     }

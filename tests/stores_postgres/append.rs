@@ -188,8 +188,8 @@ async fn nodes_that_write_the_same_aggregates_in_opposite_order_never_deadlock()
 /// Commits through a connection that breaks, and expects the event in the log, once.
 async fn survives(fault: Fault) {
     let database = Database::migrated().await;
-    let proxy = Proxy::before(database.address()).await;
-    let store = PostgresStore::connect(&database.url_by(proxy.port), 2).await.unwrap();
+    let proxy = Proxy::before(&database.url()).await;
+    let store = PostgresStore::connect(&proxy.url, 2).await.unwrap();
     let mut chain = Chain::new("g");
     assert!(store.commit(vec![append([chain.next()])]).await[0].is_ok());
 

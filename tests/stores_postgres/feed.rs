@@ -42,16 +42,16 @@ async fn write_and_waver(mut connection: PgConnection, writer: usize) {
         let draw = (writer * 7919 + round * 104_729) % 100;
         connection.execute("BEGIN").await.unwrap();
         insert(&mut connection, &format!("{writer}-{round}-a")).await;
-        if draw % 3 == 0 {
+        if draw.is_multiple_of(3) {
             sleep(Duration::from_millis(u64::try_from(draw % 10).unwrap())).await;
         }
-        if draw % 2 == 0 {
+        if draw.is_multiple_of(2) {
             insert(&mut connection, &format!("{writer}-{round}-b")).await;
         }
         if draw == 42 {
             sleep(Duration::from_millis(300)).await;
         }
-        let end = if draw % 5 == 0 { "ROLLBACK" } else { "COMMIT" };
+        let end = if draw.is_multiple_of(5) { "ROLLBACK" } else { "COMMIT" };
         connection.execute(end).await.unwrap();
     }
     connection.close().await.unwrap();
@@ -248,7 +248,7 @@ async fn each_of_several_open_transactions_is_waited_for() {
     // From the last to the first; the even ones are rolled back.
     while let Some(mut connection) = open.pop() {
         assert!(reader.next(100).await.unwrap().is_empty());
-        let end = if open.len() % 2 == 0 { "ROLLBACK" } else { "COMMIT" };
+        let end = if open.len().is_multiple_of(2) { "ROLLBACK" } else { "COMMIT" };
         connection.execute(end).await.unwrap();
     }
     let mut seen = Vec::new();

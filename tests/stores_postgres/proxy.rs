@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
+use url::Url;
 
 /// What befalls the next COMMIT, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +22,21 @@ pub enum Fault {
 }
 
 pub struct Proxy {
-    pub port: u16,
+    /// The database's URL, by way of the proxy.
+    pub url: String,
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
 impl Proxy {
-    pub async fn before((host, port): (String, u16)) -> Self {
+    /// Stands before the server of this database's URL.
+    pub async fn before(url: &str) -> Self {
+        let mut url = Url::parse(url).unwrap();
+        let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(5432));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let fault = Arc::new(Mutex::new(None));
-        let proxy = Self { port: listener.local_addr().unwrap().port(), fault: Arc::clone(&fault) };
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        let proxy = Self { url: url.into(), fault: Arc::clone(&fault) };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect((host.as_str(), port)).await.unwrap();

@@ -81,29 +81,23 @@ async fn no_error_shows_the_password() {
     let database = Database::empty().await;
     let mut good = url::Url::parse(&database.url()).unwrap();
     good.set_password(Some("s3cret")).unwrap();
-    let mut urls = vec![good.to_string()];
     let mut no_such = good.clone();
     no_such.set_path("no_such_database");
-    urls.push(no_such.to_string());
     let mut nobody_listens = good.clone();
     nobody_listens.set_port(Some(1)).unwrap();
-    urls.push(nobody_listens.to_string());
-    urls.push(format!("{good}?sslmode=s3cret-mode").replace("s3cret-mode", "never"));
-    urls.push("postgres://user:s3cret@host:port/database".to_owned());
-    urls.push("not a URL with s3cret".to_owned());
-    for url in urls {
-        let Err(error) = PostgresStore::connect(&url, 1).await else { panic!("connected: {url}") };
-        let shown = format!("{error} {error:?}");
-        assert!(!shown.contains("s3cret"), "{shown}");
-        let Err(error) = PostgresStore::migrate(&url).await else {
-            assert_eq!(url, urls_first(&good));
-            continue;
-        };
-        let shown = format!("{error} {error:?}");
+    let urls = [
+        no_such.to_string(),
+        nobody_listens.to_string(),
+        format!("{good}?sslmode=never"),
+        "postgres://user:s3cret@host:port/database".to_owned(),
+        "not a URL with s3cret".to_owned(),
+    ];
+    for url in &urls {
+        let Err(one) = PostgresStore::connect(url, 1).await else { panic!("connected: {url}") };
+        let Err(two) = PostgresStore::migrate(url).await else { panic!("migrated: {url}") };
+        let shown = format!("{one} {one:?} {two} {two:?}");
         assert!(!shown.contains("s3cret"), "{shown}");
     }
-}
-
-fn urls_first(good: &url::Url) -> String {
-    good.to_string()
+    // Nor where it connects, and finds no schema.
+    assert!(!refusal(good.as_str()).await.contains("s3cret"));
 }

@@ -56,9 +56,6 @@ pub(super) async fn events(
     if plan.rows.is_empty() {
         return Ok(Inserted { positions: Vec::new(), transaction: None });
     }
-    fn column<'a, T>(plan: &Plan<'a>, of: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
-        plan.rows.iter().map(|row| of(row.event)).collect()
-    }
     let found = sqlx::query(INSERT)
         .bind(column(plan, |event| event.stream.kind.as_str()))
         .bind(column(plan, |event| &*event.stream.id))
@@ -92,6 +89,10 @@ pub(super) async fn events(
         })
         .collect();
     Ok(Inserted { positions, transaction })
+}
+
+fn column<'a, T>(plan: &Plan<'a>, of: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
+    plan.rows.iter().map(|row| of(row.event)).collect()
 }
 
 /// The position of this very event, if it is in the log.
