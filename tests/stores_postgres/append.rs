@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery::stores::postgres::PostgresStore;
-use chancery::stores::{Append, AppendError, Store, UsedOnce};
+use chancery::stores::{Append, AppendError, Checkpoint, Store, UsedOnce};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
@@ -296,7 +296,8 @@ async fn every_connection_may_be_terminated_between_uses() {
     let database = Database::migrated().await;
     let store = database.store().await;
     let mut chain = Chain::new("g");
-    for _ in 0..3 {
+    let mut from = None;
+    for position in 1..4 {
         assert!(store.commit(vec![append([chain.next()])]).await[0].is_ok());
         // Fills the pool.
         let loads = (0..8).map(|_| store.load(&chain.stream, 0));
@@ -311,6 +312,9 @@ async fn every_connection_may_be_terminated_between_uses() {
             )
             .await
             .unwrap();
+        let to = Checkpoint { version: 1, position };
+        assert!(store.project("p", from, to.clone(), Vec::new()).await.unwrap());
+        from = Some(to);
         assert_eq!(store.load(&chain.stream, 0).await.unwrap().head, chain.head);
         store.ping().await.unwrap();
     }

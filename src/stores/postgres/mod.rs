@@ -227,7 +227,7 @@ impl Store for PostgresStore {
 
     fn rewrap(&self, rewrap: Rewrap) -> BoxFuture<'_, Result<u64, StoreError>> {
         async move {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = retried(|| self.pool.begin()).await?;
             let count = keys::rewrap(&mut transaction, rewrap).await?;
             transaction.commit().await?;
             Ok(count)
@@ -355,7 +355,7 @@ impl Store for PostgresStore {
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = retried(|| self.pool.begin()).await?;
             let moved = views::project(&mut transaction, name, from, &to, changes).await?;
             if moved {
                 transaction.commit().await?;
@@ -373,7 +373,7 @@ impl Store for PostgresStore {
         tables: &'a [&'static Table],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = retried(|| self.pool.begin()).await?;
             views::reset(&mut transaction, name, tables).await?;
             transaction.commit().await?;
             Ok(())

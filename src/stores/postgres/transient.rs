@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sqlx::Error;
 
+use crate::stores::StoreError;
+
 /// How often a read is tried before its failure is believed. More than one,
 /// because after a restart of the server each pooled connection fails once.
 const ATTEMPTS: u32 = 12;
@@ -30,15 +32,33 @@ pub(super) fn is_contention(error: &Error) -> bool {
         if error.code().is_some_and(|code| codes.contains(&code.as_ref())))
 }
 
-/// Reads, and again if the connection was lost.
-pub(super) async fn retried<T, Reading>(read: impl Fn() -> Reading) -> Result<T, Error>
+/// An error that may say that the connection was lost.
+pub(super) trait MayBeDisconnect {
+    fn is_disconnect(&self) -> bool;
+}
+
+impl MayBeDisconnect for Error {
+    fn is_disconnect(&self) -> bool {
+        is_disconnect(self)
+    }
+}
+
+impl MayBeDisconnect for StoreError {
+    fn is_disconnect(&self) -> bool {
+        matches!(self, Self::Postgres(error) if is_disconnect(error))
+    }
+}
+
+/// Reads, or begins, and again if the connection was lost.
+pub(super) async fn retried<T, E, Reading>(read: impl Fn() -> Reading) -> Result<T, E>
 where
-    Reading: Future<Output = Result<T, Error>>,
+    E: MayBeDisconnect,
+    Reading: Future<Output = Result<T, E>>,
 {
     let mut attempt = 1;
     loop {
         match read().await {
-            Err(error) if is_disconnect(&error) && attempt < ATTEMPTS => {
+            Err(error) if error.is_disconnect() && attempt < ATTEMPTS => {
                 // The first few at once: those connections were lost already.
                 if attempt > 4 {
                     tokio::time::sleep(Duration::from_millis(25 * u64::from(attempt))).await;

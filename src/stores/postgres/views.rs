@@ -221,9 +221,11 @@ pub(super) async fn reset(
 
 /// The rows that a query asks for.
 pub(super) async fn select(pool: &PgPool, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
-    let mut statement = question(pool, query).await?;
-    let sql = statement.build();
-    let found = sql.fetch_all(pool).await?;
+    let found = retried(|| async {
+        let mut statement = question(pool, query).await?;
+        Ok::<_, StoreError>(statement.build().fetch_all(pool).await?)
+    })
+    .await?;
     found.iter().map(|row| values(query.table, row)).collect()
 }
 
@@ -334,8 +336,7 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
     let (order, kind) = column(table, query.order_by)?;
     let key_column = column(table, table.key)?.0;
     let statement = format!("SELECT {order} FROM \"{}\" WHERE {key_column} = $1", table.name);
-    let found =
-        retried(|| async { sqlx::query(&statement).bind(key).fetch_optional(pool).await }).await?;
+    let found = sqlx::query(&statement).bind(key).fetch_optional(pool).await?;
     let Some(row) = found else {
         return Err(StoreError::Corrupt(format!(
             "the row of {} to page on from is no longer there: start from the first page",
