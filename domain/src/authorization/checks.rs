@@ -5,6 +5,8 @@
 //! the pushed authorization request endpoint every error is answered directly
 //! (RFC 9126 §2.3).
 
+use std::fmt;
+
 use super::request::{AuthorizationRequest, Parameters, SealedParameters};
 use crate::client::RegisteredClient;
 use crate::protocol::grant_type::GrantType;
@@ -117,7 +119,7 @@ pub struct CheckedRequest {
 }
 
 /// Where to send an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ErrorRedirect {
     /// The client's own.
     pub redirect_uri: RedirectUri,
@@ -125,6 +127,16 @@ pub struct ErrorRedirect {
     pub response_mode: ResponseMode,
     /// As it was sent.
     pub state: Option<String>,
+}
+
+/// `state` is the client's own business, and no log's.
+impl fmt::Debug for ErrorRedirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorRedirect")
+            .field("redirect_uri", &self.redirect_uri)
+            .field("response_mode", &self.response_mode)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request that did not pass.
@@ -168,8 +180,8 @@ const fn everywhere(
 
 /// The rules, in the order in which they are told.
 const CHECKS: &[Row] = &[
-    everywhere(no_parameter_repeated),
     everywhere(response_mode_known),
+    everywhere(no_parameter_repeated),
     Row { authorize: true, push: false, check: no_foreign_request_uri },
     Row { authorize: false, push: true, check: no_request_uri_pushed },
     everywhere(no_request_object),
@@ -238,7 +250,9 @@ fn redirect_target(
     let registered = &client.metadata.redirect_uris;
     let Some(text) = parameters.once("redirect_uri").map_err(|_| RequestError::TargetRepeated)?
     else {
-        let openid = parameters.get("scope").is_some_and(|scope| scope.contains(Scope::OPENID));
+        let openid = parameters
+            .get("scope")
+            .is_some_and(|scope| scope.split(' ').any(|name| name == Scope::OPENID));
         return match registered.as_slice() {
             [only] if !openid => Ok((only.clone(), true)),
             _ => Err(RequestError::RedirectUriMissing),
@@ -255,10 +269,12 @@ fn no_parameter_repeated(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), 
     s.parameters.repeated().map_or(Ok(()), |_| Err(RequestError::ParameterRepeated))
 }
 
+/// First, because every later error travels by it.
 fn response_mode_known(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     draft.request.response_mode = s
         .parameters
-        .get("response_mode")
+        .once("response_mode")
+        .map_err(|_| RequestError::ParameterRepeated)?
         .map(|mode| mode.parse().map_err(|_| RequestError::ResponseModeUnknown))
         .transpose()?;
     Ok(())
@@ -308,20 +324,21 @@ fn pushed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), Req
 /// scope, it gets all that it is registered for but `openid` and
 /// `offline_access`, which want to be asked for.
 fn scope_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
+    let may_refresh = s.client.metadata.allows(GrantType::RefreshToken);
     let registered = &s.client.metadata.scope;
-    let scope = match s.parameters.get("scope") {
+    let registered =
+        if may_refresh { registered.clone() } else { registered.without(Scope::OFFLINE_ACCESS) };
+    draft.request.scope = match s.parameters.get("scope") {
         None => registered.without(Scope::OPENID).without(Scope::OFFLINE_ACCESS),
         Some(text) => {
             let asked = Scope::parse(text).map_err(|_| RequestError::ScopeMalformed)?;
-            let narrowed = asked.narrow(registered);
+            let narrowed = asked.narrow(&registered);
             if narrowed.is_empty() {
                 return Err(RequestError::ScopeNotAllowed);
             }
             narrowed
         }
     };
-    let may_refresh = s.client.metadata.allows(GrantType::RefreshToken);
-    draft.request.scope = if may_refresh { scope } else { scope.without(Scope::OFFLINE_ACCESS) };
     Ok(())
 }
 
@@ -353,12 +370,15 @@ fn prompt_usable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Requ
 /// OpenID Connect Core §3.1.2.1
 fn max_age_is_a_number(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     if let Some(text) = s.parameters.get("max_age") {
-        let seconds = text.parse().map_err(|_| RequestError::MaxAgeMalformed)?;
+        // `parse` alone would take a sign.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = text.parse().ok().filter(|_| digits).ok_or(RequestError::MaxAgeMalformed)?;
         draft.request.max_age = Some(Lifetime::from_seconds(seconds));
     }
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a row")]
 fn lists_and_hints(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let list = |name| {
         let words = s.parameters.get(name).unwrap_or_default().split_ascii_whitespace();

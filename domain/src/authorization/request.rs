@@ -153,8 +153,10 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// As [`Parameters::parse`], a parameter without a value counts as left out.
 impl<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>> FromIterator<(N, V)> for Parameters<'a> {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self(pairs.filter(|(_, value): &(_, Cow<'a, str>)| !value.is_empty()).collect())
     }
 }
