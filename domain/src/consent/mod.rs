@@ -105,8 +105,6 @@ impl Consent {
         }
     }
 
-    // One shape for all aggregates.
-    #[expect(clippy::unnecessary_wraps, reason = "the shape that all aggregates have")]
     fn decide(&self, command: ConsentCommand) -> Result<Vec<ConsentEvent>, ConsentError> {
         Ok(match (self, command) {
             (current, ConsentCommand::Record { subject, client_id, scope, grant_id, now }) => {

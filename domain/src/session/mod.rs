@@ -182,7 +182,8 @@ impl Session {
                 Self::Begun(session),
                 SessionCommand::Reauthenticate { authentication, cookie, now, lifetime },
             ) => {
-                let same = session.authentication.subject == authentication.subject;
+                let same = session.authentication.subject == authentication.subject
+                    && session.authentication.session_id == authentication.session_id;
                 if !same || !session.is_live(now) {
                     return Err(SessionError::NotTheirs);
                 }

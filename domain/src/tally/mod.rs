@@ -69,7 +69,8 @@ impl Tally {
     fn assign(&mut self, event: TallyEvent) {
         let TallyEvent::WindowCounted(window) = event;
         for count in window.counts {
-            *self.totals.entry(count.what).or_default() += count.count;
+            let total = self.totals.entry(count.what).or_default();
+            *total = total.saturating_add(count.count);
         }
     }
 }
