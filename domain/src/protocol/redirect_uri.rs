@@ -186,10 +186,34 @@ mod tests {
             ("https://rp.example/cb#x", InvalidRedirectUri::HasFragment),
             ("javascript:alert(1)", InvalidRedirectUri::NotAllowed),
             ("https://user:pw@rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https://@rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https:rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https:///rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https://rp.example\\@evil.example/", InvalidRedirectUri::NotAllowed),
+            ("https://rp.example/<script>", InvalidRedirectUri::NotAllowed),
+            ("DATA:text/html,x", InvalidRedirectUri::NotAllowed),
             ("https://rp.example/\r\nX: y", InvalidRedirectUri::NotAllowed),
         ] {
             assert_eq!(RedirectUri::parse(text), Err(why), "{text}");
         }
         assert!(RedirectUri::parse("com.example.app:/cb").is_ok());
+        assert!(RedirectUri::parse("http://[::1]:8080/cb?a=b@c").is_ok());
+        let long = format!("https://rp.example/{}", "a".repeat(2000));
+        assert_eq!(RedirectUri::parse(&long), Err(InvalidRedirectUri::TooLong));
+    }
+
+    /// What a browser mends, another reads as another host.
+    #[test]
+    fn a_loopback_address_is_not_what_a_parser_makes_of_it() {
+        for trick in [r"http://127.0.0.1\@evil.example/cb", "http:127.0.0.1/cb"] {
+            assert_eq!(RedirectUri::parse(trick), Err(InvalidRedirectUri::NotAllowed), "{trick}");
+        }
+    }
+
+    #[test]
+    fn a_page_allows_the_origin_only() {
+        assert_eq!(uri("https://rp.example/cb?a").origin().unwrap(), "https://rp.example");
+        assert_eq!(uri("http://[::1]:81/cb").origin().unwrap(), "http://[::1]:81");
+        assert_eq!(uri("com.example.app:/cb").origin().unwrap(), "com.example.app:");
     }
 }
