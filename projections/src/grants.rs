@@ -59,7 +59,7 @@ impl Projection for Grants {
 
     fn project(&self, recorded: &Recorded, changes: &mut Vec<Change>) {
         let AnyEvent::Grant(event) = &recorded.event else { return };
-        let mut set = columns(event, position(recorded));
+        let mut set = columns(event, recorded.position_value());
         set.push(("updated_at", recorded.recorded_at().into()));
         changes.push(Change::put(&GRANTS, &recorded.id, set));
     }
@@ -147,10 +147,6 @@ fn opened(
         ("created_at", at.into()),
         ("opened_position", position),
     ]
-}
-
-fn position(recorded: &Recorded) -> Value {
-    i64::try_from(recorded.position).unwrap_or(i64::MAX).into()
 }
 
 /// When the last of these tokens ends.

@@ -27,6 +27,8 @@ pub static SESSIONS: Table = Table {
         ("auth_time", ColumnType::Int),
         ("expires_at", ColumnType::Int),
         ("ended_at", ColumnType::Int),
+        // The position of its first event: locking an account ends the sessions that were there.
+        ("started_position", ColumnType::Int),
     ],
 };
 
@@ -57,6 +59,7 @@ impl Projection for Sessions {
                 let mut set = authenticated(&event.authentication, event.expires_at);
                 set.push(("state", "begun".into()));
                 set.push(("created_at", recorded.recorded_at().into()));
+                set.push(("started_position", recorded.position_value()));
                 set
             }
             SessionEvent::SessionReauthenticated(event) => {
@@ -101,6 +104,7 @@ mod tests {
         rows.see(&session, "SessionStarted", &authentication(10, 100));
         rows.see(&session, "SessionReauthenticated", &authentication(50, 150));
         let row = rows.row("sessions", SESSION);
+        assert_eq!(row["started_position"], 1.into());
         assert_eq!((&row["subject"], &row["state"]), (&SUBJECT.into(), &"begun".into()));
         assert_eq!((&row["auth_time"], &row["expires_at"]), (&50.into(), &150.into()));
         assert_eq!(row["amr"], "pwd otp".into());
