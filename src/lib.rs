@@ -1,13 +1,26 @@
 //! The server.
 
+pub mod actors;
+pub mod aggregates;
+pub mod cli;
+pub mod client_auth;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod entropy;
 pub mod feed;
+pub mod grants;
 pub mod handles;
 pub mod interaction;
 pub mod jose;
+pub mod keys;
+pub mod lookups;
+pub mod oauth_error;
 pub mod passwords;
 pub mod sealing;
 pub mod secrets;
+pub mod services;
 pub mod stores;
+pub mod tally;
+pub mod telemetry;
+pub mod tokens;

@@ -311,7 +311,7 @@ impl Code {
     }
 
     fn parse(text: &str) -> Self {
-        let tokens = without_tests(tokenize(text));
+        let tokens = without_tests(&tokenize(text));
         let paths = paths(&tokens);
         Self { tokens, paths }
     }
@@ -434,7 +434,7 @@ fn after_quote(chars: &[char], start: usize) -> usize {
 }
 
 /// Without the items marked `#[cfg(test)]`: tests may use what they like.
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::with_capacity(tokens.len());
     let mut i = 0;

@@ -3,6 +3,14 @@
 //! A store joins with a [`contract::Fixture`] in a module of its own and one line:
 //! `contract!(ItsFixture);`.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, in its helpers too"
+)]
+
 #[macro_use]
 #[path = "stores/contract.rs"]
 mod contract;

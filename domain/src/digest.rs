@@ -68,6 +68,47 @@ impl<'de> Deserialize<'de> for Sha256Digest {
     }
 }
 
+/// A salt of sixteen bytes. Not secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Salt([u8; 16]);
+
+impl Salt {
+    /// The salt with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Salt({})", URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl Serialize for Salt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Salt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let mut bytes = [0; 16];
+        match URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), &mut bytes) {
+            Ok(16) => Ok(Self(bytes)),
+            _ => Err(serde::de::Error::custom("not sixteen bytes of base64url")),
+        }
+    }
+}
+
 /// What an event's digest covers: everything stored of it but its position and
 /// the time of recording, which the sealed log covers.
 #[derive(Debug, Clone, Copy)]

@@ -230,7 +230,10 @@ impl ProcessManager {
             at_ms: event.recorded_at_ms,
             causation: event.reference(),
         };
-        self.recent.push(cause.clone());
+        // Seen again after a failure, it is there already.
+        if !self.recent.contains(&cause) {
+            self.recent.push(cause.clone());
+        }
         steps.push(Step::Sweep(cause));
     }
 

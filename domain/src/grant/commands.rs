@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::events::RevocationCause;
 use super::tokens::TokenPlan;
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
-use crate::digest::Sha256Digest;
 use crate::ids::ClientId;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::CodeVerifier;
@@ -67,8 +66,6 @@ pub struct AuthenticateSubject {
     pub authentication: Authentication,
     /// The `request_uri` that the browser brought, for a pushed request.
     pub request_uri: Option<Digest<RequestUri>>,
-    /// The commitment to the sealed circumstances (address, browser).
-    pub circumstances: Option<Sha256Digest>,
     /// Now.
     pub now: UnixTime,
 }

@@ -63,9 +63,6 @@ pub struct SubjectAuthenticated {
     /// Who, and how.
     #[serde(flatten)]
     pub authentication: Authentication,
-    /// The commitment to the sealed circumstances (address, browser).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub circumstances: Option<Sha256Digest>,
 }
 
 /// The person consented, now or before.

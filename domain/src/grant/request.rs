@@ -70,7 +70,7 @@ impl Grant {
                 return Err(GrantError::Answered);
             }
         }
-        let AuthenticateSubject { authentication, circumstances, .. } = command;
-        Ok(vec![SubjectAuthenticated { authentication, circumstances }.into()])
+        let authentication = command.authentication;
+        Ok(vec![SubjectAuthenticated { authentication }.into()])
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Sha256Digest;
+use crate::digest::Salt;
 use crate::ids::KeyId;
 use crate::protocol::scope::Scope;
 use crate::time::{Lifetime, UnixTime};
@@ -15,7 +15,7 @@ pub struct HandleSeed {
     /// Which handle key.
     pub key: KeyId,
     /// Sets this grant apart from all others under the same key.
-    pub salt: Sha256Digest,
+    pub salt: Salt,
 }
 
 /// What an access token is made of.

@@ -28,6 +28,9 @@ macro_rules! parameter_values {
             /// Every value that this server knows.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// The names of [`Self::ALL`].
+            pub const NAMES: &'static [&'static str] = &[$($text,)*];
+
             /// The value as it stands in a request or in metadata.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -51,7 +54,7 @@ macro_rules! parameter_values {
                     $($text => Ok(Self::$variant),)*
                     _ => Err($crate::protocol::UnknownValue {
                         parameter: $what,
-                        known: &[$($text,)*],
+                        known: Self::NAMES,
                     }),
                 }
             }

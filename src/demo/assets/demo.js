@@ -108,8 +108,8 @@ function showToken(id, token, revoked, about) {
   const before = shown.get(id);
   shown.set(id, token);
   panel.querySelector(".token-body")?.remove();
-  panel.querySelector("h3 .badge")?.remove();
   const heading = panel.querySelector("h3");
+  heading.replaceChildren(heading.firstChild);
   if (revoked) heading.append(" ", element("span", "badge bad", "revoked"));
   else if (before && before !== token) heading.append(" ", element("span", "badge", "new"));
   const body = element("div", "token-body");

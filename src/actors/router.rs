@@ -1,0 +1,246 @@
+//! Finds the actor of a grant, or makes it: a grant lives once in a process.
+//!
+//! One shard for each core, chosen by the grant's id. A shard's directory is
+//! bounded: the grant used longest ago leaves memory first, one that nobody
+//! has used for a while leaves anyway, and an id that does not exist never
+//! enters.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::*;
+use chancery_domain::authorization::SealedParameters;
+use chancery_domain::grant::{Grant, GrantCommand, GrantError};
+use chancery_domain::ids::GrantId;
+use lru::LruCache;
+
+use super::grant::{
+    Done, Elsewhere, Execute, GrantActor, GrantCore, GrantFailure, Look, Unseal, load_grant,
+};
+use crate::aggregates::{Folded, Kept as _, Work};
+
+/// How many grants stay in memory, in all shards together.
+const RESIDENT: usize = 16_384;
+
+/// A shard looks for idle grants this often; a grant that was not used between
+/// two looks leaves.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// All grants, wherever they are.
+#[derive(Clone)]
+pub struct Grants {
+    core: Arc<GrantCore>,
+    shards: Arc<[Shard]>,
+}
+
+struct Shard {
+    directory: Arc<Mutex<Directory>>,
+    router: Addr<Router>,
+    arbiter: ArbiterHandle,
+}
+
+struct Directory {
+    resident: LruCache<GrantId, Resident>,
+    sweep: u64,
+}
+
+struct Resident {
+    actor: Addr<GrantActor>,
+    used_in: u64,
+}
+
+impl Directory {
+    fn find(&mut self, id: GrantId) -> Option<Addr<GrantActor>> {
+        let sweep = self.sweep;
+        let resident = self.resident.get_mut(&id).filter(|resident| resident.actor.connected())?;
+        resident.used_in = sweep;
+        Some(resident.actor.clone())
+    }
+}
+
+impl Grants {
+    /// Starts the shards, each on a thread of its own.
+    #[must_use]
+    pub fn start(core: Arc<GrantCore>, shards: NonZeroUsize) -> Self {
+        let capacity = NonZeroUsize::new(RESIDENT / shards).unwrap_or(NonZeroUsize::MIN);
+        let shards = (0..shards.get())
+            .map(|_| {
+                let directory = Directory { resident: LruCache::new(capacity), sweep: 0 };
+                let directory = Arc::new(Mutex::new(directory));
+                let arbiter = Arbiter::new().handle();
+                let router = Router { core: Arc::clone(&core), directory: Arc::clone(&directory) };
+                let router = Supervisor::start_in_arbiter(&arbiter, |_| router);
+                Shard { directory, router, arbiter }
+            })
+            .collect();
+        Self { core, shards }
+    }
+
+    /// Carries out commands on a grant that exists.
+    pub async fn execute(
+        &self,
+        id: GrantId,
+        commands: Vec<GrantCommand>,
+        work: Work,
+    ) -> Result<Done, GrantFailure> {
+        let message = Execute { commands, work, sealed: None };
+        self.actor(id).await?.send(message).await.map_err(|_| GrantFailure::Gone)?
+    }
+
+    /// Begins a grant whose id has just been made: nothing need be loaded.
+    pub async fn begin(
+        &self,
+        id: GrantId,
+        commands: Vec<GrantCommand>,
+        work: Work,
+        sealed: Option<Arc<SealedParameters>>,
+    ) -> Result<Done, GrantFailure> {
+        let actor = self.admit(id, Folded::default()).await?;
+        let result = actor.send(Execute { commands, work, sealed }).await;
+        let result = result.map_err(|_| GrantFailure::Gone)?;
+        if result.is_err() {
+            self.directory(id).resident.pop(&id);
+        }
+        result
+    }
+
+    /// Begins and ends a grant in one append, without an actor: what it issues is
+    /// looked at later, if ever.
+    pub async fn begin_without_actor(
+        &self,
+        id: GrantId,
+        command: GrantCommand,
+        mut work: Work,
+    ) -> Result<Done, GrantFailure> {
+        let before = Folded::<Grant>::default();
+        let (grant, events) = crate::aggregates::decide(&before.state, vec![command]).await?;
+        work.add(&Grant::stream(&id.to_string()), before.head, &events)
+            .map_err(crate::aggregates::LoadError::from)?;
+        self.core.committer.append(work.append).await?;
+        Ok(Done { events, grant })
+    }
+
+    /// The grant as it is (here, or at most a second ago elsewhere).
+    pub async fn look(&self, id: GrantId) -> Result<Grant, GrantFailure> {
+        self.actor(id).await?.send(Look).await.map_err(|_| GrantFailure::Gone)?
+    }
+
+    /// The sealed part of the request that began the grant.
+    pub async fn unseal(&self, id: GrantId) -> Result<Arc<SealedParameters>, GrantFailure> {
+        self.actor(id).await?.send(Unseal).await.map_err(|_| GrantFailure::Gone)?
+    }
+
+    /// The feed brought an event that another writer appended to this grant.
+    pub fn note(&self, id: GrantId, sequence: u64) {
+        let resident = self.directory(id).resident.peek(&id).map(|found| found.actor.clone());
+        if let Some(actor) = resident {
+            actor.do_send(Elsewhere { sequence });
+        }
+    }
+
+    /// How many grants are in memory.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.shards.iter().map(|shard| lock(&shard.directory).resident.len()).sum()
+    }
+
+    /// Stops the shards' threads.
+    pub fn stop(&self) {
+        for shard in &*self.shards {
+            shard.arbiter.stop();
+        }
+    }
+
+    async fn actor(&self, id: GrantId) -> Result<Addr<GrantActor>, GrantFailure> {
+        if let Some(actor) = self.directory(id).find(id) {
+            return Ok(actor);
+        }
+        let folded = load_grant(&*self.core.store, &Grant::stream(&id.to_string())).await?;
+        if folded.head.sequence == 0 {
+            return Err(GrantError::Unknown.into());
+        }
+        self.admit(id, folded).await
+    }
+
+    async fn admit(
+        &self,
+        id: GrantId,
+        folded: Folded<Grant>,
+    ) -> Result<Addr<GrantActor>, GrantFailure> {
+        let router = self.shard(id).map(|shard| shard.router.clone());
+        let router = router.ok_or(GrantFailure::Gone)?;
+        router.send(Admit { id, folded }).await.map_err(|_| GrantFailure::Gone)
+    }
+
+    /// Ids are UUIDs of version 7: their end is random.
+    fn shard(&self, id: GrantId) -> Option<&Shard> {
+        let [.., a, b] = *id.as_bytes();
+        let index = usize::from(u16::from_be_bytes([a, b])) % self.shards.len().max(1);
+        self.shards.get(index)
+    }
+
+    #[expect(clippy::expect_used, reason = "there is at least one shard")]
+    fn directory(&self, id: GrantId) -> MutexGuard<'_, Directory> {
+        lock(&self.shard(id).expect("at least one shard").directory)
+    }
+}
+
+fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
+    directory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the actors of one shard, on the shard's thread.
+struct Router {
+    core: Arc<GrantCore>,
+    directory: Arc<Mutex<Directory>>,
+}
+
+/// Asks for the actor of a grant; makes it, if nobody has yet.
+#[derive(Message)]
+#[rtype(result = "Addr<GrantActor>")]
+struct Admit {
+    id: GrantId,
+    folded: Folded<Grant>,
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(1024);
+        context.run_interval(SWEEP, |router, _| router.sweep());
+    }
+}
+
+impl Supervised for Router {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        tracing::error!("a grant router died and was started again");
+    }
+}
+
+impl Router {
+    fn sweep(&self) {
+        let mut directory = lock(&self.directory);
+        let sweep = directory.sweep;
+        while directory.resident.peek_lru().is_some_and(|(_, least)| least.used_in < sweep) {
+            directory.resident.pop_lru();
+        }
+        directory.sweep += 1;
+    }
+}
+
+impl Handler<Admit> for Router {
+    type Result = MessageResult<Admit>;
+
+    fn handle(&mut self, message: Admit, _: &mut Self::Context) -> Self::Result {
+        let mut directory = lock(&self.directory);
+        if let Some(actor) = directory.find(message.id) {
+            return MessageResult(actor);
+        }
+        let actor = GrantActor::new(Arc::clone(&self.core), message.id, message.folded).start();
+        let used_in = directory.sweep;
+        directory.resident.put(message.id, Resident { actor: actor.clone(), used_in });
+        MessageResult(actor)
+    }
+}

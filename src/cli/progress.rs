@@ -1,0 +1,37 @@
+//! Progress bars, on standard error; silent where nobody watches.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar that fills as `total` things are done.
+#[must_use]
+pub fn bar(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), target());
+    let template = "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// A spinner for what has no known end.
+#[must_use]
+pub fn spinner(what: &str) -> ProgressBar {
+    let spinner = ProgressBar::with_draw_target(None, target());
+    spinner.set_message(what.to_owned());
+    if !spinner.is_hidden() {
+        spinner.enable_steady_tick(Duration::from_millis(100));
+    }
+    spinner
+}
+
+fn target() -> ProgressDrawTarget {
+    if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}

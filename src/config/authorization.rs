@@ -1,0 +1,39 @@
+//! `[authorization]`: what an authorization request must have.
+
+use super::declaration::{Check, Report, settings};
+use super::value::choice;
+
+settings! {
+    /// What an authorization request must have.
+    Authorization in "authorization" {
+        /// Take only requests that were pushed before (RFC 9126 §5).
+        require_par: bool = default false;
+        /// Let public clients push requests too, within
+        /// `limits.public_pushes_per_minute`.
+        par_public_clients: bool = default true;
+        /// Who must use PKCE (RFC 7636): public clients, all, or none.
+        require_pkce: RequirePkce = default "public";
+    }
+}
+
+choice! {
+    /// Who must use PKCE.
+    RequirePkce, "who" {
+        /// Clients that can't keep a secret.
+        Public = "public",
+        All = "all",
+        None = "none",
+    }
+}
+
+impl Check for Authorization {
+    fn check(&self, report: &mut Report<'_>) {
+        if self.require_par && !self.par_public_clients {
+            report.contradiction(
+                "par_public_clients",
+                "is false while authorization.require_par is true, which shuts out public clients",
+                "set one of the two the other way; to shut out public clients, register none",
+            );
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The settings: one TOML file, and the environment over it.
+//!
+//! Each setting is declared once, in the file of its section (see
+//! [`declaration`]); names, parsing, defaults, variables and documentation all
+//! come from there. Nothing outside of this module reads the environment or a
+//! configuration file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub mod authorization;
+pub mod declaration;
+mod embedded;
+pub mod http;
+pub mod keys;
+pub mod limits;
+pub mod log;
+pub mod login;
+pub mod master_key;
+pub mod problem;
+pub mod scopes;
+pub mod secret;
+pub mod server;
+pub mod sessions;
+pub mod show;
+mod sources;
+pub mod store;
+pub mod tokens;
+pub mod value;
+
+use declaration::{Reader, Report, Section, SectionInfo};
+pub use embedded::{DEFAULT_DATA_FOLDER, DEFAULT_QUICKSTART_LISTEN, MASTER_KEY_FILE};
+use problem::{Place, Problem, Problems};
+use show::Effective;
+pub use sources::Sources;
+
+macro_rules! sections {
+    ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
+        /// Everything that is settled before the server starts.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[$doc])* pub $field: $type,)*
+            /// The operator's own scopes, by name.
+            pub scopes: BTreeMap<String, scopes::ScopeText>,
+        }
+
+        /// Every section, in the order of the documentation.
+        pub static SECTIONS: &[SectionInfo] = &[
+            $(SectionInfo::of::<$type>(false),)*
+            SectionInfo::of::<scopes::ScopeText>(true),
+        ];
+
+        fn read(load: &mut Load<'_>) -> Option<Config> {
+            // Every section is read before the first bad one ends it, so that
+            // all problems are found at once.
+            $(let $field = load.section::<$type>();)*
+            let scopes = load.scopes();
+            Some(Config { $($field: $field?,)* scopes: scopes? })
+        }
+    };
+}
+
+sections! {
+    server: server::Server,
+    store: store::Store,
+    master_key: master_key::MasterKey,
+    tokens: tokens::Tokens,
+    authorization: authorization::Authorization,
+    sessions: sessions::Sessions,
+    keys: keys::Keys,
+    login: login::Login,
+    http: http::Http,
+    limits: limits::Limits,
+    log: log::Log,
+}
+
+/// The settings, and where each came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub effective: Vec<Effective>,
+}
+
+impl Config {
+    /// Reads the settings; says everything that is wrong with them.
+    pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+        let mut collected = sources.collect();
+        let mut problems = std::mem::take(&mut collected.problems);
+        let folder = sources.file().and_then(Path::parent).unwrap_or(Path::new(""));
+        let config = if collected.unreadable {
+            None
+        } else {
+            read(&mut Load { collected: &collected, folder, problems: &mut problems })
+        };
+        problems.sort_by(|a, b| a.place.cmp(&b.place));
+        match config {
+            Some(config) if problems.is_empty() => {
+                Ok(Loaded { config, effective: show::effective(&collected) })
+            }
+            _ => Err(Problems { file: sources.file().map(Path::to_owned), list: problems }),
+        }
+    }
+}
+
+/// Has the person asked for no colours? See <https://no-color.org>.
+#[must_use]
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Reads what was collected.
+struct Load<'a> {
+    collected: &'a sources::Collected,
+    folder: &'a Path,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Load<'_> {
+    fn section<T: Section + declaration::Check>(&mut self) -> Option<T> {
+        let nothing = declaration::Written::new();
+        let written = self.collected.sections.get(T::NAME).unwrap_or(&nothing);
+        let place = self.collected.headings.get(T::NAME).cloned().unwrap_or(Place::Default);
+        let section = T::read(&mut Reader {
+            written,
+            table: T::NAME.to_owned(),
+            place: place.clone(),
+            folder: self.folder,
+            problems: self.problems,
+        })?;
+        section.check(&mut Report { section: T::NAME, written, place, problems: self.problems });
+        Some(section)
+    }
+
+    fn scopes(&mut self) -> Option<BTreeMap<String, scopes::ScopeText>> {
+        let mut read = Vec::new();
+        for ((section, name), (place, written)) in &self.collected.tables {
+            let table = format!("{section}.{name}");
+            if !scopes::is_scope_token(name) {
+                self.problems.push(Problem {
+                    place: place.clone(),
+                    setting: table.clone(),
+                    message: "is not a name that a scope can have (RFC 6749 §3.3)".to_owned(),
+                    remedy: "use visible ASCII characters other than \" and \\".to_owned(),
+                });
+            }
+            let text = scopes::ScopeText::read(&mut Reader {
+                written,
+                table,
+                place: place.clone(),
+                folder: self.folder,
+                problems: self.problems,
+            });
+            read.push(text.map(|text| (name.clone(), text)));
+        }
+        read.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! `[sessions]`: how long a browser stays logged in.
+
+use chancery_domain::time::Lifetime;
+
+use super::declaration::{Check, Report, settings};
+
+settings! {
+    /// How long a browser stays logged in. Times are in seconds. The cookie is Secure
+    /// whenever the issuer is https.
+    Sessions in "sessions" {
+        /// How long after the login, at most.
+        lifetime: Lifetime = default 28_800 within 60..=31_536_000;
+    }
+}
+
+impl Check for Sessions {
+    fn check(&self, _: &mut Report<'_>) {}
+}

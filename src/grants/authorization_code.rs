@@ -1,0 +1,53 @@
+//! `grant_type=authorization_code` (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+use chancery_domain::grant::{Grant, GrantCommand, GrantError, GrantEvent, RedeemCode};
+use chancery_domain::protocol::pkce::CodeVerifier;
+use chancery_domain::secret::AuthorizationCode;
+
+use super::{TokenRequest, active, check_account, invalid_grant};
+use crate::handles::Handle;
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+use crate::tokens::{TokenResponse, plan, render};
+
+pub(super) async fn redeem(
+    services: &Services,
+    request: &TokenRequest<'_>,
+) -> Result<TokenResponse, OAuthError> {
+    let code = request.required("code")?;
+    let redirect_uri = request.once("redirect_uri")?.map(str::to_owned);
+    let verifier = request.once("code_verifier")?.map(CodeVerifier::parse).transpose();
+    let verifier = verifier.map_err(|error| OAuthError::invalid_request(error.to_string()))?;
+    let code = Handle::<AuthorizationCode>::decode(code).ok_or_else(invalid_grant)?;
+
+    // The nonce and the account are looked up before the code is spent.
+    let before = services.grants.look(code.owner).await?;
+    let mut nonce = None;
+    if let Grant::CodeIssued(stage) = &before {
+        check_account(services, &stage.authorization).await?;
+        if stage.request.sealed.is_some() {
+            nonce = services.grants.unseal(code.owner).await?.nonce.clone();
+        }
+    }
+    let command = GrantCommand::RedeemCode(RedeemCode {
+        client_id: request.client.client_id.clone(),
+        code: code.secret.digest(),
+        redirect_uri,
+        verifier,
+        plan: plan(services, &services.keys.get(), &request.client.metadata)
+            .map_err(|error| OAuthError::internal(&error))?,
+        now: services.now(),
+    });
+    let mut origin = request.origin.clone();
+    origin.subject = before.subject();
+    let work = services.work(origin)?;
+    let done = services.grants.execute(code.owner, vec![command], work).await?;
+    if let Some(refusal) = done.refusal() {
+        return Err(refusal.into());
+    }
+    let tokens = done.events.iter().find_map(GrantEvent::issued_tokens);
+    let tokens = tokens.ok_or(GrantError::Unknown)?;
+    let stage = active(&done.grant)?;
+    let seed = stage.seed.as_ref();
+    render(services, code.owner, &stage.authorization, tokens, seed, nonce.as_deref()).await
+}

@@ -1,0 +1,50 @@
+//! `grant_type=client_credentials` (RFC 6749 §4.4).
+
+use chancery_domain::authorization::Authorization;
+use chancery_domain::grant::{GrantCommand, IssueDirectly};
+use chancery_domain::protocol::grant_type::GrantType;
+use chancery_domain::protocol::scope::Scope;
+
+use super::{TokenRequest, active};
+use crate::oauth_error::{ErrorCode, OAuthError};
+use crate::services::Services;
+use crate::tokens::{TokenResponse, plan, render};
+
+pub(super) async fn issue(
+    services: &Services,
+    request: &TokenRequest<'_>,
+) -> Result<TokenResponse, OAuthError> {
+    let scope = scope(request)?;
+    let client = &request.client;
+    let authorization =
+        Authorization { client_id: client.client_id.clone(), authentication: None, scope };
+    let command = GrantCommand::IssueDirectly(IssueDirectly {
+        grant_type: GrantType::ClientCredentials,
+        authorization,
+        plan: plan(services, &services.keys.get(), &client.metadata)
+            .map_err(|error| OAuthError::internal(&error))?,
+        now: services.now(),
+    });
+    let grant_id = services.new_grant_id();
+    let work = services.work(request.origin.clone())?;
+    let done = services.grants.begin_without_actor(grant_id, command, work).await?;
+    let stage = active(&done.grant)?;
+    let tokens = done.events.iter().find_map(|event| event.issued_tokens());
+    let tokens = tokens.ok_or_else(super::invalid_grant)?;
+    render(services, grant_id, &stage.authorization, tokens, stage.seed.as_ref(), None).await
+}
+
+/// What the client is registered for, but for what needs a person.
+fn scope(request: &TokenRequest<'_>) -> Result<Scope, OAuthError> {
+    let registered = &request.client.metadata.scope;
+    let own = registered.without(Scope::OPENID).without(Scope::OFFLINE_ACCESS);
+    let Some(text) = request.once("scope")? else { return Ok(own) };
+    let asked = Scope::parse(text)
+        .map_err(|error| OAuthError::new(ErrorCode::InvalidScope, error.to_string()))?;
+    let scope = asked.narrow(&own);
+    if scope.is_empty() {
+        let text = "the client is not registered for any of the scopes";
+        return Err(OAuthError::new(ErrorCode::InvalidScope, text));
+    }
+    Ok(scope)
+}

@@ -1,0 +1,58 @@
+//! `grant_type=refresh_token` (RFC 6749 §6, RFC 9700 §4.14).
+
+use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, UseRefreshToken};
+use chancery_domain::protocol::scope::Scope;
+
+use super::{TokenRequest, active, check_account, invalid_grant};
+use crate::handles::RefreshHandle;
+use crate::oauth_error::{ErrorCode, OAuthError};
+use crate::services::Services;
+use crate::tokens::{TokenResponse, longest_refresh, plan, render};
+
+pub(super) async fn refresh(
+    services: &Services,
+    request: &TokenRequest<'_>,
+) -> Result<TokenResponse, OAuthError> {
+    let presented = RefreshHandle::decode(request.required("refresh_token")?);
+    let scope = request
+        .once("scope")?
+        .map(Scope::parse)
+        .transpose()
+        .map_err(|error| OAuthError::new(ErrorCode::InvalidScope, error.to_string()))?;
+    let presented = presented.ok_or_else(invalid_grant)?;
+    let keys = services.keys.get();
+    let before = services.grants.look(presented.grant).await?;
+    let Grant::Active(stage) = &before else { return Err(invalid_grant()) };
+    let genuine = stage.seed.as_ref().is_some_and(|seed| {
+        let key = keys.handle_key(&seed.key);
+        key.is_some_and(|key| key.genuine(&presented, seed.salt.as_bytes()))
+    });
+    if !genuine {
+        return Err(invalid_grant());
+    }
+    check_account(services, &stage.authorization).await?;
+    let command = GrantCommand::Refresh(UseRefreshToken {
+        client_id: request.client.client_id.clone(),
+        generation: presented.number,
+        genuine,
+        scope,
+        grace: services.config.tokens.refresh_token_grace,
+        absolute_lifetime: longest_refresh(services),
+        plan: plan(services, &keys, &request.client.metadata)
+            .map_err(|error| OAuthError::internal(&error))?,
+        now: services.now(),
+    });
+    let mut origin = request.origin.clone();
+    origin.subject = before.subject();
+    let work = services.work(origin)?;
+    let done = services.grants.execute(presented.grant, vec![command], work).await?;
+    if let Some(refusal) = done.refusal() {
+        return Err(refusal.into());
+    }
+    let stage = active(&done.grant)?;
+    // No event: the answer of the last rotation again, for a client that lost it.
+    let issued = done.events.iter().find_map(GrantEvent::issued_tokens);
+    let tokens = issued.or_else(|| stage.repeated_answer()).ok_or_else(invalid_grant)?;
+    let seed = stage.seed.as_ref();
+    render(services, presented.grant, &stage.authorization, tokens, seed, None).await
+}

@@ -1,0 +1,213 @@
+//! The keys as they are now: parsed, and ready.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chancery_domain::ids::KeyId;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::{PublishedKey, SigningKey};
+use chancery_domain::time::UnixTime;
+use serde_json::json;
+
+use crate::aggregates::{Folded, Kept as _, LoadError};
+use crate::handles::HandleKey;
+use crate::jose::{Jwk, KeyError, PrivateKey, Verifier};
+use crate::sealing::{
+    MacKey, MasterKey, NamesKey, SealingFailed, ServerKey, TokenKey, UnwrapError,
+};
+use crate::stores::{AppendError, Store, StoreError, WrappedKeyRow};
+
+/// What wrapped keys are for: the `purpose` in the store.
+pub(super) mod purpose {
+    pub const SIGNING: &str = "signing";
+    /// Refresh tokens and opaque access tokens.
+    pub const HANDLES: &str = "handles";
+    /// Account names.
+    pub const NAMES: &str = "names";
+    /// Forms, cookies, and what browsers keep for us.
+    pub const PAGES: &str = "pages";
+}
+
+/// Why the keys can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Sealing(#[from] SealingFailed),
+    #[error("key {key} can't be unwrapped: {source}")]
+    Unwrap { key: String, source: UnwrapError },
+    #[error("the store has no {0} key yet")]
+    Missing(&'static str),
+    #[error("no key signs with {0}; add it to keys.extra_algorithms")]
+    NoSigningKey(SigningAlgorithm),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// All keys at one time.
+pub struct Keys {
+    /// The key that signs, for each algorithm.
+    active: BTreeMap<SigningAlgorithm, Arc<PrivateKey>>,
+    /// Every private key that may be asked for again.
+    private: HashMap<KeyId, Arc<PrivateKey>>,
+    /// All keys of the store, oldest first.
+    pub all: Vec<PublishedKey>,
+    /// Verifies what we signed, as long as the key is published.
+    pub verifier: Verifier,
+    /// The JWK Set (RFC 7517 §5), ready to be sent.
+    pub jwks: Arc<str>,
+    /// The newest handle key: new grants use it.
+    pub handles: HandleKey,
+    by_id: HashMap<KeyId, HandleKey>,
+    /// Account names.
+    pub names: NamesKey,
+    /// What a form or link carries.
+    pub interactions: TokenKey,
+    /// What a cookie carries.
+    pub cookies: TokenKey,
+    /// Form tokens.
+    pub csrf: MacKey,
+}
+
+impl Keys {
+    /// The key that signs with this algorithm.
+    pub fn signing(&self, algorithm: SigningAlgorithm) -> Result<&Arc<PrivateKey>, KeysError> {
+        self.active.get(&algorithm).ok_or(KeysError::NoSigningKey(algorithm))
+    }
+
+    /// The key with this id, signing still or not any more.
+    #[must_use]
+    pub fn private(&self, key_id: &KeyId) -> Option<&Arc<PrivateKey>> {
+        self.private.get(key_id)
+    }
+
+    /// The handle key with this id.
+    #[must_use]
+    pub fn handle_key(&self, key_id: &KeyId) -> Option<&HandleKey> {
+        self.by_id.get(key_id)
+    }
+
+    /// The algorithms that there is a key for.
+    pub fn algorithms(&self) -> impl Iterator<Item = SigningAlgorithm> {
+        self.active.keys().copied()
+    }
+
+    /// Reads and parses all keys of a store.
+    pub(super) async fn load(
+        store: &dyn Store,
+        master: &MasterKey,
+        now: UnixTime,
+    ) -> Result<Self, KeysError> {
+        let mut all = Vec::new();
+        let mut private = HashMap::new();
+        let mut active: BTreeMap<SigningAlgorithm, (UnixTime, Arc<PrivateKey>)> = BTreeMap::new();
+        for row in store.wrapped_keys(purpose::SIGNING).await? {
+            let stream = SigningKey::stream(&row.key_id);
+            let folded = Folded::<SigningKey>::load(store, &stream).await?;
+            let Some(key) = folded.state.published() else { continue };
+            if key.is_published(now) {
+                let der = unwrap(master, &row)?;
+                let parsed = Arc::new(PrivateKey::from_pkcs8(key.algorithm, &der)?);
+                if let (true, Some(since)) = (key.is_active(), key.activated_at) {
+                    let newest =
+                        active.get(&key.algorithm).is_none_or(|(other, _)| since >= *other);
+                    if newest {
+                        active.insert(key.algorithm, (since, Arc::clone(&parsed)));
+                    }
+                }
+                private.insert(key.key_id.clone(), parsed);
+            }
+            all.push(key.clone());
+        }
+        all.sort_by_key(|key| (key.published_at, key.key_id.clone()));
+        let published = || all.iter().filter(|key| key.is_published(now)).map(|key| &key.jwk);
+        let jwks = json!({ "keys": published().collect::<Vec<_>>() }).to_string();
+        let parsed: Vec<Jwk> =
+            published().filter_map(|jwk| serde_json::from_value(jwk.clone()).ok()).collect();
+        let mut by_id = HashMap::new();
+        for row in store.wrapped_keys(purpose::HANDLES).await? {
+            let key = server_key(master, &row)?.handle_key();
+            by_id.insert(key.id().clone(), key);
+        }
+        // Key ids are random, so the newest can't be told by them: one handle key for
+        // now, and the smallest id everywhere should there ever be more.
+        let handles = by_id.values().min_by_key(|key| key.id().clone()).cloned();
+        let names = only(store, master, purpose::NAMES).await?;
+        let pages = only(store, master, purpose::PAGES).await?;
+        Ok(Self {
+            active: active.into_iter().map(|(algorithm, (_, key))| (algorithm, key)).collect(),
+            private,
+            verifier: Verifier::new(&parsed),
+            all,
+            jwks: jwks.into(),
+            handles: handles.ok_or(KeysError::Missing(purpose::HANDLES))?,
+            by_id,
+            names: names.names_key(),
+            interactions: pages.token_key("interactions"),
+            cookies: pages.token_key("cookies"),
+            csrf: pages.mac_key("forms"),
+        })
+    }
+}
+
+async fn only(
+    store: &dyn Store,
+    master: &MasterKey,
+    purpose: &'static str,
+) -> Result<ServerKey, KeysError> {
+    let rows = store.wrapped_keys(purpose).await?;
+    let row = rows.first().ok_or(KeysError::Missing(purpose))?;
+    server_key(master, row)
+}
+
+fn server_key(master: &MasterKey, row: &WrappedKeyRow) -> Result<ServerKey, KeysError> {
+    let key_id = KeyId::parse(&row.key_id)
+        .map_err(|error| StoreError::Corrupt(format!("key {}: {error}", row.key_id)))?;
+    ServerKey::unwrap(master, &key_id, &row.wrapped)
+        .map_err(|source| KeysError::Unwrap { key: row.key_id.clone(), source })
+}
+
+fn unwrap(master: &MasterKey, row: &WrappedKeyRow) -> Result<Vec<u8>, KeysError> {
+    master
+        .unwrap(&row.key_id, &row.wrapped)
+        .map_err(|source| KeysError::Unwrap { key: row.key_id.clone(), source })
+}
+
+/// The keys of now; loaded again when the feed brings news of a key.
+pub struct KeyRing {
+    now: RwLock<Arc<Keys>>,
+    store: Arc<dyn Store>,
+    master: MasterKey,
+}
+
+impl KeyRing {
+    /// Loads the keys of a store.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        master: MasterKey,
+        now: UnixTime,
+    ) -> Result<Self, KeysError> {
+        let keys = Keys::load(&*store, &master, now).await?;
+        Ok(Self { now: RwLock::new(Arc::new(keys)), store, master })
+    }
+
+    /// The keys of now.
+    #[must_use]
+    pub fn get(&self) -> Arc<Keys> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Loads the keys again.
+    pub async fn reload(&self, now: UnixTime) -> Result<(), KeysError> {
+        let keys = Arc::new(Keys::load(&*self.store, &self.master, now).await?);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+}

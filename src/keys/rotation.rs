@@ -1,0 +1,178 @@
+//! Makes the first keys, and new ones in place of old ones.
+
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::{SigningKey, SigningKeyCommand};
+use chancery_domain::time::{Lifetime, UnixTime};
+
+use super::ring::{Keys, KeysError, purpose};
+use crate::actors::committer::Committer;
+use crate::aggregates::{Folded, Kept as _, Origin, Work, decide};
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::jose::PrivateKey;
+use crate::sealing::{MasterKey, ServerKey};
+use crate::stores::{AppendError, NameChange, Store, StoreError, WrappedKeyRow};
+
+/// No token lives longer than a day (configuration and client metadata see to
+/// it); an hour more for clocks that go wrong.
+const LONGEST_TOKEN: Lifetime = Lifetime::from_seconds(25 * 60 * 60);
+
+/// The name that makes sure that first keys are made once.
+const FIRST: &str = "first_key";
+
+/// What rotation works with.
+pub struct Rotation<'a> {
+    pub store: &'a dyn Store,
+    pub committer: &'a Committer,
+    pub master: &'a MasterKey,
+    pub clock: &'a dyn Clock,
+    pub entropy: &'a dyn Entropy,
+    pub node: &'a str,
+}
+
+/// Makes what is missing of the keys; another node may do so at the same time,
+/// and one of them wins.
+pub async fn bootstrap(
+    with: &Rotation<'_>,
+    algorithms: &[SigningAlgorithm],
+) -> Result<(), KeysError> {
+    for purpose in [purpose::HANDLES, purpose::NAMES, purpose::PAGES] {
+        if with.store.wrapped_keys(purpose).await?.is_empty() {
+            let key = ServerKey::generate(with.entropy);
+            let mut work = with.work("key bootstrap")?;
+            work.append.wrapped_keys.push(WrappedKeyRow {
+                key_id: key.id().to_string(),
+                purpose: purpose.to_owned(),
+                wrapped: key.wrap(with.master, with.entropy)?,
+            });
+            with.append_once(work, purpose).await?;
+        }
+    }
+    let existing = with.existing().await?;
+    for algorithm in algorithms {
+        if !existing.iter().any(|key| key.algorithm == *algorithm && key.is_active()) {
+            let mut work = with.work("key bootstrap")?;
+            with.add_new_key(&mut work, *algorithm).await?;
+            with.append_once(work, algorithm.as_str()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a new key in place of the one that signs with this algorithm. The old
+/// one stays published until the last token that it signed has expired. Gives
+/// the new key's id.
+pub async fn rotate(
+    with: &Rotation<'_>,
+    algorithm: SigningAlgorithm,
+    origin: Origin,
+) -> Result<String, KeysError> {
+    let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
+    let key_id = with.add_new_key(&mut work, algorithm).await?;
+    for key in with.existing().await? {
+        if key.algorithm == algorithm && key.is_active() {
+            let now = with.clock.now();
+            let command = SigningKeyCommand::Retire { now, published_until: now + LONGEST_TOKEN };
+            with.decide(&mut work, key.key_id.as_str(), vec![command]).await?;
+        }
+    }
+    with.committer.append(work.append).await?;
+    Ok(key_id)
+}
+
+/// Rotates the keys that have signed for longer than `age`. A conflict means
+/// that another node just did it.
+pub async fn rotate_old_keys(
+    with: &Rotation<'_>,
+    keys: &Keys,
+    age: Lifetime,
+) -> Result<bool, KeysError> {
+    let now: UnixTime = with.clock.now();
+    let mut rotated = false;
+    for algorithm in keys.algorithms() {
+        let old = keys.all.iter().any(|key| {
+            let since = key.activated_at.filter(|_| key.is_active() && key.algorithm == algorithm);
+            since.is_some_and(|since| now.since(since) >= age)
+        });
+        if old {
+            match rotate(with, algorithm, Origin::system("key rotation")).await {
+                Ok(key_id) => {
+                    tracing::info!(key.id = %key_id, key.algorithm = %algorithm, "rotated a signing key");
+                    rotated = true;
+                }
+                Err(KeysError::Append(AppendError::Conflict)) => rotated = true,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(rotated)
+}
+
+impl Rotation<'_> {
+    fn work(&self, function: &str) -> Result<Work, StoreError> {
+        Work::new(Origin::system(function), self.node, self.clock, self.entropy)
+    }
+
+    async fn existing(&self) -> Result<Vec<chancery_domain::signing_key::PublishedKey>, KeysError> {
+        let mut keys = Vec::new();
+        for row in self.store.wrapped_keys(purpose::SIGNING).await? {
+            let stream = SigningKey::stream(&row.key_id);
+            let folded = Folded::<SigningKey>::load(self.store, &stream).await?;
+            keys.extend(folded.state.published().cloned());
+        }
+        Ok(keys)
+    }
+
+    async fn add_new_key(
+        &self,
+        work: &mut Work,
+        algorithm: SigningAlgorithm,
+    ) -> Result<String, KeysError> {
+        // Making an RSA key takes long.
+        let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
+        let key = made.map_err(|error| KeysError::Refused(error.to_string()))??;
+        let key_id = key.kid().clone();
+        let now = self.clock.now();
+        let jwk = serde_json::to_value(key.public_jwk())
+            .map_err(|error| KeysError::Refused(error.to_string()))?;
+        work.append.wrapped_keys.push(WrappedKeyRow {
+            key_id: key_id.to_string(),
+            purpose: purpose::SIGNING.to_owned(),
+            wrapped: self.master.wrap(key_id.as_str(), &key.to_pkcs8()?, self.entropy)?,
+        });
+        let commands = vec![
+            SigningKeyCommand::Publish { key_id: key_id.clone(), algorithm, jwk, now },
+            SigningKeyCommand::Activate { now },
+        ];
+        self.decide(work, key_id.as_str(), commands).await?;
+        Ok(key_id.to_string())
+    }
+
+    async fn decide(
+        &self,
+        work: &mut Work,
+        key_id: &str,
+        commands: Vec<SigningKeyCommand>,
+    ) -> Result<(), KeysError> {
+        let stream = SigningKey::stream(key_id);
+        let folded = Folded::<SigningKey>::load(self.store, &stream).await?;
+        let decided = decide(&folded.state, commands).await;
+        let (_, events) = decided.map_err(|error| KeysError::Refused(error.to_string()))?;
+        work.add(&stream, folded.head, &events)?;
+        Ok(())
+    }
+
+    /// Appends unless somebody else has made the first key of this name.
+    async fn append_once(&self, mut work: Work, what: &str) -> Result<(), KeysError> {
+        let mut name = [0; 32];
+        for (slot, byte) in name.iter_mut().zip(what.bytes()) {
+            *slot = byte;
+        }
+        let owner = self.entropy.uuid_v4().simple().to_string().into();
+        work.append.names.push(NameChange::Reserve { space: FIRST, name, owner });
+        match self.committer.append(work.append).await {
+            Ok(_) | Err(AppendError::NameTaken) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

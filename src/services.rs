@@ -1,0 +1,83 @@
+//! What the server's use cases work with: put together once, in `app.rs`.
+
+use std::sync::Arc;
+
+use chancery_domain::account::Account;
+use chancery_domain::client::Client;
+use chancery_domain::consent::Consent;
+use chancery_domain::ids::GrantId;
+use chancery_domain::session::Session;
+use chancery_domain::time::UnixTime;
+
+use crate::actors::committer::Committer;
+use crate::actors::router::Grants;
+use crate::aggregates::{Aggregates, Origin, Vault, Work};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::feed::Feed;
+use crate::keys::{KeyRing, Rotation};
+use crate::passwords::Passwords;
+use crate::sealing::MasterKey;
+use crate::stores::{Store, StoreError};
+use crate::tally::Tallies;
+
+/// Everything that a node works with.
+pub struct Services {
+    pub config: Config,
+    /// Names this node in events.
+    pub node: String,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub store: Arc<dyn Store>,
+    pub committer: Committer,
+    pub master: MasterKey,
+    pub vault: Arc<Vault>,
+    pub keys: KeyRing,
+    pub clients: Aggregates<Client>,
+    pub accounts: Aggregates<Account>,
+    pub sessions: Aggregates<Session>,
+    pub consents: Aggregates<Consent>,
+    pub grants: Grants,
+    pub passwords: Passwords,
+    pub tallies: Tallies,
+    pub feed: Feed,
+}
+
+impl Services {
+    /// Now, as tokens count it.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Work for one command, decided now.
+    pub fn work(&self, origin: Origin) -> Result<Work, StoreError> {
+        Work::new(origin, &self.node, &*self.clock, &*self.entropy)
+    }
+
+    /// An id for a grant that is about to begin.
+    #[must_use]
+    pub fn new_grant_id(&self) -> GrantId {
+        GrantId::from_uuid(self.entropy.uuid_v7(self.clock.now_ms()))
+    }
+
+    /// The issuer identifier (RFC 8414 §2).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.config.server.issuer.as_str()
+    }
+
+    /// What key rotation works with.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation<'_> {
+        Rotation {
+            store: &*self.store,
+            committer: &self.committer,
+            master: &self.master,
+            clock: &*self.clock,
+            entropy: &*self.entropy,
+            node: &self.node,
+        }
+    }
+}

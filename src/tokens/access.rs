@@ -1,0 +1,152 @@
+//! Access tokens (RFC 9068, RFC 6750): their claims, and whether one is alive.
+
+use chancery_domain::authorization::Authorization;
+use chancery_domain::grant::{AccessTokenFacts, AccessTokenForm, Active, Grant, GrantError};
+use chancery_domain::ids::{ClientId, GrantId};
+use chancery_domain::secret::AccessToken;
+use chancery_domain::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::actors::grant::GrantFailure;
+use crate::handles::{DerivedHandle, TokenRef};
+use crate::keys::Keys;
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+
+/// The claims of a JWT access token (RFC 9068 §2.2).
+#[derive(Serialize, Deserialize)]
+pub struct AccessTokenClaims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    exp: UnixTime,
+    iat: UnixTime,
+    jti: String,
+    client_id: ClientId,
+    scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_time: Option<UnixTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    amr: Vec<String>,
+}
+
+/// `aud`: one, or several (RFC 7519 §4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// The audience of a token; the issuer where none is named.
+    #[must_use]
+    pub fn of(facts: &AccessTokenFacts, issuer: &str) -> Self {
+        match facts.audience.as_slice() {
+            [] => Self::One(issuer.to_owned()),
+            [one] => Self::One(one.clone()),
+            several => Self::Several(several.to_vec()),
+        }
+    }
+}
+
+impl AccessTokenClaims {
+    pub(super) fn new(
+        issuer: &str,
+        grant: GrantId,
+        authorization: &Authorization,
+        facts: &AccessTokenFacts,
+    ) -> Self {
+        let person = authorization.authentication.as_ref();
+        Self {
+            iss: issuer.to_owned(),
+            sub: person.map_or_else(
+                || authorization.client_id.to_string(),
+                |person| person.subject.to_string(),
+            ),
+            aud: Audience::of(facts, issuer),
+            exp: facts.expires_at,
+            iat: facts.issued_at,
+            jti: TokenRef { grant, number: facts.number }.encode(),
+            client_id: authorization.client_id.clone(),
+            scope: facts.scope.to_string(),
+            auth_time: person.map(|person| person.auth_time),
+            acr: person.map(|person| person.acr.clone()),
+            amr: person.map(|person| person.amr.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// An access token that is alive, and the grant that it is of.
+pub struct LiveToken {
+    pub grant_id: GrantId,
+    pub grant: Box<Active>,
+    pub facts: AccessTokenFacts,
+}
+
+impl LiveToken {
+    /// Its `jti`.
+    #[must_use]
+    pub fn jti(&self) -> String {
+        TokenRef { grant: self.grant_id, number: self.facts.number }.encode()
+    }
+}
+
+/// Why there is no live token.
+#[derive(Debug)]
+pub enum TokenRefusal {
+    /// Unknown, forged, expired or revoked: nobody need know which.
+    NotAlive,
+    /// We could not find out.
+    Failed(OAuthError),
+}
+
+impl From<GrantFailure> for TokenRefusal {
+    fn from(failure: GrantFailure) -> Self {
+        match failure {
+            GrantFailure::Refused(GrantError::Unknown) => Self::NotAlive,
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+/// The access token with this text, if it is alive.
+///
+/// A JWT has to have our signature, whatever its grant says; an opaque token
+/// has to be derived by our key. The grant then says whether it is revoked.
+pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveToken, TokenRefusal> {
+    let keys = services.keys.get();
+    let opaque = DerivedHandle::<AccessToken>::decode(text);
+    let reference = match &opaque {
+        Some(handle) => TokenRef { grant: handle.grant, number: handle.number },
+        None => jwt_reference(services, &keys, text).ok_or(TokenRefusal::NotAlive)?,
+    };
+    let Grant::Active(grant) = services.grants.look(reference.grant).await? else {
+        return Err(TokenRefusal::NotAlive);
+    };
+    let facts = grant.access_token(reference.number, services.now()).cloned();
+    let facts = facts.ok_or(TokenRefusal::NotAlive)?;
+    let form_fits = match (&opaque, &facts.form) {
+        (Some(handle), AccessTokenForm::Opaque) => grant.seed.as_ref().is_some_and(|seed| {
+            let key = keys.handle_key(&seed.key);
+            key.is_some_and(|key| key.genuine(handle, seed.salt.as_bytes()))
+        }),
+        (None, AccessTokenForm::Jwt(_)) => true,
+        _ => false,
+    };
+    if !form_fits {
+        return Err(TokenRefusal::NotAlive);
+    }
+    Ok(LiveToken { grant_id: reference.grant, grant, facts })
+}
+
+fn jwt_reference(services: &Services, keys: &Keys, text: &str) -> Option<TokenRef> {
+    let claims: AccessTokenClaims = keys.verifier.verify(text, &["at+jwt"]).ok()?;
+    let ours = claims.iss == services.issuer() && services.now() < claims.exp;
+    if !ours {
+        return None;
+    }
+    TokenRef::decode(&claims.jti)
+}

@@ -1,0 +1,166 @@
+//! Makes the tokens of an answer from the facts that were committed (RFC 6749
+//! §5.1, RFC 9068, OpenID Connect Core §2).
+
+use std::sync::Arc;
+
+use chancery_domain::authorization::Authorization;
+use chancery_domain::grant::{AccessTokenForm, HandleSeed, IdTokenFacts, IssuedTokens};
+use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
+use chancery_domain::secret::{AccessToken, RefreshToken};
+use chancery_domain::time::UnixTime;
+use serde::Serialize;
+
+use super::access::AccessTokenClaims;
+use crate::jose::{PrivateKey, left_half_hash};
+use crate::keys::Keys;
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+
+/// The answer of the token endpoint.
+///
+/// It has no `Debug`, since it carries tokens.
+#[derive(Serialize)]
+pub struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds from now.
+    expires_in: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    scope: String,
+}
+
+/// The claims of an ID token.
+#[derive(Serialize)]
+struct IdTokenClaims<'a> {
+    iss: &'a str,
+    sub: SubjectId,
+    aud: &'a ClientId,
+    exp: UnixTime,
+    iat: UnixTime,
+    auth_time: UnixTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    acr: &'a str,
+    amr: &'a [String],
+    at_hash: String,
+    sid: String,
+}
+
+/// Makes the tokens of one answer of a grant.
+///
+/// `seed` is the one that the grant's derived tokens come from; `nonce` that of
+/// the request.
+pub async fn render(
+    services: &Services,
+    grant: GrantId,
+    authorization: &Authorization,
+    tokens: &IssuedTokens,
+    seed: Option<&HandleSeed>,
+    nonce: Option<&str>,
+) -> Result<TokenResponse, OAuthError> {
+    let keys = services.keys.get();
+    let issuer = services.issuer();
+    let facts = &tokens.access;
+    let access_token = match &facts.form {
+        AccessTokenForm::Jwt(key_id) => {
+            let claims = AccessTokenClaims::new(issuer, grant, authorization, facts);
+            sign(&keys, key_id, "at+jwt", claims).await?
+        }
+        AccessTokenForm::Opaque => {
+            let (key, salt) = handle_key(&keys, seed)?;
+            key.derive::<AccessToken>(grant, facts.number, salt).encode()
+        }
+    };
+    let refresh_token = match &tokens.refresh {
+        None => None,
+        Some(refresh) => {
+            let (key, salt) = handle_key(&keys, seed)?;
+            Some(key.derive::<RefreshToken>(grant, refresh.generation, salt).encode())
+        }
+    };
+    let id_token = match (&tokens.id, &authorization.authentication) {
+        (Some(id), Some(_)) => {
+            Some(id_token(&keys, issuer, authorization, id, &access_token, nonce).await?)
+        }
+        _ => None,
+    };
+    Ok(TokenResponse {
+        access_token,
+        token_type: "Bearer",
+        expires_in: facts.expires_at.since(services.now()).seconds(),
+        refresh_token,
+        id_token,
+        scope: facts.scope.to_string(),
+    })
+}
+
+async fn id_token(
+    keys: &Arc<Keys>,
+    issuer: &str,
+    authorization: &Authorization,
+    facts: &IdTokenFacts,
+    access_token: &str,
+    nonce: Option<&str>,
+) -> Result<String, OAuthError> {
+    let key = private(keys, &facts.key)?;
+    let Some(authentication) = &authorization.authentication else {
+        return Err(OAuthError::internal(&"an ID token needs a person"));
+    };
+    let claims = IdTokenClaims {
+        iss: issuer,
+        sub: authentication.subject,
+        aud: &authorization.client_id,
+        exp: facts.expires_at,
+        iat: facts.issued_at,
+        auth_time: authentication.auth_time,
+        nonce,
+        acr: &authentication.acr,
+        amr: &authentication.amr,
+        at_hash: left_half_hash(key.alg(), access_token),
+        sid: authentication.session_id.to_string(),
+    };
+    sign_with(key, "JWT", claims).await
+}
+
+fn handle_key<'a>(
+    keys: &'a Keys,
+    seed: Option<&'a HandleSeed>,
+) -> Result<(&'a crate::handles::HandleKey, &'a [u8; 16]), OAuthError> {
+    let seed = seed.ok_or_else(|| OAuthError::internal(&"a grant has no seed for its handles"))?;
+    let key = keys.handle_key(&seed.key);
+    let key = key.ok_or_else(|| OAuthError::internal(&format!("no handle key {}", seed.key)))?;
+    Ok((key, seed.salt.as_bytes()))
+}
+
+fn private<'a>(keys: &'a Keys, key_id: &KeyId) -> Result<&'a Arc<PrivateKey>, OAuthError> {
+    let key = keys.private(key_id);
+    key.ok_or_else(|| OAuthError::internal(&format!("signing key {key_id} is not there any more")))
+}
+
+async fn sign<C: Serialize>(
+    keys: &Arc<Keys>,
+    key_id: &KeyId,
+    typ: &'static str,
+    claims: C,
+) -> Result<String, OAuthError> {
+    sign_with(private(keys, key_id)?, typ, claims).await
+}
+
+/// RSA signatures are made off the event loop.
+async fn sign_with<C: Serialize>(
+    key: &Arc<PrivateKey>,
+    typ: &'static str,
+    claims: C,
+) -> Result<String, OAuthError> {
+    if !key.is_slow() {
+        return Ok(key.sign(typ, &claims)?);
+    }
+    let key = Arc::clone(key);
+    let claims =
+        serde_json::value::to_raw_value(&claims).map_err(|error| OAuthError::internal(&error))?;
+    let signed = tokio::task::spawn_blocking(move || key.sign(typ, &claims)).await;
+    Ok(signed.map_err(|error| OAuthError::internal(&error))??)
+}

@@ -1,0 +1,9 @@
+//! From committed facts to the texts that clients hold, and back.
+
+mod access;
+mod issue;
+mod plan;
+
+pub use self::access::{AccessTokenClaims, LiveToken, TokenRefusal, find_access_token};
+pub use self::issue::{TokenResponse, render};
+pub use self::plan::{longest_refresh, plan};
