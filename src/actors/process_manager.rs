@@ -29,11 +29,13 @@ use chancery_domain::session::{SessionEndCause, SessionEvent};
 use chancery_domain::time::{Lifetime, UnixTime};
 use chancery_projections::{Change, Recorded, Table};
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, TryStreamExt as _};
 
 use super::service::{Handle, Service};
 use crate::feed::Feed;
-use crate::feed::consumer::{ConsumeError, Consumer, Progress, Standing, drive, keep_trying};
+use crate::feed::consumer::{
+    ConsumeError, Consumer, Progress, Standing, Stopped, drive, keep_trying,
+};
 use crate::lookups::{GrantFilter, GrantRow, Lookups, Part};
 use crate::stores::StoreError;
 
@@ -297,8 +299,7 @@ impl ProcessManager {
 
     async fn revoke(&self, grant: &GrantRow, cause: &Cause) -> Result<(), ConsumeError> {
         let causation = cause.causation.clone();
-        let done =
-            self.cascade.revoke_grant(grant.grant_id, cause.revocation(), causation).await;
+        let done = self.cascade.revoke_grant(grant.grant_id, cause.revocation(), causation).await;
         passed_over(done, &format!("grant {}", grant.grant_id), cause)
     }
 
@@ -346,11 +347,9 @@ impl Cause {
         match &self.what {
             What::AccountLocked(subject) => GrantFilter { subject: Some(*subject), ..all },
             What::ClientDisabled(client) => GrantFilter { client_id: Some(client.clone()), ..all },
-            What::ConsentWithdrawn(subject, client) => GrantFilter {
-                subject: Some(*subject),
-                client_id: Some(client.clone()),
-                ..all
-            },
+            What::ConsentWithdrawn(subject, client) => {
+                GrantFilter { subject: Some(*subject), client_id: Some(client.clone()), ..all }
+            }
             What::SessionEnded(session) => GrantFilter { session_id: Some(*session), ..all },
         }
     }
@@ -444,9 +443,7 @@ impl Consumer for ProcessManager {
             }
             let last = events.last().map_or(0, |event| event.position);
             for read in [&self.reads.grants, &self.reads.sessions] {
-                let gone = |error: crate::feed::consumer::Stopped| {
-                    ConsumeError::Acting(error.to_string())
-                };
+                let gone = |error: Stopped| ConsumeError::Acting(error.to_string());
                 read.caught_up_to(last).await.map_err(gone)?;
             }
             let mut done = BTreeSet::new();

@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 
 use super::service::{Handle, Service};
 use crate::feed::Feed;
-use crate::feed::consumer::{ConsumeError, Consumer, Progress, Standing, Stopped, drive, keep_trying};
+use crate::feed::consumer::{
+    ConsumeError, Consumer, Progress, Standing, Stopped, drive, keep_trying,
+};
 
 /// A projection as a consumer of the feed.
 pub struct Projector(pub &'static dyn Projection);

@@ -102,15 +102,20 @@ impl Actor for Service {
             work().await;
         });
         self.running = Some(Running { task: task.abort_handle(), alive });
-        context.spawn(wrap_future(task).map(|ended, actor: &mut Self, context: &mut Self::Context| {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                let name = actor.name;
-                tracing::error!(service.name = name, "{name} has panicked and is started again");
-                context.stop();
-            }
-        }));
+        context.spawn(wrap_future(task).map(
+            |ended, actor: &mut Self, context: &mut Self::Context| {
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    let name = actor.name;
+                    tracing::error!(
+                        service.name = name,
+                        "{name} has panicked and is started again"
+                    );
+                    context.stop();
+                }
+            },
+        ));
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::{Batch, Feed, Subscription};
-use crate::stores::{Checkpoint, Store, StoreError};
+use crate::stores::{Checkpoint, StoreError};
 
 /// How many events go into one transaction, about.
 const HANDFUL: usize = 1000;
@@ -30,7 +30,7 @@ const FOLLOW: Duration = Duration::from_millis(250);
 const STILL: u32 = 8;
 
 /// Takes events in order, each at least once.
-pub trait Consumer: Send {
+pub trait Consumer: Send + Sync {
     /// Names its checkpoint.
     fn name(&self) -> &'static str;
 
