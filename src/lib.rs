@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod aggregates;
+pub mod app;
 pub mod cli;
 pub mod client_auth;
 pub mod clock;

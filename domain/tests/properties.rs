@@ -226,11 +226,7 @@ fn receptions() -> impl Strategy<Value = GrantCommand> {
 fn logins() -> impl Strategy<Value = GrantCommand> {
     (authentications(), proptest::option::of(digests()), times()).prop_map(
         |(authentication, request_uri, now)| {
-            GrantCommand::Authenticate(AuthenticateSubject {
-                authentication,
-                request_uri,
-                now,
-            })
+            GrantCommand::Authenticate(AuthenticateSubject { authentication, request_uri, now })
         },
     )
 }
