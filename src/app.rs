@@ -187,13 +187,12 @@ impl Node {
 
     /// Writes what is left to write, and closes the store.
     pub async fn close(self) {
+        self.services.committer.close();
+        if let Err(error) = self.committing.await {
+            tracing::error!(%error, "the committer died: {error}");
+        }
         self.services.grants.stop();
-        let store = Arc::clone(&self.services.store);
-        // The committer ends when nobody can append any more; should somebody
-        // hold on to the services, what was accepted is written all the same.
-        drop(self.services);
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.committing).await;
-        store.close().await;
+        self.services.store.close().await;
     }
 }
 
