@@ -223,6 +223,8 @@ fn start(
 
 /// Tells what is kept in memory about events that came from elsewhere.
 async fn spread_news(services: Arc<Services>) {
+    // A grant's own actor knows what this node appended to it.
+    let of_this_node = format!("\"node\":\"{}\"", services.node);
     loop {
         let mut news = match services.feed.subscribe_from_now().await {
             Ok(news) => news,
@@ -246,6 +248,7 @@ async fn spread_news(services: Arc<Services>) {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {
+                    AggregateKind::Grant if event.metadata.contains(&of_this_node) => {}
                     AggregateKind::Grant => {
                         if let Ok(grant) = id.parse() {
                             services.grants.note(grant, sequence);
