@@ -1,5 +1,6 @@
 //! The server.
 
+pub mod accounts;
 pub mod actors;
 pub mod aggregates;
 pub mod cli;
