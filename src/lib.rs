@@ -19,6 +19,7 @@ pub mod keys;
 pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
+pub mod response_modes;
 pub mod sealing;
 pub mod secrets;
 pub mod services;
