@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod actors;
 pub mod aggregates;
+pub mod app;
 pub mod cli;
 pub mod client_auth;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod interaction;
 pub mod jose;
 pub mod keys;
+pub mod lookups;
 pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
