@@ -27,11 +27,11 @@ pub enum Interaction {
     /// It is in the log, and somebody has to log in.
     Recorded {
         grant: GrantId,
-        /// For a pushed request, until somebody has authenticated.
+        /// Of a pushed request.
         request_uri: Option<Digest<RequestUri>>,
     },
     /// The person of this session is good enough for it, and has to consent.
-    Consent { grant: GrantId, session: SessionId },
+    Consent { grant: GrantId, request_uri: Option<Digest<RequestUri>>, session: SessionId },
 }
 
 impl Interaction {

@@ -84,6 +84,3 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);
 }
-
-/// Where people go.
-pub fn configure(_: &mut actix_web::web::ServiceConfig) {}

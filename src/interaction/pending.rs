@@ -117,17 +117,16 @@ impl Pending {
                 return Ok((Self { client, request, sealed, source: Source::Browser }, None));
             }
             Interaction::Recorded { grant, request_uri } => (grant, request_uri, None),
-            Interaction::Consent { grant, session } => (grant, None, Some(session)),
+            Interaction::Consent { grant, request_uri, session } => {
+                (grant, request_uri, Some(session))
+            }
         };
         let grant = visit.grants.look(id).await?;
         let client_id = grant.client_id().ok_or(GrantFailure::Refused(GrantError::Unknown))?;
         let client = enabled_client(visit, client_id.as_str()).await?;
-        match (&grant, request_uri) {
-            (Grant::Authenticated(_), _) => {}
-            (Grant::Pushed(_), Some(request_uri)) => grant
-                .check_request_uri(&request_uri, visit.now())
-                .map_err(|error| Problem::refused(error, client_id))?,
-            _ => return Err(Problem::refused(GrantError::Answered, client_id)),
+        // How long a login may take after the request_uri's end, the grant decides.
+        if !matches!(grant, Grant::Pushed(_) | Grant::Authenticated(_)) {
+            return Err(Problem::refused(GrantError::Answered, client_id));
         }
         Ok((Self::in_log(visit, client, id, &grant, request_uri).await?, session))
     }
@@ -192,7 +191,7 @@ impl Pending {
         }
         let grant = self.record(visit, who, None).await?;
         let session = who.authentication().session_id;
-        let interaction = Interaction::Consent { grant, session };
+        let interaction = Interaction::Consent { grant, request_uri: self.request_uri(), session };
         let handle = interaction.seal(&visit.keys.get(), visit.now(), &*visit.entropy)?;
         let url = visit.config.server.issuer.endpoint(&format!("/consent?i={handle}"));
         Ok(with_session(visit, who, redirect(url)))
@@ -242,6 +241,13 @@ impl Pending {
             }
         }
         Ok(self.target(visit).error(&error))
+    }
+
+    const fn request_uri(&self) -> Option<Digest<RequestUri>> {
+        match self.source {
+            Source::Browser => None,
+            Source::Log { request_uri, .. } => request_uri,
+        }
     }
 
     fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
@@ -327,7 +333,7 @@ impl Pending {
         let stream = Grant::stream(&grant.to_string());
         let subject: Arc<str> = authentication.subject.to_string().into();
         let mut commands = Vec::with_capacity(3);
-        let request_uri = match self.source {
+        match self.source {
             Source::Browser => {
                 let mut request = (*self.request).clone();
                 if !self.sealed.is_empty() {
@@ -340,24 +346,24 @@ impl Pending {
                 }
                 let request = Arc::new(request);
                 commands.push(GrantCommand::Request(ReceiveRequest { request, now }));
-                None
             }
-            Source::Log { request_uri, subject: before, .. } => {
-                if self.request.sealed.is_some() && before != Some(authentication.subject) {
+            Source::Log { subject: before, .. } => {
+                let is_theirs = before == Some(authentication.subject) && approval.is_none();
+                if self.request.sealed.is_some() && !is_theirs {
                     work.append.bind_data_keys.push((stream, subject));
                 }
-                request_uri
             }
-        };
+        }
         // Said again with the approval, so that it is this person's, whoever has
         // opened the same request elsewhere in the meantime.
         commands.push(GrantCommand::Authenticate(AuthenticateSubject {
             authentication: authentication.clone(),
-            request_uri,
+            request_uri: self.request_uri(),
             now,
         }));
         if let Some(approval) = approval {
             commands.push(GrantCommand::Approve(Approve {
+                session_id: authentication.session_id,
                 scope: self.request.scope.clone(),
                 presented: approval.presented.clone(),
                 code: approval.code.secret.digest(),
