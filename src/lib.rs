@@ -1,5 +1,6 @@
 //! The server.
 
+pub mod accounts;
 pub mod actors;
 pub mod aggregates;
 pub mod app;
@@ -20,6 +21,7 @@ pub mod lookups;
 pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
+pub mod response_modes;
 pub mod sealing;
 pub mod secrets;
 pub mod services;
