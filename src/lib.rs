@@ -15,6 +15,7 @@ pub mod handles;
 pub mod interaction;
 pub mod jose;
 pub mod keys;
+pub mod lookups;
 pub mod oauth_error;
 pub mod passwords;
 pub mod sealing;

@@ -7,9 +7,46 @@
 
 use std::collections::BTreeMap;
 
+use chancery_domain::ids::AggregateKind;
+use chancery_domain::time::UnixTime;
+
+pub mod accounts;
+pub mod clients;
+pub mod consents;
+pub mod grants;
 mod recorded;
+pub mod sessions;
+pub mod signing_keys;
 
 pub use self::recorded::{RawEvent, Recorded, Undecodable};
+
+/// A read model: a pure fold over the feed.
+pub trait Projection: Send + Sync {
+    /// Names its checkpoint.
+    fn name(&self) -> &'static str;
+
+    /// Another number builds it anew from the whole log: for a fold or a table that has changed.
+    fn version(&self) -> u32;
+
+    /// Where its rows stand; nobody else writes there.
+    fn tables(&self) -> &'static [&'static Table];
+
+    /// The aggregates whose events it folds; it is shown no others.
+    fn reads(&self) -> &'static [AggregateKind];
+
+    /// Which rows change because of an event.
+    fn project(&self, event: &Recorded, changes: &mut Vec<Change>);
+}
+
+/// Every read model.
+pub const ALL: [&'static dyn Projection; 6] = [
+    &clients::Clients,
+    &accounts::Accounts,
+    &grants::Grants,
+    &sessions::Sessions,
+    &consents::Consents,
+    &signing_keys::SigningKeys,
+];
 
 /// A value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,3 +81,52 @@ pub enum Change {
     /// Removes the row with this key, if there is one.
     Remove { table: &'static Table, key: String },
 }
+
+impl Change {
+    /// Sets these columns of the row.
+    pub fn put(
+        table: &'static Table,
+        key: &str,
+        set: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Self {
+        Self::Put { table, key: key.to_owned(), set: set.into_iter().collect() }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<UnixTime> for Value {
+    fn from(time: UnixTime) -> Self {
+        Self::Int(time.seconds())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A value as JSON. (Of types that always are: what can't be written is `NULL`.)
+fn json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_string(value).ok().into()
+}
+
+#[cfg(test)]
+mod testing;

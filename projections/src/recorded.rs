@@ -6,6 +6,8 @@ use chancery_domain::envelope::Envelope;
 use chancery_domain::event::{AnyEvent, DecodeError};
 use chancery_domain::ids::AggregateKind;
 
+use crate::Value;
+
 /// An event as it stands in the log, before anybody has read it.
 #[derive(Debug, Clone, Copy)]
 pub struct RawEvent<'a> {
@@ -92,6 +94,10 @@ impl Recorded {
     #[must_use]
     pub fn recorded_at(&self) -> i64 {
         self.recorded_at_ms.div_euclid(1000)
+    }
+
+    pub(crate) fn position_value(&self) -> Value {
+        i64::try_from(self.position).unwrap_or(i64::MAX).into()
     }
 
     /// The event's name, as causation ids have it: `aggregate_type/aggregate_id/sequence`.

@@ -2,5 +2,9 @@
 //! read and tidy.
 
 pub mod committer;
+pub mod feed_reader;
 pub mod grant;
+pub mod process_manager;
+pub mod projector;
 pub mod router;
+pub mod service;

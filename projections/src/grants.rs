@@ -1,0 +1,317 @@
+//! The grants: by subject, by client, by session.
+
+use chancery_domain::event::AnyEvent;
+use chancery_domain::grant::{GrantEvent, IssuedTokens, RevocationCause};
+use chancery_domain::ids::AggregateKind;
+use chancery_domain::protocol::grant_type::GrantType;
+use chancery_domain::time::UnixTime;
+
+use crate::{Change, ColumnType, Projection, Recorded, Table, Value};
+
+/// One row for each grant.
+pub static GRANTS: Table = Table {
+    name: "grants",
+    key: "grant_id",
+    columns: &[
+        ("grant_id", ColumnType::Text),
+        ("client_id", ColumnType::Text),
+        ("subject", ColumnType::Text),
+        ("session_id", ColumnType::Text),
+        // What was granted; before that, what was asked for.
+        ("scope", ColumnType::Text),
+        // As `Grant::stage` has it.
+        ("state", ColumnType::Text),
+        ("grant_type", ColumnType::Text),
+        ("created_at", ColumnType::Int),
+        ("updated_at", ColumnType::Int),
+        // When the last of what was issued latest ends: request_uri, code, tokens.
+        ("expires_at", ColumnType::Int),
+        // Why it was revoked or declined, in a word; in the operator's words.
+        ("cause", ColumnType::Text),
+        ("reason", ColumnType::Text),
+        // The positions of the events that bound it to its client, its person, their consent: a
+        // cascade ends what was there before its cause, and not what came after.
+        ("opened_position", ColumnType::Int),
+        ("authenticated_position", ColumnType::Int),
+        ("consented_position", ColumnType::Int),
+    ],
+};
+
+/// See the module.
+pub struct Grants;
+
+impl Projection for Grants {
+    fn name(&self) -> &'static str {
+        "grants"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&GRANTS] }
+    }
+
+    fn reads(&self) -> &'static [AggregateKind] {
+        &[AggregateKind::Grant]
+    }
+
+    fn project(&self, recorded: &Recorded, changes: &mut Vec<Change>) {
+        let AnyEvent::Grant(event) = &recorded.event else { return };
+        let mut set = columns(event, recorded.position_value());
+        set.push(("updated_at", recorded.recorded_at().into()));
+        changes.push(Change::put(&GRANTS, &recorded.id, set));
+    }
+}
+
+type Columns = Vec<(&'static str, Value)>;
+
+fn columns(event: &GrantEvent, position: Value) -> Columns {
+    match event {
+        GrantEvent::RequestPushed(event) => {
+            let mut set = opened(&event.request, event.at, position);
+            set.extend([("state", "pushed".into()), ("expires_at", event.expires_at.into())]);
+            set
+        }
+        GrantEvent::RequestReceived(event) => {
+            let mut set = opened(&event.request, event.at, position);
+            set.push(("state", "requested".into()));
+            set
+        }
+        GrantEvent::SubjectAuthenticated(event) => vec![
+            ("state", "authenticated".into()),
+            ("subject", event.authentication.subject.to_string().into()),
+            ("session_id", event.authentication.session_id.to_string().into()),
+            // The person may take their time.
+            ("expires_at", Value::Null),
+            ("authenticated_position", position),
+        ],
+        GrantEvent::ConsentGiven(event) => vec![
+            ("state", "consented".into()),
+            ("scope", event.scope.as_str().into()),
+            ("consented_position", position),
+        ],
+        GrantEvent::RequestDeclined(event) => {
+            vec![("state", "declined".into()), ("cause", word(&event.reason))]
+        }
+        GrantEvent::CodeIssued(event) => {
+            vec![("state", "code_issued".into()), ("expires_at", event.expires_at.into())]
+        }
+        GrantEvent::CodeRedeemed(event) => {
+            vec![("state", "active".into()), ("expires_at", end(&event.tokens).into())]
+        }
+        GrantEvent::RefreshTokenRotated(event) => vec![("expires_at", end(&event.tokens).into())],
+        GrantEvent::TokensIssued(event) => {
+            let authentication = event.authorization.authentication.as_ref();
+            vec![
+                ("client_id", event.authorization.client_id.as_str().into()),
+                ("subject", authentication.map(|who| who.subject.to_string()).into()),
+                ("session_id", authentication.map(|who| who.session_id.to_string()).into()),
+                ("scope", event.authorization.scope.as_str().into()),
+                ("state", "active".into()),
+                ("grant_type", event.grant_type.as_str().into()),
+                ("created_at", event.tokens.access.issued_at.into()),
+                ("expires_at", end(&event.tokens).into()),
+                ("authenticated_position", authentication.map(|_| position.clone()).into()),
+                ("opened_position", position),
+            ]
+        }
+        GrantEvent::GrantRevoked(event) => {
+            let reason = match &event.cause {
+                RevocationCause::RevokedByOperator { reason } => Some(reason.as_str()),
+                _ => None,
+            };
+            vec![
+                ("state", "revoked".into()),
+                ("cause", cause(&event.cause).into()),
+                ("reason", reason.into()),
+            ]
+        }
+        GrantEvent::CodeReplayed(_)
+        | GrantEvent::RefreshTokenReused(_)
+        | GrantEvent::RefusalNoted(_)
+        | GrantEvent::AccessTokenRevoked(_) => vec![],
+    }
+}
+
+fn opened(
+    request: &chancery_domain::authorization::AuthorizationRequest,
+    at: UnixTime,
+    position: Value,
+) -> Columns {
+    vec![
+        ("client_id", request.client_id.as_str().into()),
+        ("scope", request.scope.as_str().into()),
+        ("grant_type", GrantType::AuthorizationCode.as_str().into()),
+        ("created_at", at.into()),
+        ("opened_position", position),
+    ]
+}
+
+/// When the last of these tokens ends.
+fn end(tokens: &IssuedTokens) -> UnixTime {
+    let access = tokens.access.expires_at;
+    tokens.refresh.as_ref().map_or(access, |refresh| access.max(refresh.expires_at))
+}
+
+/// The cause in one word, as in the event.
+#[must_use]
+pub const fn cause(cause: &RevocationCause) -> &'static str {
+    match cause {
+        RevocationCause::CodeReplayed => "code_replayed",
+        RevocationCause::RefreshTokenReused => "refresh_token_reused",
+        RevocationCause::RevokedByClient => "revoked_by_client",
+        RevocationCause::RevokedByOperator { .. } => "revoked_by_operator",
+        RevocationCause::ConsentWithdrawn => "consent_withdrawn",
+        RevocationCause::SessionEnded => "session_ended",
+        RevocationCause::AccountLocked => "account_locked",
+        RevocationCause::ClientDisabled => "client_disabled",
+    }
+}
+
+/// The one word that a value is in JSON.
+pub(crate) fn word(value: &impl serde::Serialize) -> Value {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.into(),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{AUTHENTICATION, DIGEST, Rows, SESSION, SUBJECT};
+
+    const GRANT: &str = "0190c0ffee00700080000000000000aa";
+
+    fn request() -> String {
+        r#"{"client_id":"rp","redirect_uri":"https://rp.example/cb","response_type":"code",
+            "scope":"openid email"}"#
+            .to_owned()
+    }
+
+    fn tokens(access_until: i64, refresh_until: i64) -> String {
+        format!(
+            r#"{{"access":{{"number":1,"form":"opaque","scope":"openid","issued_at":30,
+                "expires_at":{access_until}}},
+                "refresh":{{"generation":1,"expires_at":{refresh_until}}}}}"#
+        )
+    }
+
+    fn until_active() -> Rows {
+        let mut rows = Rows::of(&Grants);
+        let grant = &format!("grant/{GRANT}");
+        let pushed = format!(
+            r#"{{"request":{},"request_uri":"{DIGEST}","at":10,"expires_at":70}}"#,
+            request()
+        );
+        rows.see(grant, "RequestPushed", &pushed);
+        assert_eq!(rows.row("grants", GRANT)["state"], "pushed".into());
+        assert_eq!(rows.row("grants", GRANT)["scope"], "openid email".into());
+        rows.see(grant, "SubjectAuthenticated", AUTHENTICATION);
+        assert_eq!(rows.row("grants", GRANT)["state"], "authenticated".into());
+        assert_eq!(rows.row("grants", GRANT)["expires_at"], Value::Null);
+        rows.see(grant, "ConsentGiven", r#"{"scope":"openid"}"#);
+        assert_eq!(rows.row("grants", GRANT)["state"], "consented".into());
+        let issued = format!(r#"{{"code":"{DIGEST}","at":20,"expires_at":80}}"#);
+        rows.see(grant, "CodeIssued", &issued);
+        assert_eq!(rows.row("grants", GRANT)["state"], "code_issued".into());
+        let redeemed = format!(r#"{{"tokens":{}}}"#, tokens(330, 9000));
+        rows.see(grant, "CodeRedeemed", &redeemed);
+        rows
+    }
+
+    #[test]
+    fn an_active_grant_knows_its_client_person_session_scope_and_end() {
+        let rows = until_active();
+        let row = rows.row("grants", GRANT);
+        for (column, value) in [
+            ("client_id", "rp".into()),
+            ("subject", SUBJECT.into()),
+            ("session_id", SESSION.into()),
+            ("scope", "openid".into()),
+            ("state", "active".into()),
+            ("grant_type", "authorization_code".into()),
+            ("created_at", 10.into()),
+            ("expires_at", 9000.into()),
+            ("cause", Value::Null),
+            ("opened_position", 1.into()),
+            ("authenticated_position", 2.into()),
+            ("consented_position", 3.into()),
+        ] {
+            assert_eq!(row[column], value, "{column}");
+        }
+    }
+
+    #[test]
+    fn a_revoked_grant_says_why_and_keeps_the_rest() {
+        let mut rows = until_active();
+        rows.see(
+            &format!("grant/{GRANT}"),
+            "GrantRevoked",
+            r#"{"cause":"revoked_by_operator","reason":"asked to","at":40}"#,
+        );
+        let row = rows.row("grants", GRANT);
+        assert_eq!(row["state"], "revoked".into());
+        assert_eq!(row["cause"], "revoked_by_operator".into());
+        assert_eq!(row["reason"], "asked to".into());
+        assert_eq!((&row["client_id"], &row["scope"]), (&"rp".into(), &"openid".into()));
+    }
+
+    #[test]
+    fn a_rotation_moves_the_end() {
+        let mut rows = until_active();
+        let rotated = format!(r#"{{"tokens":{},"grace_until":40}}"#, tokens(600, 10_000));
+        rows.see(&format!("grant/{GRANT}"), "RefreshTokenRotated", &rotated);
+        let row = rows.row("grants", GRANT);
+        assert_eq!((&row["state"], &row["expires_at"]), (&"active".into(), &10_000.into()));
+    }
+
+    #[test]
+    fn a_direct_grant_has_no_person() {
+        let mut rows = Rows::of(&Grants);
+        rows.see(
+            &format!("grant/{GRANT}"),
+            "TokensIssued",
+            r#"{"grant_type":"client_credentials",
+                "authorization":{"client_id":"rp","scope":"read"},
+                "tokens":{"access":{"number":1,"form":"opaque","scope":"read","issued_at":30,
+                    "expires_at":330}}}"#,
+        );
+        let row = rows.row("grants", GRANT);
+        assert_eq!(row["grant_type"], "client_credentials".into());
+        assert_eq!((&row["subject"], &row["session_id"]), (&Value::Null, &Value::Null));
+        assert_eq!((&row["created_at"], &row["expires_at"]), (&30.into(), &330.into()));
+        assert_eq!(row["state"], "active".into());
+    }
+
+    #[test]
+    fn a_declined_request_says_why() {
+        let mut rows = Rows::of(&Grants);
+        let grant = &format!("grant/{GRANT}");
+        rows.see(grant, "RequestReceived", &format!(r#"{{"request":{},"at":10}}"#, request()));
+        assert_eq!(rows.row("grants", GRANT)["state"], "requested".into());
+        rows.see(grant, "RequestDeclined", r#"{"reason":"consent_denied"}"#);
+        let row = rows.row("grants", GRANT);
+        assert_eq!((&row["state"], &row["cause"]), (&"declined".into(), &"consent_denied".into()));
+    }
+
+    #[test]
+    fn causes_have_the_names_of_the_events() {
+        let reason = "r".to_owned();
+        for revocation in [
+            RevocationCause::CodeReplayed,
+            RevocationCause::RefreshTokenReused,
+            RevocationCause::RevokedByClient,
+            RevocationCause::RevokedByOperator { reason },
+            RevocationCause::ConsentWithdrawn,
+            RevocationCause::SessionEnded,
+            RevocationCause::AccountLocked,
+            RevocationCause::ClientDisabled,
+        ] {
+            let json = serde_json::to_value(&revocation).unwrap();
+            assert_eq!(json["cause"], cause(&revocation));
+        }
+    }
+}
