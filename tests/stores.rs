@@ -17,3 +17,9 @@ mod contract;
 
 #[path = "stores/sqlite.rs"]
 mod sqlite;
+
+#[path = "stores/postgres.rs"]
+mod postgres;
+
+#[path = "stores/postgres_database.rs"]
+mod postgres_database;

@@ -1,0 +1,139 @@
+//! The schema: embedded migrations, applied in order, by one node at a time.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
+
+use crate::stores::StoreError;
+
+/// One file of `migrations/postgres/`.
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// All of them, in order.
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "log",
+        sql: include_str!("../../../migrations/postgres/0001_log.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "beside_the_log",
+        sql: include_str!("../../../migrations/postgres/0002_beside_the_log.sql"),
+    },
+];
+
+/// Held while a node migrates: any number, but always this one ("chancery").
+const LOCK: i64 = 0x6368_616e_6365_7279;
+
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)";
+
+/// Brings the schema up to date, all or nothing; says which migrations it
+/// applied. Nodes that start together wait for each other.
+pub(super) async fn migrate(options: &PgConnectOptions) -> Result<Vec<String>, StoreError> {
+    let mut connection = options.connect().await?;
+    let applied = migrate_on(&mut connection).await;
+    // Closing politely frees the server's side at once; failing to do so harms
+    // nothing.
+    let _ = connection.close().await;
+    applied
+}
+
+async fn migrate_on(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let mut transaction = connection.begin().await?;
+    // The lock ends with the transaction, however that ends.
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    let encoding: String =
+        sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *transaction).await?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Closed(format!(
+            "the database's encoding is {encoding}: create one with ENCODING 'UTF8'"
+        )));
+    }
+    transaction.execute(CREATE_TABLE).await?;
+    let present = version(&mut transaction).await?;
+    refuse_newer(present)?;
+    let mut applied = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > present) {
+        transaction.execute(migration.sql).await?;
+        sqlx::query("INSERT INTO schema_migrations (version, name) VALUES ($1, $2)")
+            .bind(migration.version)
+            .bind(migration.name)
+            .execute(&mut *transaction)
+            .await?;
+        applied.push(format!("{:04}_{}", migration.version, migration.name));
+    }
+    transaction.commit().await?;
+    Ok(applied)
+}
+
+/// Refuses a database that this version can't work with, and says what to do.
+pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    let present = if there { version(connection).await? } else { 0 };
+    refuse_newer(present)?;
+    if present < latest() {
+        return Err(StoreError::Closed(format!(
+            "the database's schema is at version {present}, this Chancery needs {}: run \
+             `chancery migrate`",
+            latest()
+        )));
+    }
+    Ok(())
+}
+
+async fn version(connection: &mut PgConnection) -> Result<i32, StoreError> {
+    let version = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM schema_migrations")
+        .fetch_one(connection)
+        .await?;
+    Ok(version)
+}
+
+fn refuse_newer(present: i32) -> Result<(), StoreError> {
+    if present <= latest() {
+        return Ok(());
+    }
+    Err(StoreError::Closed(format!(
+        "the database's schema is at version {present}, newer than this Chancery knows ({}): run \
+         the version of Chancery that made it, or a later one",
+        latest()
+    )))
+}
+
+fn latest() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_gaps() {
+        let versions: Vec<_> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        let count = i32::try_from(versions.len()).unwrap();
+        assert_eq!(versions, (1..=count).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_file_is_embedded_under_its_number_and_name() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let embedded: Vec<_> =
+            MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
+        assert_eq!(files, embedded);
+    }
+}

@@ -1,0 +1,358 @@
+//! Read models: typed tables that projections write and queries read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use chancery_projections::{Change, ColumnType, Table, Value};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+
+use super::rows::signed;
+use super::transient::retried;
+use crate::stores::{Checkpoint, Query, StoreError};
+
+/// What the changes to one row come to.
+#[derive(Default)]
+struct RowChange {
+    /// It starts from nothing.
+    removed: bool,
+    /// These columns of it are set; None: it is not there afterwards, if removed.
+    set: Option<BTreeMap<&'static str, Value>>,
+}
+
+/// Moves a checkpoint and applies changes, if it stands where it should.
+pub(super) async fn project(
+    connection: &mut PgConnection,
+    name: &str,
+    from: Option<Checkpoint>,
+    to: &Checkpoint,
+    changes: Vec<Change>,
+) -> Result<bool, StoreError> {
+    // First, so that whoever comes second waits here and has written nothing.
+    let moved = match from {
+        None => {
+            sqlx::query(
+                "INSERT INTO checkpoints (name, version, position) VALUES ($1, $2, $3)
+                 ON CONFLICT (name) DO NOTHING",
+            )
+            .bind(name)
+            .bind(i64::from(to.version))
+            .bind(signed(to.position))
+            .execute(&mut *connection)
+            .await?
+        }
+        Some(from) => {
+            sqlx::query(
+                "UPDATE checkpoints SET version = $2, position = $3
+                 WHERE name = $1 AND version = $4 AND position = $5",
+            )
+            .bind(name)
+            .bind(i64::from(to.version))
+            .bind(signed(to.position))
+            .bind(i64::from(from.version))
+            .bind(signed(from.position))
+            .execute(&mut *connection)
+            .await?
+        }
+    };
+    if moved.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for (table, rows) in coalesced(changes) {
+        apply(connection, table, rows).await?;
+    }
+    Ok(true)
+}
+
+/// One change for each row: of each column the last write.
+fn coalesced(changes: Vec<Change>) -> Vec<(&'static Table, BTreeMap<String, RowChange>)> {
+    let mut tables: BTreeMap<&str, (&'static Table, BTreeMap<String, RowChange>)> = BTreeMap::new();
+    let mut row = |table: &'static Table, key: String, change: &mut dyn FnMut(&mut RowChange)| {
+        let (_, rows) = tables.entry(table.name).or_insert_with(|| (table, BTreeMap::new()));
+        change(rows.entry(key).or_default());
+    };
+    for change in changes {
+        match change {
+            Change::Put { table, key, mut set } => row(table, key, &mut |row| {
+                row.set.get_or_insert_default().append(&mut set);
+            }),
+            Change::Remove { table, key } => row(table, key, &mut |row| {
+                *row = RowChange { removed: true, set: None };
+            }),
+        }
+    }
+    tables.into_values().collect()
+}
+
+async fn apply(
+    connection: &mut PgConnection,
+    table: &'static Table,
+    rows: BTreeMap<String, RowChange>,
+) -> Result<(), StoreError> {
+    let mut removed = Vec::new();
+    let mut puts: BTreeMap<BTreeSet<&'static str>, Puts> = BTreeMap::new();
+    for (key, change) in rows {
+        if let Some(set) = change.set {
+            let put = puts.entry(set.keys().copied().collect()).or_default();
+            put.keys.push(key.clone());
+            for (column, value) in set {
+                put.values.entry(column).or_default().push(value);
+            }
+        }
+        if change.removed {
+            removed.push(key);
+        }
+    }
+    if !removed.is_empty() {
+        let key = column(table, table.key)?.0;
+        sqlx::query(&format!("DELETE FROM \"{}\" WHERE {key} = ANY($1)", table.name))
+            .bind(removed)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for put in puts.into_values() {
+        put.write(connection, table).await?;
+    }
+    Ok(())
+}
+
+/// Rows of which the same columns are set.
+#[derive(Default)]
+struct Puts {
+    keys: Vec<String>,
+    values: BTreeMap<&'static str, Vec<Value>>,
+}
+
+impl Puts {
+    async fn write(
+        self,
+        connection: &mut PgConnection,
+        table: &'static Table,
+    ) -> Result<(), StoreError> {
+        let key = column(table, table.key)?.0;
+        let mut columns = key.clone();
+        let mut arrays = String::from("$1::text[]");
+        let mut updates = Vec::new();
+        for (place, name) in (2..).zip(self.values.keys()) {
+            let (quoted, kind) = column(table, name)?;
+            if *name == table.key {
+                return Err(StoreError::Corrupt(format!("the key of {} can't be set", table.name)));
+            }
+            let array = match kind {
+                ColumnType::Int => "bigint[]",
+                ColumnType::Text => "text[]",
+            };
+            let _ = write!(columns, ", {quoted}");
+            let _ = write!(arrays, ", ${place}::{array}");
+            updates.push(format!("{quoted} = excluded.{quoted}"));
+        }
+        let conflict = match updates.as_slice() {
+            [] => "NOTHING".to_owned(),
+            updates => format!("UPDATE SET {}", updates.join(", ")),
+        };
+        let statement = format!(
+            "INSERT INTO \"{}\" ({columns}) SELECT * FROM unnest({arrays})
+             ON CONFLICT ({key}) DO {conflict}",
+            table.name
+        );
+        let mut query = sqlx::query(&statement).bind(self.keys);
+        for (name, values) in self.values {
+            query = match column(table, name)?.1 {
+                ColumnType::Int => query.bind(integers(table, name, values)?),
+                ColumnType::Text => query.bind(texts(table, name, values)?),
+            };
+        }
+        query.execute(connection).await?;
+        Ok(())
+    }
+}
+
+fn integers(table: &Table, name: &str, values: Vec<Value>) -> Result<Vec<Option<i64>>, StoreError> {
+    let integer = |value| match value {
+        Value::Null => Ok(None),
+        Value::Int(value) => Ok(Some(value)),
+        Value::Text(_) => Err(of_another_type(table, name)),
+    };
+    values.into_iter().map(integer).collect()
+}
+
+fn texts(table: &Table, name: &str, values: Vec<Value>) -> Result<Vec<Option<String>>, StoreError> {
+    let text = |value| match value {
+        Value::Null => Ok(None),
+        Value::Text(value) => Ok(Some(value)),
+        Value::Int(_) => Err(of_another_type(table, name)),
+    };
+    values.into_iter().map(text).collect()
+}
+
+fn of_another_type(table: &Table, name: &str) -> StoreError {
+    StoreError::Corrupt(format!("a value for {}.{name} is of another type", table.name))
+}
+
+/// The quoted name of a column of the table, and its type.
+fn column(table: &Table, name: &str) -> Result<(String, ColumnType), StoreError> {
+    let found = table.columns.iter().find(|(column, _)| *column == name);
+    found
+        .map(|(column, kind)| (format!("\"{column}\""), *kind))
+        .ok_or_else(|| StoreError::Corrupt(format!("{} has no column {name}", table.name)))
+}
+
+/// Empties tables and forgets a checkpoint.
+pub(super) async fn reset(
+    connection: &mut PgConnection,
+    name: &str,
+    tables: &[&'static Table],
+) -> Result<(), StoreError> {
+    // Makes sure of a row to lock: a projector that begins at this moment waits,
+    // or is waited for.
+    sqlx::query(
+        "INSERT INTO checkpoints (name, version, position) VALUES ($1, 0, 0)
+         ON CONFLICT (name) DO UPDATE SET position = 0",
+    )
+    .bind(name)
+    .execute(&mut *connection)
+    .await?;
+    for table in tables {
+        sqlx::query(&format!("DELETE FROM \"{}\"", table.name)).execute(&mut *connection).await?;
+    }
+    sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(name).execute(connection).await?;
+    Ok(())
+}
+
+/// The rows that a query asks for.
+pub(super) async fn select(pool: &PgPool, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
+    let found = retried(|| async {
+        let mut statement = question(pool, query).await?;
+        Ok::<_, StoreError>(statement.build().fetch_all(pool).await?)
+    })
+    .await?;
+    found.iter().map(|row| values(query.table, row)).collect()
+}
+
+fn values(table: &Table, row: &PgRow) -> Result<Vec<Value>, StoreError> {
+    let value = |(index, (_, kind)): (usize, &(&str, ColumnType))| {
+        Ok(match kind {
+            ColumnType::Int => {
+                row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
+            }
+            ColumnType::Text => {
+                row.try_get::<Option<String>, _>(index)?.map_or(Value::Null, Value::Text)
+            }
+        })
+    };
+    table.columns.iter().enumerate().map(value).collect()
+}
+
+/// The SQL of a query. NULL comes before all values, and text is ordered by its
+/// bytes, as SQLite does it: whatever the database's collation.
+async fn question(
+    pool: &PgPool,
+    query: &Query,
+) -> Result<QueryBuilder<'static, Postgres>, StoreError> {
+    let table = query.table;
+    let key = ordered(table, table.key)?;
+    let order = ordered(table, query.order_by)?;
+    let mut columns = Vec::new();
+    for (name, _) in table.columns {
+        columns.push(column(table, name)?.0);
+    }
+    let mut statement = QueryBuilder::new("SELECT ");
+    statement.push(columns.join(", "));
+    statement.push(format!(" FROM \"{}\" WHERE true", table.name));
+    for (name, value) in &query.equals {
+        let (name, _) = column(table, name)?;
+        match value {
+            Value::Null => statement.push(format!(" AND {name} IS NULL")),
+            Value::Int(value) => statement.push(format!(" AND {name} = ")).push_bind(*value),
+            Value::Text(value) => {
+                statement.push(format!(" AND {name} = ")).push_bind(value.clone())
+            }
+        };
+    }
+    let beyond = if query.descending { "<" } else { ">" };
+    let by_key = query.order_by == table.key;
+    if let Some(after) = &query.after {
+        let Value::Text(after) = after else {
+            return Err(of_another_type(table, table.key));
+        };
+        statement.push(" AND ");
+        if by_key {
+            statement.push(format!("{key} {beyond} ")).push_bind(after.clone());
+        } else {
+            let at = place_of(pool, query, after).await?;
+            push_beyond(&mut statement, query, (&order, &key), (at, after));
+        }
+    }
+    // By the key nothing is NULL, and the primary key's index serves.
+    let direction = match (query.descending, by_key) {
+        (false, true) => "ASC",
+        (true, true) => "DESC",
+        (false, false) => "ASC NULLS FIRST",
+        (true, false) => "DESC NULLS LAST",
+    };
+    statement.push(format!(" ORDER BY {order} {direction}"));
+    if !by_key {
+        statement.push(format!(", {key} {}", if query.descending { "DESC" } else { "ASC" }));
+    }
+    statement.push(" LIMIT ").push_bind(i64::from(query.limit));
+    Ok(statement)
+}
+
+/// The condition that a row stands beyond this one in the order asked for.
+fn push_beyond(
+    statement: &mut QueryBuilder<'static, Postgres>,
+    query: &Query,
+    (order, key): (&str, &str),
+    (at, after): (Value, &str),
+) {
+    let after = after.to_owned();
+    let beyond = if query.descending { "<" } else { ">" };
+    match at {
+        Value::Null if query.descending => {
+            statement.push(format!("({order} IS NULL AND {key} < ")).push_bind(after).push(")");
+            return;
+        }
+        Value::Null => {
+            statement.push(format!("({order} IS NOT NULL OR {key} > ")).push_bind(after).push(")");
+            return;
+        }
+        Value::Int(at) => {
+            statement.push(format!("(({order}, {key}) {beyond} (")).push_bind(at);
+        }
+        Value::Text(at) => {
+            statement.push(format!("(({order}, {key}) {beyond} (")).push_bind(at);
+        }
+    }
+    statement.push(", ").push_bind(after).push(")");
+    if query.descending {
+        statement.push(format!(" OR {order} IS NULL"));
+    }
+    statement.push(")");
+}
+
+/// What the row with this key has in the column that is ordered by.
+async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, StoreError> {
+    let table = query.table;
+    let (order, kind) = column(table, query.order_by)?;
+    let key_column = column(table, table.key)?.0;
+    let statement = format!("SELECT {order} FROM \"{}\" WHERE {key_column} = $1", table.name);
+    let found = sqlx::query(&statement).bind(key).fetch_optional(pool).await?;
+    let Some(row) = found else {
+        return Err(StoreError::Corrupt(format!(
+            "the row of {} to page on from is no longer there: start from the first page",
+            table.name
+        )));
+    };
+    Ok(match kind {
+        ColumnType::Int => row.try_get::<Option<i64>, _>(0)?.map_or(Value::Null, Value::Int),
+        ColumnType::Text => row.try_get::<Option<String>, _>(0)?.map_or(Value::Null, Value::Text),
+    })
+}
+
+fn ordered(table: &Table, name: &str) -> Result<String, StoreError> {
+    let (column, kind) = column(table, name)?;
+    Ok(match kind {
+        ColumnType::Int => column,
+        ColumnType::Text => format!("{column} COLLATE \"C\""),
+    })
+}
