@@ -18,6 +18,7 @@ use crate::entropy::Entropy;
 use crate::feed::Feed;
 use crate::keys::{KeyRing, Rotation};
 use crate::passwords::Passwords;
+use crate::policy::Budget;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
@@ -41,6 +42,10 @@ pub struct Services {
     pub grants: Grants,
     pub passwords: Passwords,
     pub tallies: Tallies,
+    /// What public clients may push.
+    pub push_budget: Budget,
+    /// The server metadata, ready to be sent.
+    pub metadata: actix_web::web::Bytes,
     pub feed: Feed,
 }
 

@@ -3,10 +3,10 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use chancery_domain::client::AccessTokenFormat;
 use chancery_domain::time::Lifetime;
 use server::Issuer;
 use store::Location;
-use tokens::AccessTokenFormat;
 use value::TextSetting as _;
 
 use super::*;
@@ -310,11 +310,6 @@ fn what_is_good_alone_may_contradict() {
             "[server]",
             "[authorization]\nrequire_par = true\npar_public_clients = false\n[server]",
             "chancery.toml:3:22: authorization.par_public_clients: is false while",
-        ),
-        (
-            "[server]",
-            "[sessions]\nidle_timeout = 40000\n[server]",
-            "chancery.toml:2:16: sessions.idle_timeout: is longer",
         ),
     ] {
         let problems = lines(load(LEAST.replacen(from, to, 1)));

@@ -4,6 +4,6 @@ mod access;
 mod issue;
 mod plan;
 
-pub use self::access::{AccessTokenClaims, LiveToken, TokenRefusal, find_access_token};
+pub use self::access::{AccessTokenClaims, Audience, LiveToken, TokenRefusal, find_access_token};
 pub use self::issue::{TokenResponse, render};
 pub use self::plan::{longest_refresh, plan};

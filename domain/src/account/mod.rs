@@ -211,3 +211,135 @@ impl Account {
 }
 
 aggregate!(Account, AggregateKind::Account, AccountCommand, AccountEvent, AccountError);
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_seconds(50);
+
+    fn given(events: Vec<AccountEvent>) -> AggregateTestExecutor<Account> {
+        TestFramework::with(()).given(events)
+    }
+
+    fn folded(events: Vec<AccountEvent>) -> RegisteredAccount {
+        let mut account = Account::default();
+        events.into_iter().for_each(|event| account.assign(event));
+        account.registered().unwrap().clone()
+    }
+
+    fn digest(byte: u8) -> Sha256Digest {
+        Sha256Digest::from_bytes([byte; 32])
+    }
+
+    fn subject() -> SubjectId {
+        SubjectId::from_uuid(uuid::Uuid::from_u128(1))
+    }
+
+    fn register() -> AccountCommand {
+        AccountCommand::Register { subject: subject(), profile: digest(1), now: NOW }
+    }
+
+    fn registered() -> AccountEvent {
+        AccountRegistered { subject: subject(), profile: digest(1), at: NOW }.into()
+    }
+
+    fn password_set(byte: u8) -> AccountEvent {
+        PasswordSet { hash: digest(byte), at: NOW }.into()
+    }
+
+    fn profile_replaced() -> AccountEvent {
+        ProfileReplaced { profile: digest(3) }.into()
+    }
+
+    fn locked() -> AccountEvent {
+        AccountLocked { reason: "left".to_owned() }.into()
+    }
+
+    fn set_password() -> AccountCommand {
+        AccountCommand::SetPassword { hash: digest(2), now: NOW }
+    }
+
+    fn replace_profile() -> AccountCommand {
+        AccountCommand::ReplaceProfile { profile: digest(3) }
+    }
+
+    fn lock() -> AccountCommand {
+        AccountCommand::Lock { reason: "left".to_owned() }
+    }
+
+    #[test]
+    fn nothing_is_done_to_an_account_that_is_not_there() {
+        for command in [set_password(), replace_profile(), lock(), AccountCommand::Unlock] {
+            given(vec![]).when(command).then_expect_error(AccountError::Unknown);
+        }
+    }
+
+    #[test]
+    fn an_account_is_made_once() {
+        given(vec![registered()]).when(register()).then_expect_error(AccountError::Exists);
+        given(vec![registered(), locked()])
+            .when(register())
+            .then_expect_error(AccountError::Exists);
+    }
+
+    #[test]
+    fn locking_twice_is_one_event() {
+        given(vec![registered(), locked()]).when(lock()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn unlocking_what_is_open_is_no_event() {
+        given(vec![registered()]).when(AccountCommand::Unlock).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn an_account_is_registered() {
+        given(vec![]).when(register()).then_expect_events(vec![registered()]);
+        assert_eq!(folded(vec![registered()]).password, None);
+    }
+
+    #[test]
+    fn each_change_is_an_event() {
+        for (command, event) in [
+            (set_password(), password_set(2)),
+            (replace_profile(), profile_replaced()),
+            (lock(), locked()),
+        ] {
+            given(vec![registered()]).when(command).then_expect_events(vec![event]);
+        }
+        given(vec![registered(), locked()])
+            .when(AccountCommand::Unlock)
+            .then_expect_events(vec![AccountUnlocked {}.into()]);
+    }
+
+    #[test]
+    fn a_locked_account_says_why_until_it_is_unlocked() {
+        assert_eq!(folded(vec![registered(), locked()]).locked.as_deref(), Some("left"));
+        let open = folded(vec![registered(), locked(), AccountUnlocked {}.into()]);
+        assert_eq!(open.locked, None);
+    }
+
+    /// The sealed value is found by the sequence of the event that brought it.
+    #[test]
+    fn the_newest_sealed_values_are_known_by_their_place() {
+        let account = folded(vec![
+            registered(),
+            password_set(2),
+            locked(),
+            password_set(4),
+            profile_replaced(),
+        ]);
+        assert_eq!(account.password, Some((digest(4), 4)));
+        assert_eq!(account.profile, (digest(3), 5));
+        assert_eq!(folded(vec![registered()]).profile, (digest(1), 1));
+    }
+
+    #[test]
+    fn debug_never_shows_who_the_person_is() {
+        let profile = Profile { username: "ada".to_owned(), claims: serde_json::Map::default() };
+        assert_eq!(format!("{profile:?}"), "Profile(…)");
+    }
+}

@@ -5,6 +5,8 @@
 //! the pushed authorization request endpoint every error is answered directly
 //! (RFC 9126 §2.3).
 
+use std::fmt;
+
 use super::request::{AuthorizationRequest, Parameters, SealedParameters};
 use crate::client::RegisteredClient;
 use crate::protocol::grant_type::GrantType;
@@ -117,7 +119,7 @@ pub struct CheckedRequest {
 }
 
 /// Where to send an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ErrorRedirect {
     /// The client's own.
     pub redirect_uri: RedirectUri,
@@ -125,6 +127,16 @@ pub struct ErrorRedirect {
     pub response_mode: ResponseMode,
     /// As it was sent.
     pub state: Option<String>,
+}
+
+/// `state` is the client's own business, and no log's.
+impl fmt::Debug for ErrorRedirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorRedirect")
+            .field("redirect_uri", &self.redirect_uri)
+            .field("response_mode", &self.response_mode)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request that did not pass.
@@ -168,8 +180,8 @@ const fn everywhere(
 
 /// The rules, in the order in which they are told.
 const CHECKS: &[Row] = &[
-    everywhere(no_parameter_repeated),
     everywhere(response_mode_known),
+    everywhere(no_parameter_repeated),
     Row { authorize: true, push: false, check: no_foreign_request_uri },
     Row { authorize: false, push: true, check: no_request_uri_pushed },
     everywhere(no_request_object),
@@ -238,7 +250,9 @@ fn redirect_target(
     let registered = &client.metadata.redirect_uris;
     let Some(text) = parameters.once("redirect_uri").map_err(|_| RequestError::TargetRepeated)?
     else {
-        let openid = parameters.get("scope").is_some_and(|scope| scope.contains(Scope::OPENID));
+        let openid = parameters
+            .get("scope")
+            .is_some_and(|scope| scope.split(' ').any(|name| name == Scope::OPENID));
         return match registered.as_slice() {
             [only] if !openid => Ok((only.clone(), true)),
             _ => Err(RequestError::RedirectUriMissing),
@@ -255,10 +269,12 @@ fn no_parameter_repeated(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), 
     s.parameters.repeated().map_or(Ok(()), |_| Err(RequestError::ParameterRepeated))
 }
 
+/// First, because every later error travels by it.
 fn response_mode_known(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     draft.request.response_mode = s
         .parameters
-        .get("response_mode")
+        .once("response_mode")
+        .map_err(|_| RequestError::ParameterRepeated)?
         .map(|mode| mode.parse().map_err(|_| RequestError::ResponseModeUnknown))
         .transpose()?;
     Ok(())
@@ -308,20 +324,21 @@ fn pushed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), Req
 /// scope, it gets all that it is registered for but `openid` and
 /// `offline_access`, which want to be asked for.
 fn scope_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
+    let may_refresh = s.client.metadata.allows(GrantType::RefreshToken);
     let registered = &s.client.metadata.scope;
-    let scope = match s.parameters.get("scope") {
+    let registered =
+        if may_refresh { registered.clone() } else { registered.without(Scope::OFFLINE_ACCESS) };
+    draft.request.scope = match s.parameters.get("scope") {
         None => registered.without(Scope::OPENID).without(Scope::OFFLINE_ACCESS),
         Some(text) => {
             let asked = Scope::parse(text).map_err(|_| RequestError::ScopeMalformed)?;
-            let narrowed = asked.narrow(registered);
+            let narrowed = asked.narrow(&registered);
             if narrowed.is_empty() {
                 return Err(RequestError::ScopeNotAllowed);
             }
             narrowed
         }
     };
-    let may_refresh = s.client.metadata.allows(GrantType::RefreshToken);
-    draft.request.scope = if may_refresh { scope } else { scope.without(Scope::OFFLINE_ACCESS) };
     Ok(())
 }
 
@@ -353,12 +370,15 @@ fn prompt_usable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Requ
 /// OpenID Connect Core §3.1.2.1
 fn max_age_is_a_number(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     if let Some(text) = s.parameters.get("max_age") {
-        let seconds = text.parse().map_err(|_| RequestError::MaxAgeMalformed)?;
+        // `parse` alone would take a sign.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = text.parse().ok().filter(|_| digits).ok_or(RequestError::MaxAgeMalformed)?;
         draft.request.max_age = Some(Lifetime::from_seconds(seconds));
     }
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a row")]
 fn lists_and_hints(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let list = |name| {
         let words = s.parameters.get(name).unwrap_or_default().split_ascii_whitespace();
@@ -371,4 +391,373 @@ fn lists_and_hints(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Re
     draft.sealed.login_hint = owned("login_hint");
     draft.sealed.id_token_hint = owned("id_token_hint");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::Aggregate as _;
+
+    use super::*;
+    use crate::client::{Client, ClientMetadata, ClientRegistered};
+    use crate::ids::ClientId;
+    use crate::protocol::client_auth_method::ClientAuthMethod;
+    use crate::protocol::prompt::Prompt;
+    use crate::time::UnixTime;
+
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    const BOTH: [Via; 2] = [Via::Authorize, Via::Push];
+
+    /// A request that passes everywhere.
+    const GOOD: &str = "client_id=rp&response_type=code&redirect_uri=https://rp.example/cb\
+        &scope=openid+email&state=s1\
+        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+
+    const POLICY: RequestPolicy =
+        RequestPolicy { require_pushed: false, pkce: PkcePolicy::PublicClients };
+
+    fn metadata() -> ClientMetadata {
+        ClientMetadata {
+            redirect_uris: vec![RedirectUri::parse("https://rp.example/cb").unwrap()],
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scope: Scope::parse("openid email read offline_access").unwrap(),
+            token_endpoint_auth_method: ClientAuthMethod::None,
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn client(metadata: ClientMetadata) -> RegisteredClient {
+        let mut client = Client::default();
+        let registered = ClientRegistered {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata,
+            secret: None,
+            at: UnixTime::from_seconds(1),
+        };
+        client.apply(registered.into());
+        client.registered().unwrap().clone()
+    }
+
+    /// [`GOOD`] with some parameters replaced, added (`name=value`), or left
+    /// out (`name`).
+    fn good_but(changes: &[&str]) -> String {
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let changed: Vec<String> = changes.iter().map(|pair| name(pair)).collect();
+        GOOD.split('&')
+            .filter(|pair| !changed.contains(&name(pair)))
+            .chain(changes.iter().copied().filter(|pair| pair.contains('=')))
+            .collect::<Vec<_>>()
+            .join("&")
+    }
+
+    fn check_for(
+        metadata: ClientMetadata,
+        policy: RequestPolicy,
+        query: &str,
+        via: Via,
+    ) -> Result<CheckedRequest, Rejection> {
+        check_request(&Parameters::parse(query.as_bytes()), &client(metadata), policy, via)
+    }
+
+    fn check(changes: &[&str], via: Via) -> Result<CheckedRequest, Rejection> {
+        check_for(metadata(), POLICY, &good_but(changes), via)
+    }
+
+    fn passed(changes: &[&str]) -> AuthorizationRequest {
+        let [one, other] = BOTH.map(|via| check(changes, via).unwrap().request);
+        assert_eq!(one, other);
+        one
+    }
+
+    /// Refused at both endpoints, and the client is told.
+    fn told(changes: &[&str], error: RequestError) {
+        for via in BOTH {
+            told_at(check(changes, via), error);
+        }
+    }
+
+    fn told_at(result: Result<CheckedRequest, Rejection>, error: RequestError) {
+        let Err(Rejection::Redirect(target, why)) = result else { panic!("{result:?}") };
+        assert_eq!(why, error);
+        assert_eq!(target.redirect_uri.as_str(), "https://rp.example/cb");
+    }
+
+    /// Refused at both endpoints, and nothing is sent to the redirect URI.
+    fn shown(changes: &[&str], error: RequestError) {
+        for via in BOTH {
+            assert_eq!(check(changes, via), Err(Rejection::ShowPage(error)));
+        }
+    }
+
+    #[test]
+    fn a_good_request_passes_whole() {
+        let all = ["nonce=n1", "login_hint=ada", "id_token_hint=e.y.j", "ui_locales=de+en"];
+        for via in BOTH {
+            let checked = check(&all, via).unwrap();
+            assert_eq!(checked.request.client_id.as_str(), "rp");
+            assert_eq!(checked.request.redirect_uri.as_str(), "https://rp.example/cb");
+            assert!(!checked.request.redirect_uri_by_default);
+            assert_eq!(checked.request.scope.as_str(), "openid email");
+            let challenge = CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap();
+            assert_eq!(checked.request.code_challenge, challenge);
+            assert_eq!(checked.request.ui_locales, ["de", "en"]);
+            assert_eq!(
+                checked.sealed,
+                SealedParameters {
+                    state: Some("s1".to_owned()),
+                    nonce: Some("n1".to_owned()),
+                    login_hint: Some("ada".to_owned()),
+                    id_token_hint: Some("e.y.j".to_owned()),
+                }
+            );
+        }
+    }
+
+    /// RFC 6749 §3.1: unrecognized parameters MUST be ignored.
+    #[test]
+    fn unknown_parameters_are_ignored() {
+        assert_eq!(passed(&["shoe_size=44"]), passed(&[]));
+    }
+
+    /// RFC 6749 §4.1.2.1
+    #[test]
+    fn an_unregistered_redirect_uri_is_never_redirected_to() {
+        for uri in [
+            "https://evil.example/cb",
+            "https://rp.example/cb/",
+            "https://rp.example/cb?x=1",
+            "https://rp.example/cb%23x",
+            "/cb",
+        ] {
+            shown(&[&format!("redirect_uri={uri}")], RequestError::RedirectUriNotRegistered);
+        }
+    }
+
+    #[test]
+    fn a_target_given_twice_is_never_redirected_to() {
+        shown(&["client_id=rp", "client_id=rp"], RequestError::TargetRepeated);
+        let twice = ["redirect_uri=https://rp.example/cb", "redirect_uri=https://rp.example/cb"];
+        shown(&twice, RequestError::TargetRepeated);
+    }
+
+    /// OpenID Connect Core §3.1.2.1: REQUIRED; RFC 6749 §3.1.2.3: not there.
+    #[test]
+    fn only_plain_oauth_may_leave_its_only_redirect_uri_out() {
+        shown(&["redirect_uri"], RequestError::RedirectUriMissing);
+        shown(&["redirect_uri", "scope=email+openid"], RequestError::RedirectUriMissing);
+        assert!(passed(&["redirect_uri", "scope=read"]).redirect_uri_by_default);
+        assert!(passed(&["redirect_uri", "scope="]).redirect_uri_by_default);
+
+        let mut many = metadata();
+        many.redirect_uris.push(RedirectUri::parse("https://rp.example/two").unwrap());
+        for via in BOTH {
+            let query = good_but(&["redirect_uri", "scope=read"]);
+            assert_eq!(
+                check_for(many.clone(), POLICY, &query, via),
+                Err(Rejection::ShowPage(RequestError::RedirectUriMissing))
+            );
+        }
+    }
+
+    #[test]
+    fn a_scope_that_only_contains_the_letters_openid_is_no_openid() {
+        let request = passed(&["redirect_uri", "scope=read+xopenid2"]);
+        assert!(request.redirect_uri_by_default);
+    }
+
+    /// RFC 6749 §3.1
+    #[test]
+    fn a_parameter_given_twice_is_refused_known_or_not() {
+        for repeated in [
+            ["state=s1", "state=s1"],
+            ["scope=openid", "scope=email"],
+            ["response_mode=query", "response_mode=query"],
+            ["shoe_size=44", "shoe_size=45"],
+        ] {
+            told(&repeated, RequestError::ParameterRepeated);
+        }
+    }
+
+    /// RFC 6749 §3.1: without a value it counts as left out.
+    #[test]
+    fn a_parameter_without_a_value_is_not_there() {
+        let request = passed(&["state=", "state=s1", "prompt=", "max_age="]);
+        assert_eq!((request.prompt.is_empty(), request.max_age), (true, None));
+    }
+
+    #[test]
+    fn an_unknown_response_mode_is_refused_in_the_query() {
+        for via in BOTH {
+            let result = check(&["response_mode=carrier_pigeon"], via);
+            let Err(Rejection::Redirect(target, why)) = result else { panic!("{result:?}") };
+            assert_eq!(why, RequestError::ResponseModeUnknown);
+            assert_eq!(target.response_mode, ResponseMode::Query);
+        }
+        assert_eq!(passed(&["response_mode=form_post"]).response_mode(), ResponseMode::FormPost);
+    }
+
+    #[test]
+    fn every_later_error_travels_as_the_request_wants_it_with_its_state() {
+        for wrong in [&["x=1", "x=2"][..], &["response_type=token"], &["scope=admin"]] {
+            let changes = [wrong, &["response_mode=form_post"]].concat();
+            let result = check(&changes, Via::Authorize);
+            let Err(Rejection::Redirect(target, _)) = result else { panic!("{result:?}") };
+            assert_eq!(target.response_mode, ResponseMode::FormPost);
+            assert_eq!(target.state.as_deref(), Some("s1"));
+            assert!(!format!("{target:?}").contains("s1"));
+        }
+        let Err(Rejection::Redirect(target, _)) = check(&["state", "max_age=x"], Via::Push) else {
+            panic!("it passed")
+        };
+        assert_eq!(target.state, None);
+    }
+
+    /// RFC 9126 §2.1, OpenID Connect Core §6.2
+    #[test]
+    fn a_request_uri_is_refused_with_each_endpoints_own_reason() {
+        let changes = ["request_uri=https://rp.example/r"];
+        told_at(check(&changes, Via::Authorize), RequestError::RequestUriNotSupported);
+        told_at(check(&changes, Via::Push), RequestError::RequestUriPushed);
+    }
+
+    /// OpenID Connect Core §6.1
+    #[test]
+    fn a_request_object_is_refused() {
+        told(&["request=e.y.j"], RequestError::RequestNotSupported);
+    }
+
+    /// OpenID Connect Core §7.2.1
+    #[test]
+    fn a_registration_inside_of_a_request_is_refused() {
+        told(&["registration={}"], RequestError::RegistrationNotSupported);
+    }
+
+    /// RFC 6749 §3.1.1
+    #[test]
+    fn a_response_type_must_be_there_known_and_registered() {
+        told(&["response_type"], RequestError::ResponseTypeMissing);
+        for unknown in ["token", "code+token", "code+id_token", "none", "CODE"] {
+            told(&[&format!("response_type={unknown}")], RequestError::ResponseTypeUnknown);
+        }
+        let without_type = ClientMetadata { response_types: vec![], ..metadata() };
+        let without_grant =
+            ClientMetadata { grant_types: vec![GrantType::RefreshToken], ..metadata() };
+        for metadata in [without_type, without_grant] {
+            for via in BOTH {
+                let result = check_for(metadata.clone(), POLICY, GOOD, via);
+                told_at(result, RequestError::ResponseTypeNotAllowed);
+            }
+        }
+    }
+
+    /// RFC 9126 §4, §6
+    #[test]
+    fn a_request_that_must_be_pushed_passes_only_when_pushed() {
+        let strict = RequestPolicy { require_pushed: true, ..POLICY };
+        let strict_client =
+            ClientMetadata { require_pushed_authorization_requests: true, ..metadata() };
+        for (metadata, policy) in [(metadata(), strict), (strict_client, POLICY)] {
+            let unpushed = check_for(metadata.clone(), policy, GOOD, Via::Authorize);
+            told_at(unpushed, RequestError::MustBePushed);
+            check_for(metadata, policy, GOOD, Via::Push).unwrap();
+        }
+    }
+
+    /// RFC 6749 §3.3
+    #[test]
+    fn a_scope_must_be_well_formed_and_some_of_it_registered() {
+        told(&["scope=a%22b"], RequestError::ScopeMalformed);
+        told(&["scope=admin"], RequestError::ScopeNotAllowed);
+        told(&["scope=+"], RequestError::ScopeNotAllowed);
+        assert_eq!(passed(&["scope=admin+email"]).scope.as_str(), "email");
+    }
+
+    #[test]
+    fn who_asks_for_no_scope_gets_the_registered_one_without_what_must_be_asked_for() {
+        assert_eq!(passed(&["scope"]).scope.as_str(), "email read");
+    }
+
+    /// OpenID Connect Core §11
+    #[test]
+    fn offline_access_is_for_clients_that_may_refresh() {
+        let asked = good_but(&["scope=openid+offline_access"]);
+        let alone = good_but(&["scope=offline_access"]);
+        let online =
+            ClientMetadata { grant_types: vec![GrantType::AuthorizationCode], ..metadata() };
+        for via in BOTH {
+            let scope = |metadata| check_for(metadata, POLICY, &asked, via).unwrap().request.scope;
+            assert_eq!(scope(metadata()).as_str(), "openid offline_access");
+            assert_eq!(scope(online.clone()).as_str(), "openid");
+            let nothing_left = check_for(online.clone(), POLICY, &alone, via);
+            told_at(nothing_left, RequestError::ScopeNotAllowed);
+        }
+    }
+
+    /// RFC 7636 §4.4.1, RFC 9700 §2.1.1
+    #[test]
+    fn pkce_is_s256_and_there_where_it_must_be() {
+        let method = PkceError::MethodNotS256;
+        told(&["code_challenge_method=plain"], RequestError::Pkce(method));
+        told(&["code_challenge_method"], RequestError::Pkce(method));
+        told(&["code_challenge"], RequestError::Pkce(PkceError::ChallengeMissing));
+        for malformed in ["x".repeat(42), "x".repeat(44), format!("{}=", &CHALLENGE[..42])] {
+            let changes = [&*format!("code_challenge={malformed}")];
+            told(&changes, RequestError::Pkce(PkceError::MalformedChallenge));
+        }
+    }
+
+    /// RFC 9700 §2.1.1
+    #[test]
+    fn who_must_use_pkce_follows_the_policy() {
+        let without = good_but(&["code_challenge", "code_challenge_method"]);
+        let confidential = ClientMetadata {
+            token_endpoint_auth_method: ClientAuthMethod::SecretBasic,
+            ..metadata()
+        };
+        for (pkce, public_passes, confidential_passes) in [
+            (PkcePolicy::Optional, true, true),
+            (PkcePolicy::PublicClients, false, true),
+            (PkcePolicy::Everybody, false, false),
+        ] {
+            let policy = RequestPolicy { pkce, ..POLICY };
+            for (metadata, passes) in
+                [(metadata(), public_passes), (confidential.clone(), confidential_passes)]
+            {
+                for via in BOTH {
+                    let result = check_for(metadata.clone(), policy, &without, via);
+                    if passes {
+                        assert_eq!(result.unwrap().request.code_challenge, None);
+                    } else {
+                        told_at(result, RequestError::PkceRequired);
+                    }
+                }
+            }
+        }
+    }
+
+    /// OpenID Connect Core §3.1.2.1
+    #[test]
+    fn a_prompt_is_known_and_none_stands_alone() {
+        told(&["prompt=dance"], RequestError::Prompt(PromptError::Unknown));
+        told(&["prompt=none+login"], RequestError::Prompt(PromptError::NoneCombined));
+        let prompts = passed(&["prompt=login+consent"]).prompt;
+        assert!(prompts.contains(Prompt::Login) && prompts.contains(Prompt::Consent));
+    }
+
+    /// OpenID Connect Core §3.1.2.1
+    #[test]
+    fn max_age_is_a_number_of_seconds() {
+        for malformed in ["-1", "%2B1", "1.5", "soon", "4294967296"] {
+            told(&[&format!("max_age={malformed}")], RequestError::MaxAgeMalformed);
+        }
+        assert_eq!(passed(&["max_age=0"]).max_age, Some(Lifetime::from_seconds(0)));
+        assert_eq!(passed(&["max_age=10000"]).max_age, Some(Lifetime::from_seconds(10_000)));
+    }
+
+    #[test]
+    fn the_first_rule_that_is_broken_is_told() {
+        let many = ["response_type=token", "scope=admin", "prompt=dance", "max_age=x"];
+        told(&many, RequestError::ResponseTypeUnknown);
+        told(&many[1..], RequestError::ScopeNotAllowed);
+        told(&many[2..], RequestError::Prompt(PromptError::Unknown));
+    }
 }

@@ -153,8 +153,48 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// As [`Parameters::parse`], a parameter without a value counts as left out.
 impl<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>> FromIterator<(N, V)> for Parameters<'a> {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self(pairs.filter(|(_, value): &(_, Cow<'a, str>)| !value.is_empty()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_as_forms_are() {
+        let parameters = Parameters::parse(b"scope=openid+email&state=a%26b%3D&x");
+        assert_eq!(parameters.get("scope"), Some("openid email"));
+        assert_eq!(parameters.get("state"), Some("a&b="));
+        assert_eq!(parameters.len(), 2);
+    }
+
+    /// RFC 6749 §3.1
+    #[test]
+    fn a_parameter_without_a_value_is_left_out_wherever_it_comes_from() {
+        assert!(Parameters::parse(b"state=&nonce").is_empty());
+        assert!(Parameters::from_iter([("state", "")]).is_empty());
+    }
+
+    #[test]
+    fn repetition_is_seen() {
+        let parameters = Parameters::parse(b"a=1&b=2&a=1");
+        assert_eq!(parameters.repeated(), Some("a"));
+        assert_eq!(parameters.once("a"), Err(Repeated));
+        assert_eq!(parameters.once("b"), Ok(Some("2")));
+        assert_eq!(parameters.once("c"), Ok(None));
+        assert_eq!(Parameters::parse(b"a=1&b=1&a=").repeated(), None);
+    }
+
+    #[test]
+    fn debug_never_shows_what_is_sealed() {
+        let sealed =
+            SealedParameters { state: Some("secret".to_owned()), ..SealedParameters::default() };
+        assert_eq!(format!("{sealed:?}"), "SealedParameters(…)");
+        assert!(!sealed.is_empty() && SealedParameters::default().is_empty());
     }
 }

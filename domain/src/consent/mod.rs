@@ -105,8 +105,6 @@ impl Consent {
         }
     }
 
-    // One shape for all aggregates.
-    #[expect(clippy::unnecessary_wraps, reason = "the shape that all aggregates have")]
     fn decide(&self, command: ConsentCommand) -> Result<Vec<ConsentEvent>, ConsentError> {
         Ok(match (self, command) {
             (current, ConsentCommand::Record { subject, client_id, scope, grant_id, now }) => {
@@ -137,3 +135,119 @@ impl Consent {
 }
 
 aggregate!(Consent, AggregateKind::Consent, ConsentCommand, ConsentEvent, ConsentError);
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+
+    use super::*;
+    use crate::ids::ConsentId;
+
+    fn given(events: Vec<ConsentEvent>) -> AggregateTestExecutor<Consent> {
+        TestFramework::with(()).given(events)
+    }
+
+    fn folded(events: Vec<ConsentEvent>) -> Consent {
+        let mut consent = Consent::default();
+        events.into_iter().for_each(|event| consent.assign(event));
+        consent
+    }
+
+    fn subject() -> SubjectId {
+        SubjectId::from_uuid(uuid::Uuid::from_u128(1))
+    }
+
+    fn client() -> ClientId {
+        ClientId::parse("rp").unwrap()
+    }
+
+    fn grant() -> GrantId {
+        GrantId::from_uuid(uuid::Uuid::from_u128(2))
+    }
+
+    fn scope(names: &str) -> Scope {
+        Scope::parse(names).unwrap()
+    }
+
+    fn record(names: &str) -> ConsentCommand {
+        ConsentCommand::Record {
+            subject: subject(),
+            client_id: client(),
+            scope: scope(names),
+            grant_id: grant(),
+            now: UnixTime::from_seconds(5),
+        }
+    }
+
+    fn recorded(names: &str) -> ConsentEvent {
+        ConsentRecorded {
+            subject: subject(),
+            client_id: client(),
+            scope: scope(names),
+            grant_id: grant(),
+            at: UnixTime::from_seconds(5),
+        }
+        .into()
+    }
+
+    fn withdraw() -> ConsentCommand {
+        ConsentCommand::Withdraw { now: UnixTime::from_seconds(6) }
+    }
+
+    fn withdrawn() -> ConsentEvent {
+        ConsentWithdrawn { subject: subject(), client_id: client(), at: UnixTime::from_seconds(6) }
+            .into()
+    }
+
+    #[test]
+    fn nothing_is_withdrawn_where_nothing_is_allowed() {
+        given(vec![]).when(withdraw()).then_expect_events(vec![]);
+        given(vec![recorded("openid"), withdrawn()]).when(withdraw()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn what_is_allowed_already_is_no_event() {
+        for names in ["openid", "email openid", ""] {
+            given(vec![recorded("openid email")]).when(record(names)).then_expect_events(vec![]);
+        }
+    }
+
+    #[test]
+    fn a_consent_covers_no_more_than_was_allowed() {
+        assert!(!folded(vec![]).covers(&scope("")));
+        let consent = folded(vec![recorded("openid email")]);
+        assert!(consent.covers(&scope("email")));
+        assert!(!consent.covers(&scope("email admin")));
+        assert!(!folded(vec![recorded("openid"), withdrawn()]).covers(&scope("openid")));
+    }
+
+    #[test]
+    fn a_first_consent_is_recorded() {
+        given(vec![]).when(record("openid")).then_expect_events(vec![recorded("openid")]);
+        given(vec![]).when(record("")).then_expect_events(vec![recorded("")]);
+    }
+
+    #[test]
+    fn a_later_consent_adds_to_the_earlier_one() {
+        given(vec![recorded("openid email")])
+            .when(record("openid read"))
+            .then_expect_events(vec![recorded("openid email read")]);
+    }
+
+    #[test]
+    fn a_consent_taken_back_is_gone_as_a_whole() {
+        given(vec![recorded("openid")]).when(withdraw()).then_expect_events(vec![withdrawn()]);
+        given(vec![recorded("openid"), withdrawn()])
+            .when(record("email"))
+            .then_expect_events(vec![recorded("email")]);
+    }
+
+    #[test]
+    fn a_consent_is_found_by_subject_and_client() {
+        let id = ConsentId::of(subject(), &client());
+        let other_person = SubjectId::from_uuid(uuid::Uuid::from_u128(3));
+        assert_eq!(id, ConsentId::of(subject(), &client()));
+        assert_ne!(id, ConsentId::of(other_person, &client()));
+        assert_ne!(id, ConsentId::of(subject(), &ClientId::parse("rp2").unwrap()));
+    }
+}

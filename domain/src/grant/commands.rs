@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::events::RevocationCause;
 use super::tokens::TokenPlan;
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, SessionId};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::CodeVerifier;
 use crate::protocol::scope::Scope;
@@ -64,7 +64,9 @@ pub struct ReceiveRequest {
 pub struct AuthenticateSubject {
     /// Who, and how.
     pub authentication: Authentication,
-    /// The `request_uri` that the browser brought, for a pushed request.
+    /// The `request_uri` that the browser brought: exactly for a pushed
+    /// request, at each login. [`super::Grant::check_request_uri`] was asked when it
+    /// came; the login itself may take longer than it lasts.
     pub request_uri: Option<Digest<RequestUri>>,
     /// Now.
     pub now: UnixTime,
@@ -73,6 +75,10 @@ pub struct AuthenticateSubject {
 /// See [`GrantCommand::Approve`].
 #[derive(Debug, Clone)]
 pub struct Approve {
+    /// The browser session that approves: it must be the one that the grant
+    /// was last authenticated in. Two people may have opened the same
+    /// `request_uri`, and one must not approve in the other's name.
+    pub session_id: SessionId,
     /// The scope consented to: within the one asked for.
     pub scope: Scope,
     /// What the person saw; none: a consent given earlier, or a client that

@@ -22,3 +22,55 @@ impl Grant {
         Ok(vec![TokensIssued { grant_type, authorization, tokens }.into()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{AccessTokenForm, GrantCommand};
+    use super::*;
+    use crate::authorization::Authorization;
+    use crate::protocol::grant_type::GrantType;
+
+    fn issue(names: &str) -> IssueDirectly {
+        IssueDirectly {
+            grant_type: GrantType::ClientCredentials,
+            authorization: Authorization {
+                client_id: client(),
+                authentication: None,
+                scope: scope(names),
+            },
+            plan: plan(),
+            now: at(0),
+        }
+    }
+
+    #[test]
+    fn a_grant_that_has_begun_issues_nothing_directly() {
+        for events in [vec![pushed()], until_active(), until_revoked(), vec![issued_directly()]] {
+            given(events)
+                .when(GrantCommand::IssueDirectly(issue("read")))
+                .then_expect_error(GrantError::Begun);
+        }
+    }
+
+    /// RFC 6749 §4.4.3: a refresh token SHOULD NOT be included.
+    #[test]
+    fn nothing_but_an_access_token_comes_directly() {
+        given(vec![])
+            .when(GrantCommand::IssueDirectly(issue("read")))
+            .then_expect_events(vec![issued_directly()]);
+        let all = issue("openid offline_access");
+        let events = given(vec![]).when(GrantCommand::IssueDirectly(all)).inspect_result().unwrap();
+        let tokens = events[0].issued_tokens().unwrap();
+        assert_eq!((&tokens.id, &tokens.refresh, &tokens.seed), (&None, &None, &None));
+    }
+
+    #[test]
+    fn an_opaque_token_brings_what_it_is_derived_from() {
+        let mut command = issue("read");
+        command.plan.access_form = AccessTokenForm::Opaque;
+        let events =
+            given(vec![]).when(GrantCommand::IssueDirectly(command)).inspect_result().unwrap();
+        assert_eq!(events[0].issued_tokens().unwrap().seed, Some(seed(1)));
+    }
+}

@@ -19,7 +19,7 @@ pub enum GrantError {
     /// The `request_uri` has been used.
     #[error("the request_uri has been used")]
     RequestUriUsed,
-    /// The grant is at another stage.
+    /// The grant is at another stage, or in another person's hands.
     #[error("the request has been answered already")]
     Answered,
     /// The consent goes beyond the request.

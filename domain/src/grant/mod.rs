@@ -15,6 +15,8 @@ mod refresh;
 mod request;
 mod revoke;
 mod state;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
 pub use self::commands::*;
@@ -35,7 +37,7 @@ impl Grant {
             GrantCommand::Request(command) => self.request(command),
             GrantCommand::Authenticate(command) => self.authenticate(command),
             GrantCommand::Approve(command) => self.approve(command),
-            GrantCommand::Decline(command) => self.decline(command),
+            GrantCommand::Decline(command) => self.decline(&command),
             GrantCommand::RedeemCode(command) => self.redeem_code(command),
             GrantCommand::Refresh(command) => self.refresh(command),
             GrantCommand::IssueDirectly(command) => self.issue_directly(command),

@@ -31,7 +31,7 @@ impl Grant {
             return stage.rotate(family, command);
         }
         let same_client = command.client_id == stage.authorization.client_id;
-        let lost_reply = command.generation + 1 == family.generation
+        let lost_reply = command.generation.saturating_add(1) == family.generation
             && family.rotation.as_ref().is_some_and(|last| command.now < last.grace_until);
         if same_client && lost_reply {
             return Ok(vec![]);
@@ -76,10 +76,10 @@ impl Active {
         }
         let with = Accompanying {
             id_token: scope.contains(Scope::OPENID),
-            refresh_generation: family.generation + 1,
+            refresh_generation: family.generation.saturating_add(1),
             has_seed: self.seed.is_some(),
         };
-        let mut tokens = command.plan.issue(now, scope, self.last_number + 1, with);
+        let mut tokens = command.plan.issue(now, scope, self.last_number.saturating_add(1), with);
         let Some(successor) = &mut tokens.refresh else {
             return Err(GrantError::RefreshTokenExpired);
         };
@@ -88,5 +88,212 @@ impl Active {
         }
         let grace_until = now + command.grace;
         Ok(vec![RefreshTokenRotated { tokens: Arc::new(tokens), grace_until }.into()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{GrantCommand, RefreshTokenFacts};
+    use super::*;
+    use crate::time::Lifetime;
+
+    /// The use of this generation, as a fault-free client makes it.
+    fn using(generation: u32, seconds: u32) -> UseRefreshToken {
+        UseRefreshToken {
+            client_id: client(),
+            generation,
+            genuine: true,
+            scope: None,
+            grace: for_seconds(GRACE),
+            absolute_lifetime: None,
+            plan: plan(),
+            now: at(seconds),
+        }
+    }
+
+    fn when(
+        events: Vec<GrantEvent>,
+        command: UseRefreshToken,
+    ) -> Result<Vec<GrantEvent>, GrantError> {
+        given(events).when(GrantCommand::Refresh(command)).inspect_result()
+    }
+
+    fn issued(events: Vec<GrantEvent>, command: UseRefreshToken) -> IssuedTokens {
+        match when(events, command).unwrap().as_slice() {
+            [GrantEvent::RefreshTokenRotated(event)] => (*event.tokens).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn reuse(client_id: crate::ids::ClientId, generation: u32, seconds: u32) -> Vec<GrantEvent> {
+        vec![
+            RefreshTokenReused { client_id, generation }.into(),
+            revoked(RevocationCause::RefreshTokenReused, seconds),
+        ]
+    }
+
+    /// Rotated once, 100 seconds after the beginning of its life.
+    const ROTATED: u32 = REDEEMED + 100;
+
+    fn until_rotated() -> Vec<GrantEvent> {
+        [until_active(), vec![rotated(2, ROTATED)]].concat()
+    }
+
+    #[test]
+    fn a_forged_token_changes_nothing_whatever_it_names() {
+        for events in [vec![], until_code(), until_active(), until_rotated(), until_revoked()] {
+            for generation in [0, 1, 2, 3, u32::MAX] {
+                let forged = UseRefreshToken { genuine: false, ..using(generation, ROTATED) };
+                assert_eq!(when(events.clone(), forged), Err(GrantError::Unknown));
+            }
+        }
+    }
+
+    #[test]
+    fn a_generation_that_was_never_issued_is_unknown() {
+        for generation in [0, 3, u32::MAX] {
+            assert_eq!(when(until_rotated(), using(generation, ROTATED)), Err(GrantError::Unknown));
+        }
+    }
+
+    #[test]
+    fn a_grant_without_refresh_tokens_knows_none() {
+        for events in [vec![], vec![pushed()], until_code(), until_declined()] {
+            assert_eq!(when(events, using(1, 220)), Err(GrantError::Unknown));
+        }
+        assert_eq!(when(vec![issued_directly()], using(1, 220)), Err(GrantError::Unknown));
+    }
+
+    #[test]
+    fn a_revoked_grant_refreshes_nothing() {
+        assert_eq!(when(until_revoked(), using(1, 301)), Err(GrantError::Revoked));
+    }
+
+    #[test]
+    fn a_refresh_token_ends_with_the_second_of_its_end() {
+        let end = REDEEMED + REFRESH_LIFETIME;
+        assert_eq!(when(until_active(), using(1, end)), Err(GrantError::RefreshTokenExpired));
+        issued(until_active(), using(1, end - 1));
+    }
+
+    #[test]
+    fn a_family_ends_however_often_it_is_rotated() {
+        let within = |seconds| UseRefreshToken {
+            absolute_lifetime: Some(for_seconds(150)),
+            ..using(2, seconds)
+        };
+        assert_eq!(
+            when(until_rotated(), within(REDEEMED + 150)),
+            Err(GrantError::RefreshTokenExpired)
+        );
+        let last = issued(until_rotated(), within(REDEEMED + 149));
+        let expires_at = at(REDEEMED + 150);
+        assert_eq!(last.refresh, Some(RefreshTokenFacts { generation: 3, expires_at }));
+    }
+
+    /// RFC 6749 §6
+    #[test]
+    fn the_scope_never_widens() {
+        let wider = UseRefreshToken { scope: Some(scope("openid admin")), ..using(1, 220) };
+        assert_eq!(when(until_active(), wider), Err(GrantError::ScopeTooWide));
+    }
+
+    /// RFC 6749 §6: the refresh token keeps the scope that was granted.
+    #[test]
+    fn a_narrower_scope_is_for_this_access_token_only() {
+        let narrower = UseRefreshToken { scope: Some(scope("email")), ..using(1, ROTATED) };
+        let tokens = issued(until_active(), narrower);
+        assert_eq!(tokens.access.scope, scope("email"));
+        assert_eq!(tokens.id, None);
+
+        let rotation =
+            RefreshTokenRotated { tokens: Arc::new(tokens), grace_until: at(ROTATED + GRACE) };
+        let next = issued([until_active(), vec![rotation.into()]].concat(), using(2, 400));
+        assert_eq!(next.access.scope, scope("openid email offline_access"));
+    }
+
+    #[test]
+    fn a_client_that_lost_the_grant_type_gets_nothing() {
+        let mut command = using(1, 220);
+        command.plan.refresh_lifetime = None;
+        assert_eq!(when(until_active(), command), Err(GrantError::RefreshTokenExpired));
+    }
+
+    /// RFC 6749 §6
+    #[test]
+    fn another_client_is_noted_once_and_the_token_stays_good() {
+        let stolen = UseRefreshToken { client_id: other_client(), ..using(1, 220) };
+        let note = noted(RefusalReason::WrongClient, other_client());
+        assert_eq!(when(until_active(), stolen.clone()), Ok(vec![note.clone()]));
+
+        let after = [until_active(), vec![note]].concat();
+        let refused = Err(GrantError::Refused(RefusalReason::WrongClient));
+        assert_eq!(when(after.clone(), stolen), refused);
+        issued(after, using(1, 220));
+    }
+
+    /// RFC 9700 §4.14.2
+    #[test]
+    fn a_token_used_again_after_the_grace_period_revokes_the_grant() {
+        let late = ROTATED + GRACE;
+        let events = when(until_rotated(), using(1, late)).unwrap();
+        assert_eq!(events, reuse(client(), 1, late));
+        assert_eq!(events[0].refusal(), Some(GrantError::RefreshTokenReused));
+    }
+
+    #[test]
+    fn the_grace_ends_when_the_successor_is_used() {
+        let used = [until_rotated(), vec![rotated(3, ROTATED + 5)]].concat();
+        assert_eq!(when(used, using(1, ROTATED + 6)), Ok(reuse(client(), 1, ROTATED + 6)));
+    }
+
+    #[test]
+    fn the_grace_is_not_for_another_client() {
+        let stolen = UseRefreshToken { client_id: other_client(), ..using(1, ROTATED + 1) };
+        assert_eq!(when(until_rotated(), stolen), Ok(reuse(other_client(), 1, ROTATED + 1)));
+    }
+
+    #[test]
+    fn without_a_grace_period_every_reuse_revokes() {
+        let graceless = UseRefreshToken { grace: Lifetime::default(), ..using(1, ROTATED) };
+        let rotation = when(until_active(), graceless).unwrap();
+        let events = [until_active(), rotation].concat();
+        assert_eq!(when(events, using(1, ROTATED)), Ok(reuse(client(), 1, ROTATED)));
+    }
+
+    #[test]
+    fn a_lost_answer_is_given_again_within_the_grace_period() {
+        let last = ROTATED + GRACE - 1;
+        given(until_rotated())
+            .when(GrantCommand::Refresh(using(1, last)))
+            .then_expect_events(vec![]);
+        let Grant::Active(stage) = folded(until_rotated()) else { panic!() };
+        assert_eq!(stage.repeated_answer(), Some(&Arc::new(tokens(2, ROTATED))));
+    }
+
+    #[test]
+    fn the_first_answer_has_nothing_before_it_to_repeat() {
+        let Grant::Active(stage) = folded(until_active()) else { panic!() };
+        assert_eq!(stage.repeated_answer(), None);
+    }
+
+    #[test]
+    fn a_refresh_token_is_replaced_by_its_use() {
+        given(until_active())
+            .when(GrantCommand::Refresh(using(1, ROTATED)))
+            .then_expect_events(vec![rotated(2, ROTATED)]);
+        given(until_rotated())
+            .when(GrantCommand::Refresh(using(2, 400)))
+            .then_expect_events(vec![rotated(3, 400)]);
+    }
+
+    #[test]
+    fn a_new_handle_key_does_not_change_what_a_family_is_derived_from() {
+        let mut command = using(1, ROTATED);
+        command.plan.seed = seed(9);
+        assert_eq!(issued(until_active(), command).seed, None);
+        let Grant::Active(stage) = folded(until_rotated()) else { panic!() };
+        assert_eq!(stage.seed, Some(seed(1)));
     }
 }

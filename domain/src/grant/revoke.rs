@@ -31,3 +31,96 @@ impl Grant {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{GrantCommand, RevocationCause};
+    use super::*;
+    use crate::ids::ClientId;
+
+    fn revoke_token(client_id: ClientId, number: u32, seconds: u32) -> GrantCommand {
+        let now = at(seconds);
+        GrantCommand::RevokeAccessToken(RevokeAccessToken { client_id, number, now })
+    }
+
+    fn revoke() -> GrantCommand {
+        let cause = RevocationCause::RevokedByOperator { reason: "it leaked".to_owned() };
+        GrantCommand::Revoke(Revoke { cause, now: at(300) })
+    }
+
+    fn token_revoked() -> GrantEvent {
+        AccessTokenRevoked { number: 1, expires_at: at(REDEEMED + ACCESS_LIFETIME) }.into()
+    }
+
+    /// RFC 7009 §2.1
+    #[test]
+    fn a_client_does_not_revoke_the_token_of_another() {
+        given(until_active())
+            .when(revoke_token(other_client(), 1, 220))
+            .then_expect_error(GrantError::WrongClient);
+    }
+
+    /// RFC 7009 §2.2
+    #[test]
+    fn revoking_what_is_gone_or_never_was_is_no_event() {
+        let expired = REDEEMED + ACCESS_LIFETIME;
+        let again = [until_active(), vec![token_revoked()]].concat();
+        for (events, number, seconds) in [
+            (vec![], 1, 220),
+            (until_code(), 1, 220),
+            (until_active(), 0, 220),
+            (until_active(), 2, 220),
+            (until_active(), 1, expired),
+            (again, 1, 220),
+            (until_revoked(), 1, 220),
+        ] {
+            given(events).when(revoke_token(client(), number, seconds)).then_expect_events(vec![]);
+        }
+    }
+
+    /// RFC 7009 §2.1
+    #[test]
+    fn one_access_token_ends_and_the_grant_goes_on() {
+        given(until_active())
+            .when(revoke_token(client(), 1, REDEEMED + ACCESS_LIFETIME - 1))
+            .then_expect_events(vec![token_revoked()]);
+        let Grant::Active(stage) = folded([until_active(), vec![token_revoked()]].concat()) else {
+            panic!("it ended")
+        };
+        assert_eq!(stage.access_token(1, at(220)), None);
+        assert!(stage.refresh.is_some());
+    }
+
+    #[test]
+    fn nothing_is_revoked_that_is_not_there() {
+        given(vec![]).when(revoke()).then_expect_error(GrantError::Unknown);
+    }
+
+    #[test]
+    fn a_grant_ends_once() {
+        given(until_revoked()).when(revoke()).then_expect_events(vec![]);
+        given(until_declined()).when(revoke()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_grant_may_be_revoked_at_every_stage() {
+        let ended = GrantRevoked {
+            cause: RevocationCause::RevokedByOperator { reason: "it leaked".to_owned() },
+            at: at(300),
+        };
+        for events in [
+            vec![pushed()],
+            vec![received(request())],
+            until_authenticated(),
+            until_code(),
+            until_active(),
+            vec![issued_directly()],
+        ] {
+            given(events.clone()).when(revoke()).then_expect_events(vec![ended.clone().into()]);
+            let state = folded([events, vec![ended.clone().into()]].concat());
+            assert_eq!(state.stage(), "revoked");
+            assert_eq!(state.client_id(), Some(&client()));
+        }
+    }
+}

@@ -58,9 +58,18 @@ pub struct Authenticated {
     /// The request.
     pub request: Arc<AuthorizationRequest>,
     /// The `request_uri` it came by, if it was pushed.
-    pub request_uri: Option<Digest<RequestUri>>,
+    pub request_uri: Option<UsedRequestUri>,
     /// Who, and how.
     pub authentication: Arc<Authentication>,
+}
+
+/// The `request_uri` that a person came by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct UsedRequestUri {
+    /// The digest of its secret.
+    pub digest: Digest<RequestUri>,
+    /// When it ends.
+    pub expires_at: UnixTime,
 }
 
 /// The person has consented.
@@ -135,6 +144,8 @@ pub struct Revoked {
     pub client_id: ClientId,
     /// The person, if there is one.
     pub subject: Option<SubjectId>,
+    /// The digest of its code, if there was one.
+    pub code: Option<Digest<AuthorizationCode>>,
     /// Why.
     pub cause: RevocationCause,
     /// When.
@@ -171,6 +182,21 @@ impl Grant {
             Self::CodeIssued(stage) => stage.authorization.subject(),
             Self::Active(stage) => stage.authorization.subject(),
             Self::Revoked(stage) => stage.subject,
+        }
+    }
+
+    /// The digest of the code that it gave out.
+    fn code(&self) -> Option<Digest<AuthorizationCode>> {
+        match self {
+            Self::CodeIssued(stage) => Some(stage.code),
+            Self::Active(stage) => stage.code,
+            Self::Revoked(stage) => stage.code,
+            Self::Absent
+            | Self::Pushed(_)
+            | Self::Requested { .. }
+            | Self::Authenticated(_)
+            | Self::Consented(_)
+            | Self::Declined(_) => None,
         }
     }
 
@@ -223,7 +249,8 @@ impl Grant {
                 Self::Requested { request: event.request }
             }
             (Self::Pushed(stage), GrantEvent::SubjectAuthenticated(event)) => {
-                authenticated(stage.request, Some(stage.request_uri), event)
+                let Pushed { request, request_uri: digest, expires_at } = stage;
+                authenticated(request, Some(UsedRequestUri { digest, expires_at }), event)
             }
             (Self::Requested { request }, GrantEvent::SubjectAuthenticated(event)) => {
                 authenticated(request, None, event)
@@ -244,7 +271,8 @@ impl Grant {
                 | Self::Requested { request }
                 | Self::Authenticated(Authenticated { request, .. }),
                 GrantEvent::RequestDeclined(_),
-            ) => Self::Declined(request),
+            )
+            | (Self::Declined(request), _) => Self::Declined(request),
             (Self::Consented(stage), GrantEvent::CodeIssued(event)) => {
                 Self::CodeIssued(Box::new(with_code(*stage, &event)))
             }
@@ -287,6 +315,7 @@ impl Grant {
                 Some(client_id) => Self::Revoked(Box::new(Revoked {
                     client_id: client_id.clone(),
                     subject: current.subject(),
+                    code: current.code(),
                     cause: event.cause,
                     at: event.at,
                 })),
@@ -302,7 +331,7 @@ fn pushed(event: RequestPushed) -> Pushed {
 
 fn authenticated(
     request: Arc<AuthorizationRequest>,
-    request_uri: Option<Digest<RequestUri>>,
+    request_uri: Option<UsedRequestUri>,
     event: SubjectAuthenticated,
 ) -> Grant {
     let authentication = Arc::new(event.authentication);
@@ -368,5 +397,137 @@ impl Active {
     #[must_use]
     pub fn access_token(&self, number: u32, now: UnixTime) -> Option<&AccessTokenFacts> {
         self.access.iter().find(|token| token.number == number && now < token.expires_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    // Over the state's own functions of these names.
+    use super::super::testing::{authenticated, pushed};
+    use super::super::{GrantRevoked, RefreshTokenRotated};
+    use super::*;
+
+    #[test]
+    fn an_event_that_does_not_fit_changes_nothing() {
+        let everything = || {
+            [
+                pushed(),
+                received(request()),
+                authenticated(authentication()),
+                consented("openid"),
+                code_issued(),
+                code_redeemed(),
+                rotated(2, 300),
+                declined(),
+                revoked(RevocationCause::SessionEnded, 999),
+                issued_directly(),
+            ]
+        };
+        for ended in [until_revoked(), until_declined()] {
+            for event in everything() {
+                let after = folded([ended.clone(), vec![event]].concat());
+                assert_eq!(after, folded(ended.clone()));
+            }
+        }
+        for event in &everything()[2..9] {
+            assert_eq!(folded(vec![event.clone()]), Grant::Absent);
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_revoked_grant_says_whose_it_was() {
+        let state = folded(until_revoked());
+        assert_eq!(state.client_id(), Some(&client()));
+        assert_eq!(state.subject(), Some(authentication().subject));
+        assert!(state.has_ended());
+        assert!(state.request_made().is_none());
+    }
+
+    #[test]
+    fn a_stage_is_named_as_look_ups_have_it() {
+        for (events, stage) in [
+            (vec![], "absent"),
+            (vec![pushed()], "pushed"),
+            (vec![received(request())], "requested"),
+            (until_authenticated(), "authenticated"),
+            (until_code(), "code_issued"),
+            (until_active(), "active"),
+            (until_declined(), "declined"),
+            (until_revoked(), "revoked"),
+        ] {
+            assert_eq!(folded(events).stage(), stage);
+        }
+    }
+
+    #[test]
+    fn an_access_token_ends_with_the_second_of_its_end() {
+        let Grant::Active(stage) = folded(until_active()) else { panic!() };
+        assert!(stage.access_token(1, at(REDEEMED + ACCESS_LIFETIME - 1)).is_some());
+        assert!(stage.access_token(1, at(REDEEMED + ACCESS_LIFETIME)).is_none());
+    }
+
+    #[test]
+    fn tokens_that_have_ended_are_forgotten() {
+        let later = rotated(2, REDEEMED + ACCESS_LIFETIME);
+        let Grant::Active(stage) = folded([until_active(), vec![later]].concat()) else { panic!() };
+        let numbers: Vec<_> = stage.access.iter().map(|token| token.number).collect();
+        assert_eq!(numbers, [2]);
+    }
+
+    #[test]
+    fn only_so_many_access_tokens_of_a_grant_are_alive() {
+        let most = u32::try_from(Active::MAX_ACCESS_TOKENS).unwrap();
+        let mut events = until_active();
+        events.extend((2..=most + 1).map(|number| rotated(number, REDEEMED)));
+        let Grant::Active(stage) = folded(events) else { panic!() };
+        assert_eq!(stage.access.len(), Active::MAX_ACCESS_TOKENS);
+        assert!(stage.access_token(1, at(REDEEMED)).is_none());
+        assert!(stage.access_token(2, at(REDEEMED)).is_some());
+    }
+
+    #[test]
+    fn numbers_never_overflow() {
+        let last = RefreshTokenRotated {
+            tokens: Arc::new(tokens(u32::MAX, REDEEMED)),
+            grace_until: at(REDEEMED),
+        };
+        let state = folded([until_active(), vec![last.into()]].concat());
+        let command = super::super::UseRefreshToken {
+            client_id: client(),
+            generation: u32::MAX,
+            genuine: true,
+            scope: None,
+            grace: for_seconds(u32::MAX),
+            absolute_lifetime: Some(for_seconds(u32::MAX)),
+            plan: plan(),
+            now: at(220),
+        };
+        assert!(state.refresh(command).is_ok());
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        for events in [
+            vec![],
+            vec![pushed()],
+            vec![received(bare_request())],
+            until_authenticated(),
+            until_code(),
+            [until_active(), vec![rotated(2, 300)]].concat(),
+            until_declined(),
+            until_revoked(),
+        ] {
+            let state = folded(events);
+            let json = serde_json::to_string(&state).unwrap();
+            assert_eq!(serde_json::from_str::<Grant>(&json).unwrap(), state);
+        }
+    }
+
+    #[test]
+    fn a_revocation_without_a_grant_is_no_grant() {
+        let cause = RevocationCause::ClientDisabled;
+        let event = GrantRevoked { cause, at: at(1) };
+        assert_eq!(folded(vec![event.into()]), Grant::Absent);
     }
 }

@@ -35,7 +35,9 @@ impl RedirectUri {
         if text.len() > 2000 {
             return Err(InvalidRedirectUri::TooLong);
         }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // RFC 3986 §2 has no others; a backslash is a slash to browsers only.
+        let of_a_uri = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b);
+        if !text.bytes().all(of_a_uri) {
             return Err(InvalidRedirectUri::NotAllowed);
         }
         if text.contains('#') {
@@ -46,7 +48,7 @@ impl RedirectUri {
             return Err(InvalidRedirectUri::NotAllowed);
         }
         let web = matches!(url.scheme(), "http" | "https");
-        if web && (!url.has_host() || !url.username().is_empty() || url.password().is_some()) {
+        if web && !names_a_plain_host(text) {
             return Err(InvalidRedirectUri::NotAllowed);
         }
         Ok(Self(text.into()))
@@ -91,11 +93,22 @@ impl RedirectUri {
         if url.scheme() != "http" || !loopback {
             return None;
         }
-        let after_scheme = self.0.get("http://".len()..)?;
+        let (_, after_scheme) = self.0.split_once("://")?;
         let end = after_scheme.find(['/', '?']).unwrap_or(after_scheme.len());
         let rest = after_scheme.get(end..)?;
         Some((url.host_str()?.to_owned(), rest.to_owned()))
     }
+}
+
+/// Has a web address `://`, then a host at once, and no user before it? `Url`
+/// mends what is written otherwise, but what is written is what is sent.
+fn names_a_plain_host(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        scheme.bytes().all(|b| b.is_ascii_alphabetic())
+            && !authority.is_empty()
+            && !authority.contains('@')
+    })
 }
 
 impl FromStr for RedirectUri {
@@ -173,10 +186,34 @@ mod tests {
             ("https://rp.example/cb#x", InvalidRedirectUri::HasFragment),
             ("javascript:alert(1)", InvalidRedirectUri::NotAllowed),
             ("https://user:pw@rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https://@rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https:rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https:///rp.example/", InvalidRedirectUri::NotAllowed),
+            ("https://rp.example\\@evil.example/", InvalidRedirectUri::NotAllowed),
+            ("https://rp.example/<script>", InvalidRedirectUri::NotAllowed),
+            ("DATA:text/html,x", InvalidRedirectUri::NotAllowed),
             ("https://rp.example/\r\nX: y", InvalidRedirectUri::NotAllowed),
         ] {
             assert_eq!(RedirectUri::parse(text), Err(why), "{text}");
         }
         assert!(RedirectUri::parse("com.example.app:/cb").is_ok());
+        assert!(RedirectUri::parse("http://[::1]:8080/cb?a=b@c").is_ok());
+        let long = format!("https://rp.example/{}", "a".repeat(2000));
+        assert_eq!(RedirectUri::parse(&long), Err(InvalidRedirectUri::TooLong));
+    }
+
+    /// What a browser mends, another reads as another host.
+    #[test]
+    fn a_loopback_address_is_not_what_a_parser_makes_of_it() {
+        for trick in [r"http://127.0.0.1\@evil.example/cb", "http:127.0.0.1/cb"] {
+            assert_eq!(RedirectUri::parse(trick), Err(InvalidRedirectUri::NotAllowed), "{trick}");
+        }
+    }
+
+    #[test]
+    fn a_page_allows_the_origin_only() {
+        assert_eq!(uri("https://rp.example/cb?a").origin().unwrap(), "https://rp.example");
+        assert_eq!(uri("http://[::1]:81/cb").origin().unwrap(), "http://[::1]:81");
+        assert_eq!(uri("com.example.app:/cb").origin().unwrap(), "com.example.app:");
     }
 }

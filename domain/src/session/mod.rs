@@ -182,7 +182,8 @@ impl Session {
                 Self::Begun(session),
                 SessionCommand::Reauthenticate { authentication, cookie, now, lifetime },
             ) => {
-                let same = session.authentication.subject == authentication.subject;
+                let same = session.authentication.subject == authentication.subject
+                    && session.authentication.session_id == authentication.session_id;
                 if !same || !session.is_live(now) {
                     return Err(SessionError::NotTheirs);
                 }
@@ -220,3 +221,162 @@ impl Session {
 }
 
 aggregate!(Session, AggregateKind::Session, SessionCommand, SessionEvent, SessionError);
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+
+    use super::*;
+    use crate::ids::{SessionId, SubjectId};
+
+    const HOUR: Lifetime = Lifetime::from_seconds(3600);
+
+    fn given(events: Vec<SessionEvent>) -> AggregateTestExecutor<Session> {
+        TestFramework::with(()).given(events)
+    }
+
+    fn folded(events: Vec<SessionEvent>) -> Begun {
+        let mut session = Session::default();
+        events.into_iter().for_each(|event| session.assign(event));
+        session.begun().unwrap().clone()
+    }
+
+    fn at(seconds: i64) -> UnixTime {
+        UnixTime::from_seconds(seconds)
+    }
+
+    fn cookie(byte: u8) -> Digest<SessionCookie> {
+        Digest::of(&[byte; 32])
+    }
+
+    fn login(subject: u128, seconds: i64) -> Authentication {
+        Authentication {
+            subject: SubjectId::from_uuid(uuid::Uuid::from_u128(subject)),
+            session_id: SessionId::from_uuid(uuid::Uuid::from_u128(9)),
+            auth_time: at(seconds),
+            acr: "1".to_owned(),
+            amr: vec!["pwd".to_owned()],
+        }
+    }
+
+    fn start() -> SessionCommand {
+        SessionCommand::Start {
+            authentication: login(1, 0),
+            cookie: cookie(1),
+            circumstances: Some(Sha256Digest::ZERO),
+            now: at(0),
+            lifetime: HOUR,
+        }
+    }
+
+    fn started() -> SessionEvent {
+        SessionStarted {
+            authentication: login(1, 0),
+            cookie: cookie(1),
+            expires_at: at(3600),
+            circumstances: Some(Sha256Digest::ZERO),
+        }
+        .into()
+    }
+
+    fn again(authentication: Authentication, seconds: i64) -> SessionCommand {
+        SessionCommand::Reauthenticate {
+            authentication,
+            cookie: cookie(2),
+            now: at(seconds),
+            lifetime: HOUR,
+        }
+    }
+
+    fn reauthenticated() -> SessionEvent {
+        SessionReauthenticated {
+            authentication: login(1, 600),
+            cookie: cookie(2),
+            expires_at: at(4200),
+        }
+        .into()
+    }
+
+    fn end(seconds: i64) -> SessionCommand {
+        SessionCommand::End { cause: SessionEndCause::LoggedOut, now: at(seconds) }
+    }
+
+    fn ended() -> SessionEvent {
+        SessionEnded { cause: SessionEndCause::LoggedOut, at: at(700) }.into()
+    }
+
+    #[test]
+    fn nothing_is_done_to_a_session_that_is_not_there() {
+        for command in [again(login(1, 600), 600), end(600)] {
+            given(vec![]).when(command).then_expect_error(SessionError::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_session_begins_once() {
+        for events in [vec![started()], vec![started(), ended()]] {
+            given(events).when(start()).then_expect_error(SessionError::Exists);
+        }
+    }
+
+    #[test]
+    fn nobody_takes_over_the_session_of_another() {
+        given(vec![started()])
+            .when(again(login(2, 600), 600))
+            .then_expect_error(SessionError::NotTheirs);
+        let elsewhere = Authentication {
+            session_id: SessionId::from_uuid(uuid::Uuid::from_u128(8)),
+            ..login(1, 600)
+        };
+        given(vec![started()])
+            .when(again(elsewhere, 600))
+            .then_expect_error(SessionError::NotTheirs);
+    }
+
+    #[test]
+    fn a_session_that_is_over_does_not_come_back() {
+        given(vec![started(), ended()])
+            .when(again(login(1, 800), 800))
+            .then_expect_error(SessionError::NotTheirs);
+        given(vec![started()])
+            .when(again(login(1, 3600), 3600))
+            .then_expect_error(SessionError::NotTheirs);
+    }
+
+    #[test]
+    fn ending_what_is_over_is_no_event() {
+        given(vec![started(), ended()]).when(end(800)).then_expect_events(vec![]);
+        given(vec![started()]).when(end(3600)).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_session_begins_with_a_login() {
+        given(vec![]).when(start()).then_expect_events(vec![started()]);
+    }
+
+    /// OpenID Connect Core §3.1.2.1: prompt=login gives a later auth_time.
+    #[test]
+    fn a_new_login_gives_a_new_cookie_and_a_later_time() {
+        given(vec![started()])
+            .when(again(login(1, 600), 600))
+            .then_expect_events(vec![reauthenticated()]);
+        let session = folded(vec![started(), reauthenticated()]);
+        assert_eq!(session.authentication.auth_time, at(600));
+        assert!(!session.is_good(&cookie(1), at(600)));
+        assert!(session.is_good(&cookie(2), at(4199)));
+    }
+
+    #[test]
+    fn a_session_ends() {
+        given(vec![started()]).when(end(700)).then_expect_events(vec![ended()]);
+        assert!(!folded(vec![started(), ended()]).is_good(&cookie(1), at(701)));
+    }
+
+    #[test]
+    fn a_session_is_good_for_its_cookie_and_time_only() {
+        let session = folded(vec![started()]);
+        assert!(session.is_good(&cookie(1), at(3599)));
+        assert!(!session.is_good(&cookie(1), at(3600)));
+        assert!(!session.is_good(&cookie(3), at(1)));
+    }
+}

@@ -194,3 +194,109 @@ aggregate!(
     SigningKeyEvent,
     SigningKeyError
 );
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+
+    use super::*;
+
+    fn given(events: Vec<SigningKeyEvent>) -> AggregateTestExecutor<SigningKey> {
+        TestFramework::with(()).given(events)
+    }
+
+    fn folded(events: Vec<SigningKeyEvent>) -> PublishedKey {
+        let mut key = SigningKey::default();
+        events.into_iter().for_each(|event| key.assign(event));
+        key.published().unwrap().clone()
+    }
+
+    fn at(seconds: i64) -> UnixTime {
+        UnixTime::from_seconds(seconds)
+    }
+
+    fn publish() -> SigningKeyCommand {
+        SigningKeyCommand::Publish {
+            key_id: KeyId::parse("k1").unwrap(),
+            algorithm: SigningAlgorithm::EdDSA,
+            jwk: serde_json::json!({ "kty": "OKP" }),
+            now: at(1),
+        }
+    }
+
+    fn published() -> SigningKeyEvent {
+        KeyPublished {
+            key_id: KeyId::parse("k1").unwrap(),
+            algorithm: SigningAlgorithm::EdDSA,
+            jwk: serde_json::json!({ "kty": "OKP" }),
+            at: at(1),
+        }
+        .into()
+    }
+
+    fn activate() -> SigningKeyCommand {
+        SigningKeyCommand::Activate { now: at(2) }
+    }
+
+    fn activated() -> SigningKeyEvent {
+        KeyActivated { at: at(2) }.into()
+    }
+
+    fn retire() -> SigningKeyCommand {
+        SigningKeyCommand::Retire { now: at(3), published_until: at(100) }
+    }
+
+    fn retired() -> SigningKeyEvent {
+        KeyRetired { at: at(3), published_until: at(100) }.into()
+    }
+
+    #[test]
+    fn nothing_is_done_to_a_key_that_is_not_there() {
+        given(vec![]).when(activate()).then_expect_error(SigningKeyError::Unknown);
+        given(vec![]).when(retire()).then_expect_error(SigningKeyError::Unknown);
+    }
+
+    #[test]
+    fn a_key_is_published_once() {
+        for events in [vec![published()], vec![published(), activated(), retired()]] {
+            given(events).when(publish()).then_expect_error(SigningKeyError::Exists);
+        }
+    }
+
+    #[test]
+    fn a_retired_key_never_signs_again() {
+        for events in [vec![published(), retired()], vec![published(), activated(), retired()]] {
+            given(events.clone()).when(activate()).then_expect_error(SigningKeyError::Retired);
+            assert!(!folded(events).is_active());
+        }
+    }
+
+    #[test]
+    fn doing_it_again_is_no_event() {
+        given(vec![published(), activated()]).when(activate()).then_expect_events(vec![]);
+        given(vec![published(), retired()]).when(retire()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_key_is_published_activated_and_retired() {
+        given(vec![]).when(publish()).then_expect_events(vec![published()]);
+        given(vec![published()]).when(activate()).then_expect_events(vec![activated()]);
+        given(vec![published(), activated()]).when(retire()).then_expect_events(vec![retired()]);
+        given(vec![published()]).when(retire()).then_expect_events(vec![retired()]);
+    }
+
+    #[test]
+    fn a_key_signs_between_activation_and_retirement() {
+        assert!(!folded(vec![published()]).is_active());
+        assert!(folded(vec![published(), activated()]).is_active());
+    }
+
+    /// OpenID Connect Core §10.1.1
+    #[test]
+    fn a_retired_key_stays_published_until_its_last_token_has_ended() {
+        let key = folded(vec![published(), activated(), retired()]);
+        assert!(key.is_published(at(99)));
+        assert!(!key.is_published(at(100)));
+        assert!(folded(vec![published()]).is_published(at(1_000_000)));
+    }
+}

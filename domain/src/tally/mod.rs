@@ -69,9 +69,57 @@ impl Tally {
     fn assign(&mut self, event: TallyEvent) {
         let TallyEvent::WindowCounted(window) = event;
         for count in window.counts {
-            *self.totals.entry(count.what).or_default() += count.count;
+            let total = self.totals.entry(count.what).or_default();
+            *total = total.saturating_add(count.count);
         }
     }
 }
 
 aggregate!(Tally, AggregateKind::Tally, TallyCommand, TallyEvent, TallyError);
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    fn window(counts: &[(&str, u64)]) -> WindowCounted {
+        let counts = counts.iter().map(|(what, count)| Count {
+            what: (*what).to_owned(),
+            reason: "wrong_password".to_owned(),
+            client_id: None,
+            count: *count,
+        });
+        WindowCounted {
+            from: UnixTime::from_seconds(60),
+            length: Lifetime::from_seconds(60),
+            counts: counts.collect(),
+        }
+    }
+
+    #[test]
+    fn a_window_in_which_nothing_happened_is_no_event() {
+        TestFramework::<Tally>::with(())
+            .given_no_previous_events()
+            .when(TallyCommand::Count(window(&[])))
+            .then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_window_is_one_event() {
+        TestFramework::<Tally>::with(())
+            .given(vec![window(&[("login_failed", 2)]).into()])
+            .when(TallyCommand::Count(window(&[("login_failed", 3), ("other", 1)])))
+            .then_expect_events(vec![window(&[("login_failed", 3), ("other", 1)]).into()]);
+    }
+
+    #[test]
+    fn counts_add_up_and_never_overflow() {
+        let mut tally = Tally::default();
+        for count in [2, 3] {
+            tally.assign(window(&[("login_failed", count), ("flood", u64::MAX)]).into());
+        }
+        assert_eq!(tally.totals["login_failed"], 5);
+        assert_eq!(tally.totals["flood"], u64::MAX);
+    }
+}

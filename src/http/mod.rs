@@ -1,0 +1,11 @@
+//! The endpoints: parse a request, call one function, render the answer.
+
+pub mod cors;
+pub mod health;
+pub mod oauth;
+pub mod oidc;
+pub mod render;
+pub mod request;
+mod routes;
+
+pub use self::routes::configure;

@@ -1,0 +1,153 @@
+//! The introspection endpoint (RFC 7662).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chancery_domain::client::RegisteredClient;
+use chancery_domain::grant::{Active, Grant, GrantError};
+use chancery_domain::ids::{ClientId, SubjectId};
+use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::time::UnixTime;
+use serde::Serialize;
+
+use super::metadata::ServerMetadata;
+use crate::actors::grant::GrantFailure;
+use crate::client_auth;
+use crate::handles::RefreshHandle;
+use crate::http::{cors, render, request};
+use crate::oauth_error::{ErrorCode, OAuthError};
+use crate::services::Services;
+use crate::tokens::{Audience, LiveToken, TokenRefusal, find_access_token};
+
+/// RFC 7662 §2.2
+#[derive(Serialize, Default)]
+struct Answer {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<UnixTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<UnixTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<UnixTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<String>,
+}
+
+pub async fn handle(
+    services: web::Data<Services>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let mut answer = match introspect(&services, &request, &body).await {
+        Ok(answer) => render::json(StatusCode::OK, &answer),
+        Err(error) => render::error(&request, &error),
+    };
+    cors::for_client(&services, &request, None, &mut answer);
+    answer
+}
+
+/// Whatever is not alive, or not for this client to know, is `active: false`
+/// (RFC 7662 §2.2, §4).
+async fn introspect(
+    services: &Services,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Answer, OAuthError> {
+    let parameters = request::form(request, body)?;
+    let (client, _) = request::client(services, request, &parameters).await?;
+    if client.is_public() {
+        let text = "introspection needs a client that can prove who it is";
+        return Err(OAuthError::new(ErrorCode::InvalidClient, text));
+    }
+    let token = parameters.once("token").ok().flatten();
+    let token = token.ok_or_else(|| OAuthError::invalid_request("token is missing or repeated"))?;
+    match find_access_token(services, token).await {
+        Ok(live) => Ok(of_access_token(services, &client, live)),
+        Err(TokenRefusal::Failed(error)) => Err(error),
+        Err(TokenRefusal::NotAlive) => of_refresh_token(services, &client, token).await,
+    }
+}
+
+fn may_know(client: &RegisteredClient, grant: &Active) -> bool {
+    client.metadata.introspect_any_token || client.client_id == grant.authorization.client_id
+}
+
+fn subject(grant: &Active) -> String {
+    let person = grant.authorization.subject().map(|subject: SubjectId| subject.to_string());
+    person.unwrap_or_else(|| grant.authorization.client_id.to_string())
+}
+
+fn of_access_token(services: &Services, client: &RegisteredClient, live: LiveToken) -> Answer {
+    if !may_know(client, &live.grant) {
+        return Answer::default();
+    }
+    let person = live.grant.authorization.authentication.as_ref();
+    Answer {
+        active: true,
+        token_type: Some("Bearer"),
+        scope: Some(live.facts.scope.to_string()),
+        client_id: Some(live.grant.authorization.client_id.clone()),
+        sub: Some(subject(&live.grant)),
+        aud: Some(Audience::of(&live.facts, services.issuer())),
+        iss: Some(services.issuer().to_owned()),
+        exp: Some(live.facts.expires_at),
+        iat: Some(live.facts.issued_at),
+        jti: Some(live.jti()),
+        auth_time: person.map(|person| person.auth_time),
+        acr: person.map(|person| person.acr.clone()),
+    }
+}
+
+async fn of_refresh_token(
+    services: &Services,
+    client: &RegisteredClient,
+    text: &str,
+) -> Result<Answer, OAuthError> {
+    let inactive = Answer::default();
+    let Some(handle) = RefreshHandle::decode(text) else { return Ok(inactive) };
+    let grant = match services.grants.look(handle.grant).await {
+        Ok(Grant::Active(grant)) => grant,
+        Ok(_) | Err(GrantFailure::Refused(GrantError::Unknown)) => return Ok(inactive),
+        Err(failure) => return Err(failure.into()),
+    };
+    let (Some(seed), Some(family)) = (&grant.seed, &grant.refresh) else { return Ok(inactive) };
+    let keys = services.keys.get();
+    let genuine =
+        keys.handle_key(&seed.key).is_some_and(|key| key.genuine(&handle, seed.salt.as_bytes()));
+    let alive = genuine
+        && handle.number == family.generation
+        && services.now() < family.expires_at
+        && may_know(client, &grant);
+    if !alive {
+        return Ok(inactive);
+    }
+    Ok(Answer {
+        active: true,
+        scope: Some(grant.authorization.scope.to_string()),
+        client_id: Some(grant.authorization.client_id.clone()),
+        sub: Some(subject(&grant)),
+        iss: Some(services.issuer().to_owned()),
+        exp: Some(family.expires_at),
+        ..inactive
+    })
+}
+
+pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
+    metadata.endpoint("introspection_endpoint", "/introspect");
+    let methods: Vec<_> =
+        client_auth::methods().iter().filter(|method| **method != ClientAuthMethod::None).collect();
+    metadata.set("introspection_endpoint_auth_methods_supported", &methods);
+}

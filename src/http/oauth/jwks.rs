@@ -1,0 +1,22 @@
+//! The JWK Set (RFC 7517 §5).
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+
+use super::metadata::{MAX_AGE, ServerMetadata};
+use crate::http::cors;
+use crate::services::Services;
+
+pub async fn handle(services: web::Data<Services>) -> HttpResponse {
+    let jwks = services.keys.get().jwks.as_bytes().to_vec();
+    let mut answer = HttpResponse::Ok()
+        .content_type("application/jwk-set+json")
+        .insert_header((CACHE_CONTROL, MAX_AGE))
+        .body(jwks);
+    cors::for_all(&mut answer);
+    answer
+}
+
+pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
+    metadata.endpoint("jwks_uri", "/jwks");
+}

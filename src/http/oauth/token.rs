@@ -1,0 +1,49 @@
+//! The token endpoint (RFC 6749 §3.2).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::metadata::ServerMetadata;
+use crate::client_auth::{self, AuthenticatedClient};
+use crate::grants::{self, TokenRequest};
+use crate::http::{cors, render, request};
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+use crate::tally::What;
+use crate::tokens::TokenResponse;
+
+pub async fn handle(
+    services: web::Data<Services>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let mut client = None;
+    let mut answer = match answer(&services, &request, &body, &mut client).await {
+        Ok(tokens) => render::json(StatusCode::OK, &tokens),
+        Err(error) => {
+            let client_id = client.as_ref().map(|client| &client.client_id);
+            services.tallies.count(What::TokenRequestRefused, error.code.as_str(), client_id);
+            render::error(&request, &error)
+        }
+    };
+    cors::for_client(&services, &request, client.as_deref(), &mut answer);
+    answer
+}
+
+async fn answer(
+    services: &Services,
+    request: &HttpRequest,
+    body: &[u8],
+    known: &mut Option<AuthenticatedClient>,
+) -> Result<TokenResponse, OAuthError> {
+    let parameters = request::form(request, body)?;
+    let (client, origin) = request::client(services, request, &parameters).await?;
+    *known = Some(client.clone());
+    grants::answer(services, &TokenRequest { client, parameters: &parameters, origin }).await
+}
+
+pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
+    metadata.endpoint("token_endpoint", "/token");
+    metadata.set("grant_types_supported", grants::grant_types());
+    metadata.set("token_endpoint_auth_methods_supported", client_auth::methods());
+}

@@ -1,0 +1,188 @@
+//! The userinfo endpoint (OpenID Connect Core §5.3).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chancery_domain::account::{Account, Profile};
+use chancery_domain::ids::SubjectId;
+use chancery_domain::protocol::scope::Scope;
+use serde_json::{Map, Value};
+
+use crate::aggregates::Kept as _;
+use crate::http::oauth::metadata::ServerMetadata;
+use crate::http::{cors, render, request};
+use crate::oauth_error::{ErrorCode, OAuthError};
+use crate::services::Services;
+use crate::tokens::{LiveToken, TokenRefusal, find_access_token};
+
+/// The claims that each standard scope releases (OpenID Connect Core §5.4).
+pub const SCOPES: &[(&str, &[&str])] = &[
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+/// What came instead of an answer.
+enum Refusal {
+    /// No token at all.
+    NoToken,
+    Error(OAuthError),
+}
+
+impl From<OAuthError> for Refusal {
+    fn from(error: OAuthError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// `GET`: the token stands in the header.
+pub async fn get(services: web::Data<Services>, request: HttpRequest) -> HttpResponse {
+    let token = in_header(&request).map(str::to_owned).ok_or(Refusal::NoToken);
+    respond(&services, &request, token).await
+}
+
+/// `POST`: the token stands in the header or in the form, not in both (RFC 6750
+/// §2).
+pub async fn post(
+    services: web::Data<Services>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let token = token_of_post(&request, &body);
+    respond(&services, &request, token).await
+}
+
+fn token_of_post(request: &HttpRequest, body: &[u8]) -> Result<String, Refusal> {
+    let in_header = in_header(request).map(str::to_owned);
+    let in_form = match request::form(request, body) {
+        Ok(form) => form
+            .once("access_token")
+            .map_err(|_| OAuthError::invalid_request("access_token is given more than once"))?
+            .map(str::to_owned),
+        Err(_) => None,
+    };
+    match (in_header, in_form) {
+        (Some(_), Some(_)) => {
+            Err(OAuthError::invalid_request("give the access token in one place only").into())
+        }
+        (Some(token), None) | (None, Some(token)) => Ok(token),
+        (None, None) => Err(Refusal::NoToken),
+    }
+}
+
+fn in_header(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn respond(
+    services: &Services,
+    request: &HttpRequest,
+    token: Result<String, Refusal>,
+) -> HttpResponse {
+    let claims = match token {
+        Ok(token) => claims(services, &token).await,
+        Err(refusal) => Err(refusal),
+    };
+    let mut client = None;
+    let mut answer = match claims {
+        Ok((claims, live)) => {
+            let client_id = &live.grant.authorization.client_id;
+            client = services.clients.get(client_id.as_str()).await.ok();
+            render::json(StatusCode::OK, &claims)
+        }
+        Err(Refusal::NoToken) => render::bearer_error(None),
+        Err(Refusal::Error(error)) => render::bearer_error(Some(&error)),
+    };
+    let client = client.as_ref().and_then(|client| client.state.registered());
+    cors::for_client(services, request, client, &mut answer);
+    answer
+}
+
+async fn claims(
+    services: &Services,
+    token: &str,
+) -> Result<(Map<String, Value>, LiveToken), Refusal> {
+    let invalid = || {
+        let text = "the access token is invalid, expired or revoked";
+        OAuthError::new(ErrorCode::InvalidToken, text)
+    };
+    let live = find_access_token(services, token).await.map_err(|refusal| match refusal {
+        TokenRefusal::NotAlive => invalid(),
+        TokenRefusal::Failed(error) => error,
+    })?;
+    let subject = live.grant.authorization.subject();
+    let Some(subject) = subject.filter(|_| live.facts.scope.contains(Scope::OPENID)) else {
+        let text = "the access token needs the scope openid";
+        return Err(OAuthError::new(ErrorCode::InsufficientScope, text).into());
+    };
+    let profile = profile(services, subject).await?.ok_or_else(invalid)?;
+    Ok((released(services, subject, &profile, &live.facts.scope), live))
+}
+
+/// None: the account is locked or gone.
+async fn profile(services: &Services, subject: SubjectId) -> Result<Option<Profile>, OAuthError> {
+    let folded = services.accounts.get(&subject.to_string()).await?;
+    let account = folded.state.registered().filter(|account| account.locked.is_none());
+    let Some(account) = account else { return Ok(None) };
+    let (commitment, sequence) = account.profile;
+    let stream = Account::stream(&subject.to_string());
+    let bytes = services.vault.open(&stream, sequence, commitment).await?;
+    let profile = serde_json::from_slice(&bytes).map_err(|error| OAuthError::internal(&error))?;
+    Ok(Some(profile))
+}
+
+/// The claims that the scope releases, as far as the account has them.
+fn released(
+    services: &Services,
+    subject: SubjectId,
+    profile: &Profile,
+    scope: &Scope,
+) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("sub".to_owned(), subject.to_string().into());
+    let standard = SCOPES.iter().filter(|(name, _)| scope.contains(name));
+    let standard = standard.flat_map(|(_, names)| names.iter().copied());
+    let own = services.config.scopes.iter().filter(|(name, _)| scope.contains(name));
+    let own = own.flat_map(|(_, text)| text.claims.iter().map(String::as_str));
+    for name in standard.chain(own) {
+        if let Some(value) = profile.claims.get(name) {
+            claims.insert(name.to_owned(), value.clone());
+        }
+    }
+    if scope.contains("profile") && !claims.contains_key("preferred_username") {
+        claims.insert("preferred_username".to_owned(), profile.username.clone().into());
+    }
+    claims
+}
+
+pub(in crate::http) fn describe(metadata: &mut ServerMetadata<'_>) {
+    metadata.endpoint("userinfo_endpoint", "/userinfo");
+    let standard = SCOPES.iter().flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()));
+    let own = metadata.config().scopes.values().flat_map(|text| text.claims.iter().cloned());
+    let mut claims: Vec<String> =
+        ["sub", "iss", "auth_time", "acr", "amr"].map(str::to_owned).into_iter().collect();
+    claims.extend(standard);
+    claims.extend(own);
+    metadata.set("claims_supported", &claims);
+}

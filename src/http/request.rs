@@ -1,0 +1,73 @@
+//! What every handler wants to know of a request.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use chancery_domain::authorization::Parameters;
+
+use crate::aggregates::Origin;
+use crate::client_auth::{AuthenticatedClient, authenticate};
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+
+/// Names a request in the log and in the events that it causes.
+#[must_use]
+pub fn request_id(services: &Services) -> String {
+    let bytes: [u8; 8] = services.entropy.bytes();
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// W3C trace context, where the request brought a well-formed one.
+#[must_use]
+pub fn traceparent(request: &HttpRequest) -> Option<String> {
+    let text = request.headers().get("traceparent")?.to_str().ok()?;
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-';
+    (text.len() == 55 && text.bytes().all(hex)).then(|| text.to_owned())
+}
+
+/// The address of whoever sent the request: the peer, or whom a trusted proxy
+/// names.
+#[must_use]
+pub fn client_address(services: &Services, request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip();
+    if !services.config.server.trusts(peer) {
+        return Some(peer);
+    }
+    // The last entry that is no trusted proxy: earlier ones are the sender's own words.
+    let forwarded = request.headers().get_all("x-forwarded-for");
+    let entries = forwarded.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    let addresses: Vec<IpAddr> = entries.filter_map(|entry| entry.trim().parse().ok()).collect();
+    let foreign = addresses.iter().rev().find(|address| !services.config.server.trusts(**address));
+    Some(foreign.copied().unwrap_or(peer))
+}
+
+/// The form of a request whose parameters stand in its body (RFC 6749 appendix
+/// B).
+pub fn form<'a>(request: &HttpRequest, body: &'a [u8]) -> Result<Parameters<'a>, OAuthError> {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let form = content_type.is_some_and(|text| {
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    if !form {
+        let text = "the body must be application/x-www-form-urlencoded";
+        return Err(OAuthError::invalid_request(text));
+    }
+    Ok(Parameters::parse(body))
+}
+
+/// The client of a request to one of its endpoints, and the origin of what it
+/// causes.
+pub async fn client(
+    services: &Services,
+    request: &HttpRequest,
+    parameters: &Parameters<'_>,
+) -> Result<(AuthenticatedClient, Origin), OAuthError> {
+    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let client = authenticate(services, authorization, parameters).await?;
+    let mut origin = Origin::client(&client.client_id);
+    origin.request_id = Some(request_id(services));
+    origin.traceparent = traceparent(request);
+    Ok((client, origin))
+}

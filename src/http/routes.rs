@@ -1,0 +1,37 @@
+//! Which path is answered where. Paths not named here are 404, other methods
+//! 405.
+
+use actix_web::{Resource, web};
+
+use super::cors::preflight;
+use super::{health, oauth, oidc};
+
+/// The endpoints that programs call.
+pub fn configure(service: &mut web::ServiceConfig) {
+    service
+        .service(cross_origin("/token").route(web::post().to(oauth::token::handle)))
+        .service(cross_origin("/par").route(web::post().to(oauth::par::handle)))
+        .service(cross_origin("/introspect").route(web::post().to(oauth::introspect::handle)))
+        .service(cross_origin("/revoke").route(web::post().to(oauth::revoke::handle)))
+        .service(
+            cross_origin("/userinfo")
+                .route(web::get().to(oidc::userinfo::get))
+                .route(web::post().to(oidc::userinfo::post)),
+        )
+        .service(cross_origin("/jwks").route(web::get().to(oauth::jwks::handle)))
+        .service(
+            cross_origin("/.well-known/openid-configuration")
+                .route(web::get().to(oauth::metadata::handle)),
+        )
+        .service(
+            cross_origin("/.well-known/oauth-authorization-server")
+                .route(web::get().to(oauth::metadata::handle)),
+        )
+        .service(web::resource("/health/live").route(web::get().to(health::live)))
+        .service(web::resource("/health/ready").route(web::get().to(health::ready)));
+}
+
+/// A resource that browsers' scripts may call.
+fn cross_origin(path: &str) -> Resource {
+    web::resource(path).route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
+}

@@ -1,0 +1,84 @@
+//! The migrations make the tables that the projections write.
+
+use std::collections::BTreeMap;
+
+use chancery_projections::{ALL, ColumnType, Table};
+use rusqlite::Connection;
+
+use crate::world::World;
+
+fn tables() -> impl Iterator<Item = &'static Table> {
+    ALL.iter().flat_map(|projection| projection.tables().iter().copied())
+}
+
+#[tokio::test]
+async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
+    let world = World::new();
+    let views = Connection::open(world.folder().join("views.db")).unwrap();
+    for table in tables() {
+        let mut statement =
+            views.prepare("SELECT name, type, pk FROM pragma_table_info(?1)").unwrap();
+        let found: Vec<(String, String, bool)> = statement
+            .query_map([table.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let expected: Vec<_> = table
+            .columns
+            .iter()
+            .map(|(name, of)| {
+                let of = match of {
+                    ColumnType::Int => "INTEGER",
+                    ColumnType::Text => "TEXT",
+                };
+                ((*name).to_owned(), of.to_owned(), *name == table.key)
+            })
+            .collect();
+        assert_eq!(found, expected, "{}", table.name);
+    }
+}
+
+/// Read from the files, so that it holds where no PostgreSQL is at hand.
+#[test]
+fn both_migrations_make_the_same_tables_and_indexes() {
+    let sqlite = shape(include_str!("../../migrations/sqlite/0004_lookups.sql"));
+    let postgres = shape(include_str!("../../migrations/postgres/0004_lookups.sql"));
+    assert_eq!(sqlite, postgres);
+    assert_eq!(sqlite.0.len(), tables().count());
+    for table in tables() {
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|(name, of)| ((*name).into(), *of == ColumnType::Int))
+            .collect();
+        assert_eq!(sqlite.0[table.name], (columns, table.key.to_owned()), "{}", table.name);
+    }
+}
+
+/// Each table's columns (and whether they hold numbers) and its key; the indexes.
+type Shape = (BTreeMap<String, (Vec<(String, bool)>, String)>, Vec<String>);
+
+fn shape(sql: &str) -> Shape {
+    let mut tables = BTreeMap::new();
+    let mut indexes = Vec::new();
+    let mut table = None;
+    for line in sql.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+            table = Some((rest.trim_end_matches(" (").to_owned(), Vec::new(), String::new()));
+        } else if line.starts_with("CREATE INDEX") {
+            indexes.push(line.to_owned());
+        } else if line.starts_with(')') {
+            let (name, columns, key) = table.take().unwrap();
+            tables.insert(name, (columns, key));
+        } else if let Some((_, columns, key)) = &mut table {
+            if let Some(rest) = line.strip_prefix("PRIMARY KEY (") {
+                rest.trim_end_matches(')').clone_into(key);
+            } else if let Some((name, of)) = line.split_once(' ') {
+                let of = of.trim().to_lowercase();
+                let number = of.starts_with("integer") || of.starts_with("bigint");
+                columns.push((name.to_owned(), number));
+            }
+        }
+    }
+    (tables, indexes)
+}
