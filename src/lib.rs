@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod admin;
 pub mod aggregates;
 pub mod cli;
 pub mod client_auth;
@@ -26,4 +27,5 @@ pub mod services;
 pub mod stores;
 pub mod tally;
 pub mod telemetry;
+pub mod timeline;
 pub mod tokens;
