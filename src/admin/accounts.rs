@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{AccountView, AdminError, Confidential, NewAccount, Outcome};
 use crate::accounts::{self, AccountFailure};
-use crate::aggregates::{Folded, Kept as _, Origin};
+use crate::aggregates::{Folded, Kept as _, Origin, VaultError};
 use crate::passwords::Password;
 use crate::services::Services;
 use crate::stores::AppendError;
@@ -177,10 +177,12 @@ async fn view(services: &Services, subject: SubjectId) -> Result<Outcome, AdminE
     let id = subject.to_string();
     let folded = services.accounts.get(&id).await?;
     let account = registered(&folded, &id)?;
-    let profile = accounts::profile(&services.vault, account)
-        .await
-        .map_err(|error| AdminError::of_account(error, &id))?;
-    Ok(Outcome::Account(Box::new(AccountView::of(account, Some(profile)))))
+    let profile = match accounts::profile(&services.vault, account).await {
+        Ok(profile) => Some(profile),
+        Err(AccountFailure::Vault(VaultError::Gone)) => None,
+        Err(error) => return Err(AdminError::of_account(error, &id)),
+    };
+    Ok(Outcome::Account(Box::new(AccountView::of(account, profile))))
 }
 
 async fn hash(services: &Services, password: &Confidential) -> Result<String, AdminError> {
