@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod actors;
 pub mod admin;
 pub mod aggregates;
+pub mod app;
 pub mod cli;
 pub mod client_auth;
 pub mod clock;

@@ -18,3 +18,6 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("authorization_response_iss_parameter_supported", &true);
 }
+
+/// Where people go.
+pub fn configure(_: &mut actix_web::web::ServiceConfig) {}
