@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod admin;
 pub mod aggregates;
 pub mod app;
 pub mod cli;
@@ -28,4 +29,5 @@ pub mod services;
 pub mod stores;
 pub mod tally;
 pub mod telemetry;
+pub mod timeline;
 pub mod tokens;
