@@ -27,6 +27,7 @@ use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
+use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
@@ -150,6 +151,7 @@ impl Node {
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             tallies: Tallies::default(),
             push_budget: Budget::default(),
+            throttle: Throttle::new(&config.login),
             metadata: web::Bytes::from(metadata),
             config,
             clock,

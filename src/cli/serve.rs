@@ -6,9 +6,11 @@ use clap::Args as ClapArgs;
 
 use super::SettingsFile;
 use super::exit::{CliError, ExitCode};
+use crate::admin::socket::ControlSocket;
 use crate::app::{Node, StartError, listen, master_key, open_store};
 use crate::clock::SystemClock;
 use crate::config::no_color;
+use crate::config::store::Location;
 use crate::entropy::SystemEntropy;
 use crate::telemetry;
 
@@ -49,6 +51,13 @@ pub async fn serve(
 ) -> Result<ExitCode, CliError> {
     let background = node.keep_up();
     let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
+    let control = match node.services.config.store.location() {
+        Location::Sqlite(folder) => Some(
+            ControlSocket::open(Arc::clone(&node.services), &folder)
+                .map_err(|error| CliError::failed(format_args!("no control socket: {error}")))?,
+        ),
+        Location::Postgres(_) => None,
+    };
     for address in &listening.addresses {
         tracing::info!(server.address = %address, "listening on {address}");
     }
@@ -63,6 +72,9 @@ pub async fn serve(
     });
     let served = listening.run().await;
     told.abort();
+    if let Some(control) = control {
+        control.close();
+    }
     background.stop().await;
     node.close().await;
     served.map_err(|error| not_started(&error))?;

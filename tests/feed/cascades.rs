@@ -313,13 +313,15 @@ async fn seen_again_an_event_ends_nothing_that_came_after_it() {
 async fn what_a_stale_node_adds_just_after_is_caught_until_it_is_taken_back() {
     let scene = Scene::with_manager();
     let (anna, _, session, new_session) = ids();
-    let who = Who { subject: &anna, session: &session };
+    let elsewhere = id(0xc);
     scene.lock(&anna).await;
     scene.settle().await;
     scene.world.session(&session, &anna).await;
+    let who = Who { subject: &anna, session: &elsewhere };
     scene.world.active_grant(&id(1), "rp", "openid", who).await;
     scene.settle().await;
     assert_eq!(scene.revoked(), [1]);
+    assert_eq!(scene.cascade.revoked.lock().unwrap()[0].1, "account_locked");
     assert_eq!(*scene.cascade.ended.lock().unwrap(), [0xb1]);
     scene.unlock(&anna).await;
     let who = Who { subject: &anna, session: &new_session };
@@ -339,7 +341,7 @@ async fn what_happened_while_it_was_down_is_made_up_for_once() {
     scene.world.active_grant(&id(2), "rp", "openid", who(&bert)).await;
     scene.lock(&anna).await;
     scene.settle().await;
-    until("the checkpoint", || async {
+    until("the checkpoint", async || {
         let last = scene.world.store.last_position().await.unwrap();
         let at = scene.world.store.checkpoint(NAME).await.unwrap();
         at == Some(Checkpoint { version: 1, position: last })

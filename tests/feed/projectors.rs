@@ -133,14 +133,14 @@ async fn a_model_is_rebuilt_while_events_arrive() {
             last
         })
     };
-    until("some rows", || async { rows(&world).await.len() > 20 }).await;
+    until("some rows", async || rows(&world).await.len() > 20).await;
     // A stray row that no event explains: gone after the rebuild.
     let stray = Change::put(&chancery_projections::grants::GRANTS, &id(999), []);
     let at = Checkpoint { version: 1, position: 1 };
     assert!(world.store.project("stray", None, at, vec![stray]).await.unwrap());
     world.store.reset_projection("grants", Grants.tables()).await.unwrap();
     let last = writer.await.unwrap();
-    until("the rebuilt model", || async {
+    until("the rebuilt model", async || {
         let checkpoint = world.store.checkpoint("grants").await.unwrap();
         checkpoint.is_some_and(|checkpoint| checkpoint.position == last)
     })
@@ -160,7 +160,7 @@ async fn an_idle_projector_notices_a_reset() {
     world.store.reset_projection("clients", Clients.tables()).await.unwrap();
     let lookups = world.lookups();
     assert!(lookups.clients(Part::first(1)).await.unwrap().rows.is_empty());
-    until("the rows again", || async {
+    until("the rows again", async || {
         !lookups.clients(Part::first(1)).await.unwrap().rows.is_empty()
     })
     .await;
@@ -293,7 +293,7 @@ async fn a_newer_version_builds_anew_and_an_older_one_stands_back() {
 
     let newer = Counting::of_version("versioned", 2);
     let upgraded = world.project(newer);
-    until("version 2", || async {
+    until("version 2", async || {
         checkpoint(&world, "versioned").await == Some(Checkpoint { version: 2, position: last })
     })
     .await;
@@ -316,7 +316,7 @@ async fn a_model_ahead_of_the_log_is_built_anew() {
     assert!(world.store.project("restored", None, ahead, vec![]).await.unwrap());
     let counting = Counting::of_version("restored", 1);
     let _running = world.project(counting);
-    until("the true position", || async {
+    until("the true position", async || {
         checkpoint(&world, "restored").await == Some(Checkpoint { version: 1, position: last })
     })
     .await;
@@ -333,7 +333,7 @@ async fn an_event_that_cannot_be_read_stops_its_models_and_no_others() {
     world.append(AggregateKind::Client, "rp", "ClientDisabled", r#"{"reason":"r"}"#).await;
     let last = world.active_grant(&id(1), "rp", "openid", WHO).await;
     soon("the grants", grants.progress.caught_up_to(last)).await.unwrap();
-    until("the failure", || async { clients.progress.failure().is_some() }).await;
+    until("the failure", async || clients.progress.failure().is_some()).await;
     let failure = clients.progress.failure().unwrap();
     assert!(failure.contains("ClientTransmuted"), "{failure}");
     assert!(failure.contains("client/rp/2"), "{failure}");
@@ -353,7 +353,7 @@ async fn a_position_without_changes_is_saved_in_a_while() {
     let grants = world.project(&Grants);
     let last = register(&world, 0, 20).await;
     soon("the position", grants.progress.caught_up_to(last)).await.unwrap();
-    until("the checkpoint", || async {
+    until("the checkpoint", async || {
         checkpoint(&world, "grants").await == Some(Checkpoint { version: 1, position: last })
     })
     .await;

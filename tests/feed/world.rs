@@ -224,7 +224,7 @@ pub async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
 }
 
 /// Waits until it holds.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     soon(what, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
