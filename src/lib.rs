@@ -1,7 +1,10 @@
 //! The server.
 
+pub mod accounts;
 pub mod actors;
+pub mod admin;
 pub mod aggregates;
+pub mod app;
 pub mod cli;
 pub mod client_auth;
 pub mod clock;
@@ -19,10 +22,12 @@ pub mod lookups;
 pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
+pub mod response_modes;
 pub mod sealing;
 pub mod secrets;
 pub mod services;
 pub mod stores;
 pub mod tally;
 pub mod telemetry;
+pub mod timeline;
 pub mod tokens;

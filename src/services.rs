@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
 use crate::feed::Feed;
+use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
 use crate::passwords::Passwords;
 use crate::policy::Budget;
@@ -44,6 +45,8 @@ pub struct Services {
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
+    /// Slows down who guesses passwords.
+    pub throttle: Throttle,
     /// The server metadata, ready to be sent.
     pub metadata: actix_web::web::Bytes,
     pub feed: Feed,

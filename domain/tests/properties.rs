@@ -50,7 +50,9 @@ fn decide(grant: &Grant, command: GrantCommand) -> (Grant, Result<Vec<GrantEvent
 
 fn fold<'a>(events: impl IntoIterator<Item = &'a GrantEvent>) -> Grant {
     let mut grant = Grant::default();
-    events.into_iter().for_each(|event| grant.apply(event.clone()));
+    for event in events {
+        grant.apply(event.clone());
+    }
     grant
 }
 
@@ -226,11 +228,7 @@ fn receptions() -> impl Strategy<Value = GrantCommand> {
 fn logins() -> impl Strategy<Value = GrantCommand> {
     (authentications(), proptest::option::of(digests()), times()).prop_map(
         |(authentication, request_uri, now)| {
-            GrantCommand::Authenticate(AuthenticateSubject {
-                authentication,
-                request_uri,
-                now,
-            })
+            GrantCommand::Authenticate(AuthenticateSubject { authentication, request_uri, now })
         },
     )
 }
@@ -655,7 +653,6 @@ proptest! {
     #[test]
     fn any_bytes_are_parameters(bytes in any::<Vec<u8>>()) {
         let parameters = Parameters::parse(&bytes);
-        prop_assert_eq!(parameters.is_empty(), parameters.len() == 0);
         if let Some(name) = parameters.repeated() {
             prop_assert!(parameters.once(name).is_err());
         }

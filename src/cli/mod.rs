@@ -39,6 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Config(config::Args),
 }
 
@@ -130,6 +131,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     match command {
+        Command::Serve(args) => serve::run(args).await,
         Command::Config(args) => config::run(args).await,
     }
 }

@@ -1,8 +1,18 @@
 //! `chancery serve`: the server, for real.
 
+use std::sync::Arc;
+
 use clap::Args as ClapArgs;
 
 use super::SettingsFile;
+use super::exit::{CliError, ExitCode};
+use crate::admin::socket::ControlSocket;
+use crate::app::{Node, StartError, listen, master_key, open_store};
+use crate::clock::SystemClock;
+use crate::config::no_color;
+use crate::config::store::Location;
+use crate::entropy::SystemEntropy;
+use crate::telemetry;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,4 +27,90 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     pub settings: SettingsFile,
+}
+
+/// Serves until told to stop.
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    let config = args.settings.load()?.config;
+    telemetry::install(config.log.format, &config.log.filter, !no_color());
+    let master = master_key(&config).await.map_err(|error| not_started(&error))?;
+    let open = open_store(&config).await.map_err(|error| not_started(&error))?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let node = Node::assemble(config, open, master, clock, entropy)
+        .await
+        .map_err(|error| not_started(&error))?;
+    serve(node, |_| {}, |_| {}).await
+}
+
+/// Serves with a node until a signal says to stop: running requests finish, and
+/// what was accepted is written.
+pub async fn serve(
+    node: Node,
+    extra: fn(&mut actix_web::web::ServiceConfig),
+    ready: impl FnOnce(&Node),
+) -> Result<ExitCode, CliError> {
+    let background = node.keep_up();
+    let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
+    let control = match node.services.config.store.location() {
+        Location::Sqlite(folder) => Some(
+            ControlSocket::open(Arc::clone(&node.services), &folder)
+                .map_err(|error| CliError::failed(format_args!("no control socket: {error}")))?,
+        ),
+        Location::Postgres(_) => None,
+    };
+    for address in &listening.addresses {
+        tracing::info!(server.address = %address, "listening on {address}");
+    }
+    let issuer = node.services.issuer();
+    tracing::info!(server.issuer = %issuer, node = %node.services.node, "ready as {issuer}");
+    ready(&node);
+    let stop = listening.handle.clone();
+    let told = tokio::spawn(async move {
+        told_to_stop().await;
+        tracing::info!("stopping: running requests finish first");
+        stop.stop(true).await;
+    });
+    let served = listening.run().await;
+    told.abort();
+    if let Some(control) = control {
+        control.close();
+    }
+    background.stop().await;
+    node.close().await;
+    served.map_err(|error| not_started(&error))?;
+    tracing::info!("stopped");
+    Ok(ExitCode::Done)
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Why the server did not start, and what to do.
+#[must_use]
+pub fn not_started(error: &StartError) -> CliError {
+    let code = match error {
+        StartError::Store(_) => ExitCode::StoreUnavailable,
+        _ => ExitCode::Failed,
+    };
+    let failure = CliError::new(code, error);
+    match error {
+        StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            failure.hint(
+                "another program listens there: stop it, or choose another port \
+                 (server.listen in the configuration, or `chancery quickstart --listen \
+                 localhost:PORT`)",
+            )
+        }
+        _ => failure,
+    }
 }

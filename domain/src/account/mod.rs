@@ -226,7 +226,9 @@ mod tests {
 
     fn folded(events: Vec<AccountEvent>) -> RegisteredAccount {
         let mut account = Account::default();
-        events.into_iter().for_each(|event| account.assign(event));
+        for event in events {
+            account.assign(event);
+        }
         account.registered().unwrap().clone()
     }
 

@@ -441,9 +441,9 @@ mod tests {
     /// out (`name`).
     fn good_but(changes: &[&str]) -> String {
         let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
-        let changed: Vec<String> = changes.iter().map(|pair| name(pair)).collect();
+        let replaced: Vec<String> = changes.iter().map(|pair| name(pair)).collect();
         GOOD.split('&')
-            .filter(|pair| !changed.contains(&name(pair)))
+            .filter(|pair| !replaced.contains(&name(pair)))
             .chain(changes.iter().copied().filter(|pair| pair.contains('=')))
             .collect::<Vec<_>>()
             .join("&")

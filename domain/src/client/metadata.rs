@@ -214,4 +214,55 @@ mod tests {
         };
         assert_eq!(metadata.check(), Err(InvalidMetadata::RefreshAlone));
     }
+
+    fn good() -> ClientMetadata {
+        ClientMetadata {
+            redirect_uris: vec![RedirectUri::parse("https://rp.example/cb").unwrap()],
+            ..ClientMetadata::default()
+        }
+    }
+
+    #[test]
+    fn each_contradiction_has_its_name() {
+        type Spoil = fn(&mut ClientMetadata);
+        let lifetime = |seconds| Some(Lifetime::from_seconds(seconds));
+        let spoils: [(Spoil, InvalidMetadata); 6] = [
+            (|m| m.grant_types = vec![], InvalidMetadata::NoGrantType),
+            (|m| m.response_types = vec![], InvalidMetadata::ResponseTypeMismatch),
+            (
+                |m| m.grant_types = vec![GrantType::ClientCredentials],
+                InvalidMetadata::ResponseTypeMismatch,
+            ),
+            (|m| m.client_name = Some(String::new()), InvalidMetadata::Name),
+            (|m| m.client_name = Some("two\nlines".to_owned()), InvalidMetadata::Name),
+            (|m| m.client_uri = Some("javascript:alert(1)".to_owned()), InvalidMetadata::Uri),
+        ];
+        for (spoil, error) in spoils {
+            let mut metadata = good();
+            spoil(&mut metadata);
+            assert_eq!(metadata.check(), Err(error));
+        }
+        for metadata in [
+            ClientMetadata { access_token_lifetime: lifetime(0), ..good() },
+            ClientMetadata { refresh_token_lifetime: lifetime(0), ..good() },
+            ClientMetadata { id_token_lifetime: lifetime(0), ..good() },
+            ClientMetadata { par_lifetime: lifetime(4), ..good() },
+        ] {
+            assert_eq!(metadata.check(), Err(InvalidMetadata::Lifetime));
+        }
+        let whole = ClientMetadata {
+            client_name: Some("Ä".repeat(200)),
+            client_uri: Some("https://rp.example/".to_owned()),
+            par_lifetime: lifetime(5),
+            ..good()
+        };
+        assert_eq!(whole.check(), Ok(()));
+    }
+
+    /// RFC 7591 §2
+    #[test]
+    fn what_is_left_out_has_the_defaults_of_the_standard() {
+        let read: ClientMetadata = serde_json::from_str("{}").unwrap();
+        assert_eq!(read, ClientMetadata::default());
+    }
 }

@@ -339,4 +339,130 @@ mod tests {
         assert_eq!(client.secrets[0].record, record(2));
         assert_eq!(client.secrets[0].sequence, 2);
     }
+
+    fn given(events: Vec<ClientEvent>) -> cqrs_es::test::AggregateTestExecutor<Client> {
+        TestFramework::with(()).given(events)
+    }
+
+    fn public() -> ClientMetadata {
+        ClientMetadata { token_endpoint_auth_method: ClientAuthMethod::None, ..metadata() }
+    }
+
+    fn rotate(byte: u8) -> ClientCommand {
+        ClientCommand::RotateSecret { secret: record(byte), previous_until: None }
+    }
+
+    #[test]
+    fn nothing_is_done_to_a_client_that_is_not_there() {
+        for command in [
+            ClientCommand::ReplaceMetadata(metadata()),
+            rotate(2),
+            ClientCommand::Disable { reason: String::new() },
+            ClientCommand::Enable,
+        ] {
+            given(vec![]).when(command).then_expect_error(ClientError::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_public_client_has_no_secret() {
+        let register = |secret| ClientCommand::Register {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata: public(),
+            secret,
+            now: UnixTime::from_seconds(1),
+        };
+        given(vec![])
+            .when(register(Some(record(1))))
+            .then_expect_error(ClientError::SecretMismatch);
+
+        let registered: ClientEvent = ClientRegistered {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata: public(),
+            secret: None,
+            at: UnixTime::from_seconds(1),
+        }
+        .into();
+        given(vec![]).when(register(None)).then_expect_events(vec![registered.clone()]);
+        given(vec![registered.clone()])
+            .when(rotate(2))
+            .then_expect_error(ClientError::SecretMismatch);
+        given(vec![registered])
+            .when(ClientCommand::ReplaceMetadata(metadata()))
+            .then_expect_error(ClientError::SecretMismatch);
+    }
+
+    #[test]
+    fn metadata_that_contradict_themselves_are_refused_first_and_later() {
+        let wrong = ClientMetadata { redirect_uris: vec![], ..metadata() };
+        let refused = ClientError::Metadata(InvalidMetadata::RedirectUriMissing);
+        given(vec![])
+            .when(ClientCommand::Register {
+                client_id: ClientId::parse("rp").unwrap(),
+                metadata: wrong.clone(),
+                secret: Some(record(1)),
+                now: UnixTime::from_seconds(1),
+            })
+            .then_expect_error(refused.clone());
+        given(vec![registered()])
+            .when(ClientCommand::ReplaceMetadata(wrong))
+            .then_expect_error(refused);
+    }
+
+    #[test]
+    fn the_same_metadata_again_are_no_event() {
+        given(vec![registered()])
+            .when(ClientCommand::ReplaceMetadata(metadata()))
+            .then_expect_events(vec![]);
+        given(vec![registered()]).when(ClientCommand::Enable).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn each_change_is_an_event() {
+        let disabled = || ClientDisabled { reason: "gone".to_owned() }.into();
+        given(vec![registered()])
+            .when(ClientCommand::ReplaceMetadata(public()))
+            .then_expect_events(vec![ClientMetadataReplaced { metadata: public() }.into()]);
+        given(vec![registered()]).when(rotate(2)).then_expect_events(vec![
+            ClientSecretRotated { secret: record(2), previous_until: None }.into(),
+        ]);
+        given(vec![registered()])
+            .when(ClientCommand::Disable { reason: "gone".to_owned() })
+            .then_expect_events(vec![disabled()]);
+        given(vec![registered(), disabled()])
+            .when(ClientCommand::Enable)
+            .then_expect_events(vec![ClientEnabled {}.into()]);
+    }
+
+    #[test]
+    fn a_client_is_disabled_until_it_is_enabled() {
+        let mut client = Client::default();
+        client.assign(registered());
+        for (event, enabled) in [
+            (ClientDisabled { reason: "gone".to_owned() }.into(), false),
+            (ClientEnabled {}.into(), true),
+        ] {
+            client.assign(event);
+            assert_eq!(client.registered().unwrap().enabled, enabled);
+        }
+    }
+
+    #[test]
+    fn a_secret_rotated_at_once_ends_at_once_and_only_the_last_two_overlap() {
+        let mut client = Client::default();
+        client.assign(registered());
+        let until = Some(UnixTime::from_seconds(100));
+        let good = |client: &Client| {
+            let client = client.registered().unwrap();
+            let good = client.secrets_at(UnixTime::from_seconds(1));
+            good.map(|secret| secret.record.clone()).collect::<Vec<_>>()
+        };
+        for byte in [2, 3] {
+            client
+                .assign(ClientSecretRotated { secret: record(byte), previous_until: until }.into());
+        }
+        assert_eq!(good(&client), [record(3), record(2)]);
+        client.assign(ClientSecretRotated { secret: record(4), previous_until: None }.into());
+        assert_eq!(good(&client), [record(4)]);
+    }
 }

@@ -149,7 +149,9 @@ mod tests {
 
     fn folded(events: Vec<ConsentEvent>) -> Consent {
         let mut consent = Consent::default();
-        events.into_iter().for_each(|event| consent.assign(event));
+        for event in events {
+            consent.assign(event);
+        }
         consent
     }
 

@@ -125,11 +125,7 @@ mod tests {
         seconds: u32,
     ) -> GrantCommand {
         let now = at(seconds);
-        GrantCommand::Authenticate(AuthenticateSubject {
-            authentication,
-            request_uri,
-            now,
-        })
+        GrantCommand::Authenticate(AuthenticateSubject { authentication, request_uri, now })
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub fn given(events: Vec<GrantEvent>) -> AggregateTestExecutor<Grant> {
 
 pub fn folded(events: Vec<GrantEvent>) -> Grant {
     let mut grant = Grant::default();
-    events.into_iter().for_each(|event| grant.assign(event));
+    for event in events {
+        grant.assign(event);
+    }
     grant
 }
 

@@ -237,7 +237,9 @@ mod tests {
 
     fn folded(events: Vec<SessionEvent>) -> Begun {
         let mut session = Session::default();
-        events.into_iter().for_each(|event| session.assign(event));
+        for event in events {
+            session.assign(event);
+        }
         session.begun().unwrap().clone()
     }
 
@@ -354,7 +356,7 @@ mod tests {
         given(vec![]).when(start()).then_expect_events(vec![started()]);
     }
 
-    /// OpenID Connect Core §3.1.2.1: prompt=login gives a later auth_time.
+    /// OpenID Connect Core §3.1.2.1: prompt=login gives a later `auth_time`.
     #[test]
     fn a_new_login_gives_a_new_cookie_and_a_later_time() {
         given(vec![started()])

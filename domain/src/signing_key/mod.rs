@@ -207,7 +207,9 @@ mod tests {
 
     fn folded(events: Vec<SigningKeyEvent>) -> PublishedKey {
         let mut key = SigningKey::default();
-        events.into_iter().for_each(|event| key.assign(event));
+        for event in events {
+            key.assign(event);
+        }
         key.published().unwrap().clone()
     }
 

@@ -1,0 +1,405 @@
+//! Puts the server together: the only file that sees everything.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
+use chancery_domain::ids::{AggregateKind, GrantId, SessionId};
+use chancery_domain::session::{SessionCommand, SessionEndCause};
+use chancery_domain::time::Lifetime;
+use futures_util::future::BoxFuture;
+
+use crate::actors::committer::Committer;
+use crate::actors::feed_reader;
+use crate::actors::grant::{GrantCore, GrantFailure};
+use crate::actors::process_manager::{Cascade, CascadeError, ProcessManager, ReadModels};
+use crate::actors::projector::Projectors;
+use crate::actors::router::Grants;
+use crate::actors::service::{Handle, Service};
+use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::master_key::MasterKeyError;
+use crate::config::store::Location;
+use crate::entropy::Entropy;
+use crate::feed::{Feed, Polling};
+use crate::interaction::throttle::Throttle;
+use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
+use crate::passwords::{PasswordError, Passwords};
+use crate::policy::Budget;
+use crate::sealing::MasterKey;
+use crate::services::Services;
+use crate::stores::postgres::PostgresStore;
+use crate::stores::sqlite::SqliteStore;
+use crate::stores::{Store, StoreError};
+use crate::tally::{self, Tallies};
+use crate::{http, interaction};
+
+/// How many clients, accounts, sessions and consents are kept, each.
+const KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+/// How often keys are looked at, and what has expired is forgotten.
+const TIDY: Duration = Duration::from_secs(60);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    #[error("can't listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("can't serve: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A store, open for reading and writing.
+pub struct OpenStore {
+    pub store: Arc<dyn Store>,
+    /// Can other processes write to it at the same time?
+    pub shared: bool,
+}
+
+/// Opens the store that the settings name; brings it up to date if they say so.
+pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
+    match config.store.location() {
+        Location::Sqlite(folder) => {
+            let store = SqliteStore::open(&folder)?;
+            Ok(OpenStore { store: Arc::new(store), shared: false })
+        }
+        Location::Postgres(url) => {
+            #[expect(clippy::disallowed_methods, reason = "PostgreSQL asks for the password")]
+            let url = url.expose();
+            if config.store.migrate_at_start {
+                PostgresStore::migrate(url).await?;
+            }
+            let store = PostgresStore::connect(url, config.store.pool_size.into()).await?;
+            Ok(OpenStore { store: Arc::new(store), shared: true })
+        }
+    }
+}
+
+/// The master key that the settings name.
+pub async fn master_key(config: &Config) -> Result<MasterKey, StartError> {
+    let bytes = config.master_key.obtain().await?;
+    #[expect(clippy::disallowed_methods, reason = "this is what it was read for")]
+    let key = MasterKey::from_bytes(*bytes.expose());
+    Ok(key)
+}
+
+/// A node: its services, and what keeps them up to date.
+pub struct Node {
+    pub services: Arc<Services>,
+    shared: bool,
+    committing: tokio::task::JoinHandle<()>,
+}
+
+impl Node {
+    /// Puts a node together. Makes the first keys, if there are none.
+    pub async fn assemble(
+        config: Config,
+        open: OpenStore,
+        master: MasterKey,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let OpenStore { store, shared } = open;
+        let node = config.server.node.as_ref().map_or_else(
+            || format!("node-{}", hex(&entropy.bytes::<4>())),
+            |name| name.as_str().to_owned(),
+        );
+        let feed = Feed::new(Arc::clone(&store));
+        let notify = feed.clone();
+        let (committer, committing) = Committer::start(Arc::clone(&store), move || notify.notify());
+        let rotation = Rotation {
+            store: &*store,
+            committer: &committer,
+            master: &master,
+            clock: &*clock,
+            entropy: &*entropy,
+            node: &node,
+        };
+        bootstrap(&rotation, &config.keys.algorithms()).await?;
+        let keys = KeyRing::load(Arc::clone(&store), master.clone(), clock.now()).await?;
+        let vault = Arc::new(Vault::new(master.clone(), Arc::clone(&store), Arc::clone(&entropy)));
+        let threads = NonZeroUsize::new(config.server.worker_count()).unwrap_or(NonZeroUsize::MIN);
+        let core = GrantCore {
+            store: Arc::clone(&store),
+            committer: committer.clone(),
+            vault: Arc::clone(&vault),
+            shared,
+        };
+        let metadata = http::oauth::metadata::document(&config);
+        let services = Services {
+            node,
+            keys,
+            vault,
+            clients: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            accounts: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            sessions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            grants: Grants::start(Arc::new(core), threads),
+            passwords: Passwords::new(threads, Arc::clone(&entropy))?,
+            tallies: Tallies::default(),
+            push_budget: Budget::default(),
+            throttle: Throttle::new(&config.login),
+            metadata: web::Bytes::from(metadata),
+            config,
+            clock,
+            entropy,
+            store,
+            committer,
+            master,
+            feed,
+        };
+        Ok(Self { services: Arc::new(services), shared, committing })
+    }
+
+    /// Starts what keeps a serving node up to date: the feed and all that
+    /// listens to it, and what happens by the clock.
+    #[must_use]
+    pub fn keep_up(&self) -> Background {
+        let services = &self.services;
+        let polling = if self.shared { Polling::SHARED } else { Polling::ALONE };
+        let projectors = Projectors::start(&services.feed, &chancery_projections::ALL);
+        let mut handles = vec![
+            feed_reader::start(&services.feed, polling),
+            start("news", services, |services| Box::pin(spread_news(services))),
+            start("tally", services, |services| Box::pin(count_windows(services))),
+            start("tidy", services, |services| Box::pin(tidy(services))),
+        ];
+        if let (Some(grants), Some(sessions)) =
+            (projectors.progress("grants"), projectors.progress("sessions"))
+        {
+            let reads = ReadModels { grants: grants.clone(), sessions: sessions.clone() };
+            let cascade: Arc<dyn Cascade> = Arc::new(Cascades(Arc::clone(services)));
+            handles.push(ProcessManager::start(&services.feed, cascade, reads).0);
+        }
+        Background { handles, projectors }
+    }
+
+    /// Writes what is left to write, and closes the store.
+    pub async fn close(self) {
+        self.services.committer.close();
+        if let Err(error) = self.committing.await {
+            tracing::error!(%error, "the committer died: {error}");
+        }
+        self.services.grants.stop();
+        self.services.store.close().await;
+    }
+}
+
+/// What goes on beside the requests.
+pub struct Background {
+    handles: Vec<Handle>,
+    pub projectors: Projectors,
+}
+
+impl Background {
+    /// Ends all of it.
+    pub async fn stop(&self) {
+        for handle in &self.handles {
+            handle.stop().await;
+        }
+        self.projectors.stop().await;
+    }
+}
+
+fn start(
+    name: &'static str,
+    services: &Arc<Services>,
+    work: fn(Arc<Services>) -> BoxFuture<'static, ()>,
+) -> Handle {
+    let services = Arc::clone(services);
+    Service::start(name, Arc::new(move || work(Arc::clone(&services))))
+}
+
+/// Tells what is kept in memory about events that came from elsewhere.
+async fn spread_news(services: Arc<Services>) {
+    // A grant's own actor knows what this node appended to it.
+    let of_this_node = format!("\"node\":\"{}\"", services.node);
+    loop {
+        let mut news = match services.feed.subscribe_from_now().await {
+            Ok(news) => news,
+            Err(error) => {
+                tracing::warn!(%error, "the feed can't be read: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        loop {
+            let batch = match news.next().await {
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::warn!(%error, "the feed can't be read: {error}");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            };
+            let mut keys_changed = false;
+            for event in batch.iter() {
+                let event = &event.stored.event;
+                let (id, sequence) = (&*event.stream.id, event.sequence);
+                match event.stream.kind {
+                    AggregateKind::Grant if event.metadata.contains(&of_this_node) => {}
+                    AggregateKind::Grant => {
+                        if let Ok(grant) = id.parse() {
+                            services.grants.note(grant, sequence);
+                        }
+                    }
+                    AggregateKind::Client => services.clients.note(id, sequence),
+                    AggregateKind::Account => services.accounts.note(id, sequence),
+                    AggregateKind::Session => services.sessions.note(id, sequence),
+                    AggregateKind::Consent => services.consents.note(id, sequence),
+                    AggregateKind::SigningKey => keys_changed = true,
+                    AggregateKind::Tally => {}
+                }
+            }
+            if keys_changed {
+                reload_keys(&services).await;
+            }
+        }
+    }
+}
+
+async fn reload_keys(services: &Services) {
+    if let Err(error) = services.keys.reload(services.now()).await {
+        tracing::error!(%error, "the keys could not be loaded again: {error}");
+    }
+}
+
+async fn count_windows(services: Arc<Services>) {
+    loop {
+        let from = services.now();
+        tokio::time::sleep(Duration::from_secs(tally::WINDOW.seconds().into())).await;
+        tally::close_window(&services, from).await;
+    }
+}
+
+/// Rotates old keys, lets retired ones leave the JWKS, forgets what has
+/// expired.
+async fn tidy(services: Arc<Services>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        let days = u32::from(services.config.keys.rotate_after_days);
+        if days > 0 {
+            let age = Lifetime::from_seconds(days.saturating_mul(86_400));
+            let rotated = rotate_old_keys(&services.rotation(), &services.keys.get(), age).await;
+            if let Err(error) = rotated {
+                tracing::error!(%error, "keys could not be rotated: {error}");
+            }
+        }
+        reload_keys(&services).await;
+        if let Err(error) = services.store.forget_expired(services.now().seconds()).await {
+            tracing::warn!(%error, "what has expired could not be forgotten: {error}");
+        }
+    }
+}
+
+/// Carries the process manager's commands to their aggregates.
+struct Cascades(Arc<Services>);
+
+impl Cascades {
+    fn origin(causation: String) -> Origin {
+        Origin { causation_id: Some(causation), ..Origin::system("process manager") }
+    }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> CascadeError {
+    CascadeError::Unavailable(error.to_string())
+}
+
+impl Cascade for Cascades {
+    fn revoke_grant(
+        &self,
+        grant: GrantId,
+        cause: RevocationCause,
+        causation: String,
+    ) -> BoxFuture<'_, Result<(), CascadeError>> {
+        Box::pin(async move {
+            let services = &self.0;
+            let work = services.work(Self::origin(causation)).map_err(|e| unavailable(&e))?;
+            let command = GrantCommand::Revoke(Revoke { cause, now: services.now() });
+            match services.grants.execute(grant, vec![command], work).await {
+                Ok(_) => Ok(()),
+                Err(GrantFailure::Refused(error)) => Err(CascadeError::Refused(error.to_string())),
+                Err(error) => Err(unavailable(&error)),
+            }
+        })
+    }
+
+    fn end_session(
+        &self,
+        session: SessionId,
+        cause: SessionEndCause,
+        causation: String,
+    ) -> BoxFuture<'_, Result<(), CascadeError>> {
+        Box::pin(async move {
+            let services = &self.0;
+            let work = services.work(Self::origin(causation)).map_err(|e| unavailable(&e))?;
+            let command = SessionCommand::End { cause, now: services.now() };
+            match services.sessions.execute(&session.to_string(), vec![command], work).await {
+                Ok(_) => Ok(()),
+                Err(ExecuteError::Refused(error)) => Err(CascadeError::Refused(error.to_string())),
+                Err(error) => Err(unavailable(&error)),
+            }
+        })
+    }
+}
+
+/// The HTTP server, listening.
+pub struct Listening {
+    pub addresses: Vec<SocketAddr>,
+    pub handle: ServerHandle,
+    server: actix_web::dev::Server,
+}
+
+impl Listening {
+    /// Serves until it is stopped by its handle.
+    pub async fn run(self) -> Result<(), StartError> {
+        self.server.await.map_err(StartError::Serve)
+    }
+}
+
+/// Listens on the configured addresses; `extra` adds routes of its own (the
+/// demo's).
+pub fn listen(
+    services: &Arc<Services>,
+    extra: fn(&mut web::ServiceConfig),
+) -> Result<Listening, StartError> {
+    let config = &services.config;
+    let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
+    let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());
+    let data = web::Data::from(Arc::clone(services));
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(limit))
+            .configure(http::configure)
+            .configure(interaction::configure)
+            .configure(extra)
+    })
+    .workers(config.server.worker_count())
+    .client_request_timeout(timeout)
+    .shutdown_timeout(config.server.shutdown_grace.seconds().into())
+    .disable_signals();
+    for address in config.server.addresses() {
+        server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
+    }
+    let addresses = server.addrs();
+    let server = server.run();
+    Ok(Listening { addresses, handle: server.handle(), server })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
