@@ -46,9 +46,9 @@ impl Cascade for Recording {
                 return Err(CascadeError::Refused("no".to_owned()));
             }
             let failures = &self.failures;
-            let failing = failures
+            let failed = failures
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-            if failing.is_ok() {
+            if failed.is_ok() {
                 return Err(CascadeError::Unavailable("not now".to_owned()));
             }
             let word = chancery_projections::grants::cause(&cause);

@@ -16,7 +16,7 @@ use chancery_projections::grants::Grants;
 use chancery_projections::{ALL, Change, Projection, Recorded, Table, Value};
 use cqrs_es::Aggregate as _;
 
-use crate::world::{DIGEST, FAR, Who, World, id, soon, story, tokens, until};
+use crate::world::{DIGEST, FAR, Who, World, id, project_on, soon, story, tokens, until};
 
 const WHO: Who<'static> = Who {
     subject: "000000000000000000000000000000b1",
@@ -259,8 +259,8 @@ async fn of_two_projectors_one_leads_and_the_other_takes_over() {
         tokio::spawn(async move { other.follow_log(Polling::SHARED).await.unwrap() })
     };
     let (ours, theirs) = (Counting::of_version("raced", 1), Counting::of_version("raced", 1));
-    let first = world.project_on(&world.feed, ours);
-    let second = world.project_on(&other, theirs);
+    let first = project_on(&world.feed, ours);
+    let second = project_on(&other, theirs);
     let last = register(&world, 0, 200).await;
     soon("one", first.progress.caught_up_to(last)).await.unwrap();
     soon("the other", second.progress.caught_up_to(last)).await.unwrap();

@@ -82,15 +82,8 @@ impl World {
         Lookups::new(Arc::clone(&self.store))
     }
 
-    /// Runs a projection on a feed of the store.
-    pub fn project_on(&self, feed: &Feed, projection: &'static dyn Projection) -> Running {
-        let (standing, progress) = Standing::new();
-        let task = tokio::spawn(projector::run(feed.clone(), projection, Arc::new(standing)));
-        Running { progress, task }
-    }
-
     pub fn project(&self, projection: &'static dyn Projection) -> Running {
-        self.project_on(&self.feed, projection)
+        project_on(&self.feed, projection)
     }
 
     /// Appends an event; gives its position.
@@ -215,12 +208,19 @@ pub fn tokens(scope: &str, until: i64) -> String {
     )
 }
 
+/// Runs a projection on a feed.
+pub fn project_on(feed: &Feed, projection: &'static dyn Projection) -> Running {
+    let (standing, progress) = Standing::new();
+    let task = tokio::spawn(projector::run(feed.clone(), projection, Arc::new(standing)));
+    Running { progress, task }
+}
+
 /// Waits for what should come soon.
 pub async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(20), coming).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: it did not come within 20 seconds"),
-    }
+    let Ok(value) = tokio::time::timeout(Duration::from_secs(20), coming).await else {
+        panic!("{what}: it did not come within 20 seconds")
+    };
+    value
 }
 
 /// Waits until it holds.
