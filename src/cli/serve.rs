@@ -50,6 +50,16 @@ pub async fn serve(
     ready: impl FnOnce(&Node),
 ) -> Result<ExitCode, CliError> {
     let background = node.keep_up();
+    let control =
+        match node.services.config.store.location() {
+            Location::Sqlite(folder) => {
+                let open = ControlSocket::open(Arc::clone(&node.services), &folder);
+                Some(open.map_err(|error| {
+                    CliError::failed(format_args!("the control socket: {error}"))
+                })?)
+            }
+            Location::Postgres(_) => None,
+        };
     let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
     let control = match node.services.config.store.location() {
         Location::Sqlite(folder) => Some(
