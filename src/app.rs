@@ -21,6 +21,7 @@ use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
+use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
@@ -149,6 +150,7 @@ impl Node {
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
+            chosen_hashes: ChosenHashes::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),

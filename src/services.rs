@@ -12,6 +12,7 @@ use chancery_domain::time::UnixTime;
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
 use crate::aggregates::{Aggregates, Origin, Vault, Work};
+use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -42,6 +43,7 @@ pub struct Services {
     pub consents: Aggregates<Consent>,
     pub grants: Grants,
     pub passwords: Passwords,
+    pub chosen_hashes: ChosenHashes,
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
