@@ -61,13 +61,6 @@ pub async fn serve(
             Location::Postgres(_) => None,
         };
     let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
-    let control = match node.services.config.store.location() {
-        Location::Sqlite(folder) => Some(
-            ControlSocket::open(Arc::clone(&node.services), &folder)
-                .map_err(|error| CliError::failed(format_args!("no control socket: {error}")))?,
-        ),
-        Location::Postgres(_) => None,
-    };
     for address in &listening.addresses {
         tracing::info!(server.address = %address, "listening on {address}");
     }
