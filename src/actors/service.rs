@@ -153,7 +153,7 @@ mod tests {
             Box::pin(async move {
                 started.send_modify(|count| *count += 1);
                 assert!(*started.borrow() > 1, "the first time fails");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             })
         });
         let service = Service::start("fragile", work);
@@ -172,7 +172,7 @@ mod tests {
             Box::pin(async move {
                 let _held = held;
                 working.send_replace(true);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             })
         });
         let service = Service::start("endless", work);
