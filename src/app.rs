@@ -154,7 +154,7 @@ impl Node {
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
-            metadata: web::Bytes::from(metadata),
+            metadata: metadata.into(),
             config,
             clock,
             entropy,
@@ -358,6 +358,9 @@ impl Cascade for Cascades {
     }
 }
 
+/// Routes beside those that every server has.
+pub type Routes = fn(&mut web::ServiceConfig);
+
 /// The HTTP server, listening.
 pub struct Listening {
     pub addresses: Vec<SocketAddr>,
@@ -374,10 +377,7 @@ impl Listening {
 
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
-pub fn listen(
-    services: &Arc<Services>,
-    extra: fn(&mut web::ServiceConfig),
-) -> Result<Listening, StartError> {
+pub fn listen(services: &Arc<Services>, extra: Routes) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());

@@ -50,7 +50,7 @@ pub struct Services {
     /// Slows down who guesses passwords.
     pub throttle: Throttle,
     /// The server metadata, ready to be sent.
-    pub metadata: actix_web::web::Bytes,
+    pub metadata: Arc<str>,
     pub feed: Feed,
 }
 
