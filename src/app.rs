@@ -21,6 +21,7 @@ use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
+use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
@@ -149,10 +150,11 @@ impl Node {
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
+            chosen_hashes: ChosenHashes::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
-            metadata: web::Bytes::from(metadata),
+            metadata: metadata.into(),
             config,
             clock,
             entropy,
@@ -356,6 +358,9 @@ impl Cascade for Cascades {
     }
 }
 
+/// Routes beside those that every server has.
+pub type Routes = fn(&mut web::ServiceConfig);
+
 /// The HTTP server, listening.
 pub struct Listening {
     pub addresses: Vec<SocketAddr>,
@@ -372,10 +377,7 @@ impl Listening {
 
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
-pub fn listen(
-    services: &Arc<Services>,
-    extra: fn(&mut web::ServiceConfig),
-) -> Result<Listening, StartError> {
+pub fn listen(services: &Arc<Services>, extra: Routes) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());

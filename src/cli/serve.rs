@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use super::SettingsFile;
 use super::exit::{CliError, ExitCode};
 use crate::admin::socket::ControlSocket;
-use crate::app::{Node, StartError, listen, master_key, open_store};
+use crate::app::{Node, Routes, StartError, listen, master_key, open_store};
 use crate::clock::SystemClock;
 use crate::config::no_color;
 use crate::config::store::Location;
@@ -46,18 +46,21 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 /// what was accepted is written.
 pub async fn serve(
     node: Node,
-    extra: fn(&mut actix_web::web::ServiceConfig),
+    extra: Routes,
     ready: impl FnOnce(&Node),
 ) -> Result<ExitCode, CliError> {
     let background = node.keep_up();
+    let control =
+        match node.services.config.store.location() {
+            Location::Sqlite(folder) => {
+                let open = ControlSocket::open(Arc::clone(&node.services), &folder);
+                Some(open.map_err(|error| {
+                    CliError::failed(format_args!("the control socket: {error}"))
+                })?)
+            }
+            Location::Postgres(_) => None,
+        };
     let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
-    let control = match node.services.config.store.location() {
-        Location::Sqlite(folder) => Some(
-            ControlSocket::open(Arc::clone(&node.services), &folder)
-                .map_err(|error| CliError::failed(format_args!("no control socket: {error}")))?,
-        ),
-        Location::Postgres(_) => None,
-    };
     for address in &listening.addresses {
         tracing::info!(server.address = %address, "listening on {address}");
     }
