@@ -1,6 +1,8 @@
 //! The server.
 
+pub mod accounts;
 pub mod actors;
+pub mod admin;
 pub mod aggregates;
 pub mod app;
 pub mod cli;
@@ -26,4 +28,5 @@ pub mod services;
 pub mod stores;
 pub mod tally;
 pub mod telemetry;
+pub mod timeline;
 pub mod tokens;

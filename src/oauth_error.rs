@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use chancery_domain::authorization::RequestError;
 use chancery_domain::grant::{DeclineReason, GrantError};
 
+use crate::accounts::AccountFailure;
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{ExecuteError, LoadError, VaultError};
 use crate::jose::KeyError;
@@ -273,6 +274,17 @@ impl From<PasswordError> for OAuthError {
                 Self::new(ErrorCode::InvalidClient, "the client secret is too long")
             }
             PasswordError::UnreadableHash(_) | PasswordError::Hashing(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AccountFailure> for OAuthError {
+    fn from(failure: AccountFailure) -> Self {
+        match failure {
+            AccountFailure::Append(error) => error.into(),
+            AccountFailure::Load(error) => error.into(),
+            AccountFailure::Vault(error) => error.into(),
+            AccountFailure::Refused(_) | AccountFailure::Unreadable(_) => Self::internal(&failure),
         }
     }
 }

@@ -194,6 +194,9 @@ pub enum StoreError {
     /// What is stored is not what this version can read.
     #[error("{0}")]
     Corrupt(String),
+    /// Another process has the right to write; says which and what to do.
+    #[error("{0}")]
+    InUse(String),
     /// The store is closed, or can't be opened; says why and what to do.
     #[error("{0}")]
     Closed(String),

@@ -65,7 +65,7 @@ impl Folder {
                 let holder = holder.trim();
                 let holder =
                     if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
-                Err(StoreError::Closed(format!(
+                Err(StoreError::InUse(format!(
                     "the data folder {} is in use by another Chancery{holder}: only one may write \
                      to it; stop that one first, or choose another folder",
                     self.0.display()

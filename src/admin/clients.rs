@@ -1,0 +1,302 @@
+//! Operations on clients.
+
+use chancery_domain::client::{
+    Client, ClientCommand, ClientMetadata, RegisteredClient, SecretRecord,
+};
+use chancery_domain::ids::ClientId;
+use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::secret::{ClientSecret, Digest};
+use chancery_domain::time::{Lifetime, UnixTime};
+use serde_json::{Map, Value};
+
+use super::{AdminError, ClientView, Confidential, NewClient, Outcome};
+use crate::aggregates::{Folded, Kept as _, Origin, VaultError, Work};
+use crate::passwords::Password;
+use crate::secrets::encode_client_secret;
+use crate::services::Services;
+use crate::stores::AppendError;
+
+/// How often a change is decided again after a conflict.
+const ATTEMPTS: usize = 4;
+
+/// A secret as it will be kept.
+enum NewSecret {
+    Generated { digest: Digest<ClientSecret>, text: Confidential },
+    /// The PHC string of one that a person chose.
+    Chosen(String),
+}
+
+impl NewSecret {
+    async fn make(services: &Services, chosen: Option<&Confidential>) -> Result<Self, AdminError> {
+        let Some(chosen) = chosen else {
+            let secret = services.entropy.secret::<ClientSecret>();
+            let text = Confidential::new(encode_client_secret(&secret));
+            return Ok(Self::Generated { digest: secret.digest(), text });
+        };
+        #[expect(clippy::disallowed_methods, reason = "it is hashed here")]
+        let password = Password::new(chosen.expose());
+        Ok(Self::Chosen(services.passwords.hash(&password).await?))
+    }
+
+    /// What the event holds of it; seals the rest beside the event with this
+    /// sequence.
+    async fn record(
+        &self,
+        services: &Services,
+        client_id: &ClientId,
+        sequence: u64,
+        work: &mut Work,
+    ) -> Result<SecretRecord, AdminError> {
+        let hash = match self {
+            Self::Generated { digest, .. } => return Ok(SecretRecord::Generated(*digest)),
+            Self::Chosen(hash) => hash,
+        };
+        let stream = Client::stream(client_id.as_str());
+        let key = match services.vault.key(&stream).await {
+            Err(VaultError::Gone) => services.vault.new_key(&mut work.append, &stream, None)?,
+            key => key?,
+        };
+        let value = hash.as_bytes();
+        let sealed = services.vault.seal(&mut work.append, &key, &stream, sequence, value)?;
+        Ok(SecretRecord::Chosen(sealed))
+    }
+
+    /// What the operator is told: a chosen one they know.
+    fn shown(self) -> Option<Confidential> {
+        match self {
+            Self::Generated { text, .. } => Some(text),
+            Self::Chosen(_) => None,
+        }
+    }
+}
+
+pub(super) async fn add(
+    services: &Services,
+    new: NewClient,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let NewClient { client_id, secret, metadata } = new;
+    metadata.check().map_err(|error| AdminError::Invalid(error.to_string()))?;
+    let client_id = match client_id {
+        Some(client_id) => client_id,
+        None => ClientId::parse(&services.entropy.uuid_v4().simple().to_string())
+            .map_err(|error| AdminError::Failed(error.to_string()))?,
+    };
+    let mut work = services.work(about(origin, &client_id))?;
+    let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+    let secret = match secret {
+        Some(_) if public => {
+            let why = "a public client has no secret: leave it out, or choose another method";
+            return Err(AdminError::Invalid(why.to_owned()));
+        }
+        None if public => None,
+        chosen => Some(NewSecret::make(services, chosen.as_ref()).await?),
+    };
+    let record = match &secret {
+        Some(secret) => Some(secret.record(services, &client_id, 1, &mut work).await?),
+        None => None,
+    };
+    let command = ClientCommand::Register {
+        client_id: client_id.clone(),
+        metadata,
+        secret: record,
+        now: services.now(),
+    };
+    services
+        .clients
+        .execute(client_id.as_str(), vec![command], work)
+        .await
+        .map_err(|error| AdminError::of_client(error, client_id.as_str()))?;
+    view(services, &client_id, secret).await
+}
+
+pub(super) async fn update(
+    services: &Services,
+    client_id: &ClientId,
+    changes: &Map<String, Value>,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let origin = about(origin, client_id);
+    for _ in 0..ATTEMPTS {
+        let folded = services.clients.fresh(client_id.as_str()).await?;
+        let client = registered(&folded, client_id)?;
+        let metadata = changed(&client.metadata, changes)?;
+        let work = services.work(origin.clone())?;
+        let command = ClientCommand::ReplaceMetadata(metadata);
+        if append(services, client_id, command, work).await? {
+            return view(services, client_id, None).await;
+        }
+    }
+    Err(AppendError::Conflict.into())
+}
+
+/// RFC 7396, one level deep.
+fn changed(
+    metadata: &ClientMetadata,
+    changes: &Map<String, Value>,
+) -> Result<ClientMetadata, AdminError> {
+    let invalid = |error: serde_json::Error| AdminError::Invalid(error.to_string());
+    let mut all = match serde_json::to_value(metadata).map_err(invalid)? {
+        Value::Object(all) => all,
+        other => Map::from_iter([(String::new(), other)]),
+    };
+    for (name, value) in changes {
+        if value.is_null() {
+            all.remove(name);
+        } else {
+            all.insert(name.clone(), value.clone());
+        }
+    }
+    serde_json::from_value(Value::Object(all)).map_err(invalid)
+}
+
+/// How a secret is replaced.
+pub(super) struct Rotation {
+    pub secret: Option<Confidential>,
+    pub keep_previous_for: Option<Lifetime>,
+}
+
+pub(super) async fn rotate_secret(
+    services: &Services,
+    client_id: &ClientId,
+    rotation: Rotation,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let origin = about(origin, client_id);
+    registered(&*services.clients.fresh(client_id.as_str()).await?, client_id)?;
+    let secret = NewSecret::make(services, rotation.secret.as_ref()).await?;
+    for _ in 0..ATTEMPTS {
+        let folded = services.clients.fresh(client_id.as_str()).await?;
+        if registered(&folded, client_id)?.is_public() {
+            let why = "a public client has no secret";
+            return Err(AdminError::Refused(why.to_owned()));
+        }
+        let mut work = services.work(origin.clone())?;
+        let sequence = folded.head.sequence + 1;
+        let record = secret.record(services, client_id, sequence, &mut work).await?;
+        let previous_until = rotation.keep_previous_for.map(|time| services.now() + time);
+        let command = ClientCommand::RotateSecret { secret: record, previous_until };
+        if append(services, client_id, command, work).await? {
+            return view(services, client_id, Some(secret)).await;
+        }
+    }
+    Err(AppendError::Conflict.into())
+}
+
+pub(super) async fn disable(
+    services: &Services,
+    client_id: &ClientId,
+    reason: String,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    execute(services, client_id, ClientCommand::Disable { reason }, origin).await
+}
+
+pub(super) async fn enable(
+    services: &Services,
+    client_id: &ClientId,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    execute(services, client_id, ClientCommand::Enable, origin).await
+}
+
+async fn execute(
+    services: &Services,
+    client_id: &ClientId,
+    command: ClientCommand,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let work = services.work(about(origin, client_id))?;
+    // What is refused for what is remembered may be good for what is.
+    services.clients.forget(client_id.as_str());
+    services
+        .clients
+        .execute(client_id.as_str(), vec![command], work)
+        .await
+        .map_err(|error| AdminError::of_client(error, client_id.as_str()))?;
+    view(services, client_id, None).await
+}
+
+/// Appends what was decided on the state just loaded; false after a conflict.
+async fn append(
+    services: &Services,
+    client_id: &ClientId,
+    command: ClientCommand,
+    mut work: Work,
+) -> Result<bool, AdminError> {
+    let id = client_id.as_str();
+    services
+        .clients
+        .prepare(id, vec![command], &mut work)
+        .await
+        .map_err(|error| AdminError::of_client(error, id))?;
+    if work.append.events.is_empty() {
+        return Ok(true);
+    }
+    match services.committer.append(work.append).await {
+        Ok(_) => {
+            services.clients.forget(id);
+            Ok(true)
+        }
+        Err(AppendError::Conflict) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn view(
+    services: &Services,
+    client_id: &ClientId,
+    secret: Option<NewSecret>,
+) -> Result<Outcome, AdminError> {
+    let folded = services.clients.get(client_id.as_str()).await?;
+    let mut view = ClientView::of(registered(&folded, client_id)?);
+    if let Some(secret) = secret {
+        view.client_secret = secret.shown();
+        view.client_secret_expires_at = Some(UnixTime::from_seconds(0));
+    }
+    Ok(Outcome::Client(Box::new(view)))
+}
+
+fn registered<'a>(
+    folded: &'a Folded<Client>,
+    client_id: &ClientId,
+) -> Result<&'a RegisteredClient, AdminError> {
+    folded.state.registered().ok_or_else(|| AdminError::not_found("client", client_id))
+}
+
+fn about(origin: Origin, client_id: &ClientId) -> Origin {
+    Origin { client_id: Some(client_id.clone()), ..origin }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn changes_replace_whole_values_and_null_removes() {
+        let metadata = ClientMetadata {
+            client_name: Some("Web".to_owned()),
+            scope: "openid email".parse().unwrap(),
+            ..ClientMetadata::default()
+        };
+        let Value::Object(changes) = json!({
+            "redirect_uris": ["https://rp.example/cb"], "client_name": null, "scope": "openid",
+        }) else {
+            panic!("an object")
+        };
+        let after = changed(&metadata, &changes).unwrap();
+        assert_eq!(after.redirect_uris.len(), 1);
+        assert_eq!(after.client_name, None);
+        assert_eq!(after.scope.as_str(), "openid");
+        assert_eq!(after.grant_types, metadata.grant_types);
+    }
+
+    #[test]
+    fn a_value_of_another_shape_is_refused() {
+        let Value::Object(changes) = json!({ "grant_types": "code" }) else { panic!("an object") };
+        let error = changed(&ClientMetadata::default(), &changes).unwrap_err();
+        assert!(matches!(error, AdminError::Invalid(_)), "{error}");
+    }
+}

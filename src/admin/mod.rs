@@ -1,0 +1,374 @@
+//! What operators can do, as data: every change that the command line makes,
+//! the same for all ways to ask for it.
+//!
+//! An [`Operation`] becomes events with the operator as their actor. It is
+//! performed by the process that may write: the server, when one holds the
+//! store's lock (asked over the [`socket`]), or the command itself.
+
+mod accounts;
+mod clients;
+mod error;
+pub mod socket;
+
+use std::fmt;
+
+use chancery_domain::account::{Profile, RegisteredAccount};
+use chancery_domain::client::{ClientMetadata, RegisteredClient};
+use chancery_domain::envelope::ActorKind;
+use chancery_domain::grant::{GrantCommand, Revoke, RevocationCause};
+use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::time::{Lifetime, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::accounts::{NAME_RULE, find_account, is_account_name};
+pub use self::error::AdminError;
+use crate::aggregates::Origin;
+use crate::services::Services;
+
+/// A change that an operator asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    AddClient(NewClient),
+    UpdateClient {
+        client_id: ClientId,
+        /// Names and values of the metadata (RFC 7591 §2) that are to be others;
+        /// null: none, or the default (RFC 7396).
+        changes: Map<String, Value>,
+    },
+    RotateClientSecret {
+        client_id: ClientId,
+        /// Absent: generated.
+        secret: Option<Confidential>,
+        /// How long the one before stays good too; absent: not at all.
+        keep_previous_for: Option<Lifetime>,
+    },
+    DisableClient {
+        client_id: ClientId,
+        reason: String,
+    },
+    EnableClient {
+        client_id: ClientId,
+    },
+    AddAccount(NewAccount),
+    SetPassword {
+        /// The name that it logs in with, or its subject.
+        account: String,
+        password: Confidential,
+    },
+    /// Replaces these claims, and leaves the others; null: removes.
+    SetClaims {
+        account: String,
+        claims: Map<String, Value>,
+    },
+    LockAccount {
+        account: String,
+        reason: String,
+    },
+    UnlockAccount {
+        account: String,
+    },
+    RevokeGrant {
+        grant_id: GrantId,
+        reason: String,
+    },
+    RotateKey {
+        /// Absent: that of the settings.
+        algorithm: Option<SigningAlgorithm>,
+    },
+    /// Folds the log again; absent: into every read model.
+    RebuildProjections {
+        names: Option<Vec<String>>,
+    },
+}
+
+/// A client about to be registered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewClient {
+    /// Absent: generated.
+    pub client_id: Option<ClientId>,
+    /// Absent: generated, if its method of authentication needs one.
+    pub secret: Option<Confidential>,
+    pub metadata: ClientMetadata,
+}
+
+/// An account about to be made.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewAccount {
+    /// The name to log in with.
+    pub name: String,
+    pub password: Confidential,
+    /// About the person (OpenID Connect Core §5.1).
+    pub claims: Map<String, Value>,
+}
+
+impl fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewAccount(…)")
+    }
+}
+
+/// A password or client secret on its way between an operator and the process
+/// that performs the operation. Never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confidential(String);
+
+impl Confidential {
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for the one place that hashes it or hands it to its
+    /// owner.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Confidential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Confidential(…)")
+    }
+}
+
+/// What came of an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Client(Box<ClientView>),
+    Account(Box<AccountView>),
+    Grant(GrantView),
+    Key(KeyView),
+    Projections { names: Vec<String> },
+}
+
+/// A client as its operator sees it (RFC 7591 §3.2.1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientView {
+    pub client_id: ClientId,
+    pub client_id_issued_at: UnixTime,
+    /// Shown once: where it was generated just now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Confidential>,
+    /// 0: it does not end by itself. Stands beside every new secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_expires_at: Option<UnixTime>,
+    #[serde(flatten)]
+    pub metadata: ClientMetadata,
+    /// `enabled` or `disabled`
+    pub state: String,
+}
+
+impl ClientView {
+    /// A client without its secret.
+    #[must_use]
+    pub fn of(client: &RegisteredClient) -> Self {
+        Self {
+            client_id: client.client_id.clone(),
+            client_id_issued_at: client.registered_at,
+            client_secret: None,
+            client_secret_expires_at: None,
+            metadata: client.metadata.clone(),
+            state: if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+        }
+    }
+}
+
+/// An account as its operator sees it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountView {
+    pub subject: SubjectId,
+    /// The name that it logs in with; absent once it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// `active` or `locked`
+    pub state: String,
+    /// Why it is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub created_at: UnixTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_set_at: Option<UnixTime>,
+    #[serde(default)]
+    pub claims: Map<String, Value>,
+}
+
+impl fmt::Debug for AccountView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountView({})", self.subject)
+    }
+}
+
+impl AccountView {
+    #[must_use]
+    pub fn of(account: &RegisteredAccount, profile: Option<Profile>) -> Self {
+        let (username, claims) = profile
+            .map(|profile| (Some(profile.username), profile.claims))
+            .unwrap_or_default();
+        Self {
+            subject: account.subject,
+            username,
+            state: if account.locked.is_some() { "locked" } else { "active" }.to_owned(),
+            reason: account.locked.clone(),
+            created_at: account.registered_at,
+            password_set_at: account.password_set_at,
+            claims,
+        }
+    }
+}
+
+/// A grant after an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantView {
+    pub grant_id: GrantId,
+    pub client_id: Option<ClientId>,
+    pub state: String,
+    /// False: it had ended already.
+    pub changed: bool,
+}
+
+/// A signing key after an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    pub kid: KeyId,
+    pub alg: SigningAlgorithm,
+}
+
+/// Carries out an operation, in the name of an operator.
+#[tracing::instrument(name = "admin.perform", skip_all, fields(operator))]
+pub async fn perform(
+    services: &Services,
+    operation: Operation,
+    operator: &str,
+) -> Result<Outcome, AdminError> {
+    let operator: String = operator.chars().filter(|c| !c.is_control()).take(64).collect();
+    let origin = Origin::of(ActorKind::Operator, Some(operator));
+    match operation {
+        Operation::AddClient(new) => clients::add(services, new, origin).await,
+        Operation::UpdateClient { client_id, changes } => {
+            clients::update(services, &client_id, &changes, origin).await
+        }
+        Operation::RotateClientSecret { client_id, secret, keep_previous_for } => {
+            let rotation = clients::Rotation { secret, keep_previous_for };
+            clients::rotate_secret(services, &client_id, rotation, origin).await
+        }
+        Operation::DisableClient { client_id, reason } => {
+            clients::disable(services, &client_id, reason, origin).await
+        }
+        Operation::EnableClient { client_id } => {
+            clients::enable(services, &client_id, origin).await
+        }
+        Operation::AddAccount(new) => accounts::add(services, new, origin).await,
+        Operation::SetPassword { account, password } => {
+            accounts::set_password(services, &account, &password, origin).await
+        }
+        Operation::SetClaims { account, claims } => {
+            accounts::set_claims(services, &account, &claims, origin).await
+        }
+        Operation::LockAccount { account, reason } => {
+            accounts::lock(services, &account, reason, origin).await
+        }
+        Operation::UnlockAccount { account } => accounts::unlock(services, &account, origin).await,
+        Operation::RevokeGrant { grant_id, reason } => {
+            revoke_grant(services, grant_id, reason, origin).await
+        }
+        Operation::RotateKey { algorithm } => rotate_key(services, algorithm, origin).await,
+        Operation::RebuildProjections { names } => rebuild(services, names).await,
+    }
+}
+
+async fn revoke_grant(
+    services: &Services,
+    grant_id: GrantId,
+    reason: String,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let mut origin = origin;
+    origin.correlation_id = Some(grant_id.to_string());
+    let cause = RevocationCause::RevokedByOperator { reason };
+    let command = GrantCommand::Revoke(Revoke { cause, now: services.now() });
+    let work = services.work(origin)?;
+    let done = services
+        .grants
+        .execute(grant_id, vec![command], work)
+        .await
+        .map_err(|failure| AdminError::of_grant(failure, grant_id))?;
+    Ok(Outcome::Grant(GrantView {
+        grant_id,
+        client_id: done.grant.client_id().cloned(),
+        state: done.grant.stage().to_owned(),
+        changed: !done.events.is_empty(),
+    }))
+}
+
+async fn rotate_key(
+    services: &Services,
+    algorithm: Option<SigningAlgorithm>,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm);
+    let kid = crate::keys::rotate(&services.rotation(), alg, origin).await?;
+    services.keys.reload(services.now()).await?;
+    let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;
+    Ok(Outcome::Key(KeyView { kid, alg }))
+}
+
+/// Empties read models; whoever keeps them (this process or another) sees that
+/// and folds the log again.
+async fn rebuild(services: &Services, names: Option<Vec<String>>) -> Result<Outcome, AdminError> {
+    let all = chancery_projections::ALL;
+    let chosen = match names {
+        None => all.to_vec(),
+        Some(names) => names
+            .into_iter()
+            .map(|name| {
+                let found = all.into_iter().find(|projection| projection.name() == name);
+                found.ok_or_else(|| AdminError::not_found("projection", &name))
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    for projection in &chosen {
+        services.store.reset_projection(projection.name(), projection.tables()).await?;
+    }
+    let names = chosen.iter().map(|projection| projection.name().to_owned()).collect();
+    Ok(Outcome::Projections { names })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_people_are_not_shown_by_debug() {
+        let account = NewAccount {
+            name: "alice".to_owned(),
+            password: Confidential::new("correct horse".to_owned()),
+            claims: Map::from_iter([("email".to_owned(), "alice@example.com".into())]),
+        };
+        let rotate = Operation::RotateClientSecret {
+            client_id: ClientId::parse("web").unwrap(),
+            secret: Some(Confidential::new("hunter2".to_owned())),
+            keep_previous_for: None,
+        };
+        let shown = format!("{:?} {rotate:?}", Operation::AddAccount(account));
+        for secret in ["alice", "horse", "example.com", "hunter2"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_operation_travels_as_json() {
+        let operation = Operation::RevokeGrant {
+            grant_id: "0198f3a2c4d57e0fa1b2c3d4e5f60718".parse().unwrap(),
+            reason: "lost".to_owned(),
+        };
+        let json = serde_json::to_string(&operation).unwrap();
+        assert!(json.contains(r#""operation":"revoke_grant""#), "{json}");
+        assert_eq!(serde_json::from_str::<Operation>(&json).unwrap(), operation);
+    }
+}
