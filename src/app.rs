@@ -1,6 +1,6 @@
 //! Puts the server together: the only file that sees everything.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -369,7 +369,7 @@ impl Listening {
 /// demo's).
 pub fn listen(
     services: &Arc<Services>,
-    extra: fn(&mut web::ServiceConfig),
+    extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
@@ -381,18 +381,48 @@ pub fn listen(
             .app_data(web::PayloadConfig::new(limit))
             .configure(http::configure)
             .configure(interaction::configure)
-            .configure(extra)
+            .configure(&extra)
     })
     .workers(config.server.worker_count())
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
-    for address in config.server.addresses() {
+    for address in addresses(config) {
         server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
     let server = server.run();
     Ok(Listening { addresses, handle: server.handle(), server })
+}
+
+/// Can all the configured addresses be listened on just now? For those who want
+/// to know before they begin something.
+pub fn check_addresses(config: &Config) -> Result<(), StartError> {
+    addresses(config).into_iter().try_for_each(|address| {
+        let listener = TcpListener::bind(address);
+        listener.map(drop).map_err(|source| StartError::Listen { address, source })
+    })
+}
+
+/// The configured addresses; of the two of `localhost` only the first on a
+/// machine without IPv6.
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let mut addresses = config.server.addresses();
+    let both = |port| {
+        [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+            .map(|address: SocketAddr| addresses.contains(&address))
+            == [true, true]
+    };
+    let without: Vec<_> = addresses
+        .iter()
+        .filter(|address| address.ip() == Ipv6Addr::LOCALHOST && both(address.port()))
+        .copied()
+        .collect();
+    if !without.is_empty() && TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
+        addresses.retain(|address| !without.contains(address));
+    }
+    addresses
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -80,7 +80,11 @@ fn grant(event: &GrantEvent) -> String {
         }
         GrantEvent::RequestReceived(event) => {
             let request = &event.request;
-            format!("A browser brought a request of {} for {}", request.client_id, scope(&request.scope))
+            format!(
+                "A browser brought a request of {} for {}",
+                request.client_id,
+                scope(&request.scope)
+            )
         }
         GrantEvent::SubjectAuthenticated(event) => {
             let how = event.authentication.amr.join(", ");
@@ -129,7 +133,8 @@ fn tokens(tokens: &IssuedTokens) -> String {
         AccessTokenForm::Opaque => "opaque",
     };
     let access = format!("access token {} ({form})", tokens.access.number);
-    let refresh = tokens.refresh.as_ref().map(|token| format!("refresh token {}", token.generation));
+    let refresh =
+        tokens.refresh.as_ref().map(|token| format!("refresh token {}", token.generation));
     let id = tokens.id.as_ref().map(|_| "an ID token".to_owned());
     match (refresh, id) {
         (Some(refresh), Some(id)) => format!("{access}, {refresh} and {id}"),
@@ -295,9 +300,6 @@ mod tests {
             "command_id": "0198f3a2c4d57e0fa1b2c3d4e5f60718", "occurred_at": "2026-01-01T00:00:00Z",
             "actor": "system", "actor_ref": "cascade", "causation_id": "client/web/4",
         }));
-        assert_eq!(
-            reason(&event, &by).unwrap(),
-            "the client was disabled (after client/web/4)"
-        );
+        assert_eq!(reason(&event, &by).unwrap(), "the client was disabled (after client/web/4)");
     }
 }

@@ -21,7 +21,10 @@ const ATTEMPTS: usize = 4;
 
 /// A secret as it will be kept.
 enum NewSecret {
-    Generated { digest: Digest<ClientSecret>, text: Confidential },
+    Generated {
+        digest: Digest<ClientSecret>,
+        text: Confidential,
+    },
     /// The PHC string of one that a person chose.
     Chosen(String),
 }

@@ -15,7 +15,7 @@ use std::fmt;
 use chancery_domain::account::{Profile, RegisteredAccount};
 use chancery_domain::client::{ClientMetadata, RegisteredClient};
 use chancery_domain::envelope::ActorKind;
-use chancery_domain::grant::{GrantCommand, Revoke, RevocationCause};
+use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
@@ -207,9 +207,8 @@ impl fmt::Debug for AccountView {
 impl AccountView {
     #[must_use]
     pub fn of(account: &RegisteredAccount, profile: Option<Profile>) -> Self {
-        let (username, claims) = profile
-            .map(|profile| (Some(profile.username), profile.claims))
-            .unwrap_or_default();
+        let (username, claims) =
+            profile.map(|profile| (Some(profile.username), profile.claims)).unwrap_or_default();
         Self {
             subject: account.subject,
             username,

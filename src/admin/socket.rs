@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
@@ -103,14 +105,15 @@ pub async fn send(
 ) -> Result<Result<Outcome, AdminError>, SocketError> {
     let path = folder.join(FILE);
     let opened = File::open(folder)?;
-    let stream = UnixStream::connect(reachable(&opened, &path)?).await.map_err(|error| {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                SocketError::NobodyListens(path)
+    let stream =
+        UnixStream::connect(reachable(&opened, &path)?).await.map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    SocketError::NobodyListens(path)
+                }
+                _ => SocketError::Io(error),
             }
-            _ => SocketError::Io(error),
-        }
-    })?;
+        })?;
     let request = Request { operation, operator: operator.to_owned() };
     let mut stream = BufReader::new(stream);
     write_line(stream.get_mut(), &request).await?;
@@ -194,7 +197,9 @@ fn reachable(folder: &File, path: &Path) -> io::Result<PathBuf> {
     let fits = path.as_os_str().len() <= LONGEST_PATH;
     let name = path.file_name().filter(|_| !fits && cfg!(target_os = "linux"));
     match name {
-        Some(name) => Ok(Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name)),
+        Some(name) => {
+            Ok(Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
+        }
         None if fits => Ok(path.to_owned()),
         None => {
             let why = "the path of the data folder is too long for a control socket";

@@ -39,6 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Args),
     Serve(serve::Args),
     Config(config::Args),
 }
@@ -131,6 +132,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     match command {
+        Command::Quickstart(args) => quickstart::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Config(args) => config::run(args).await,
     }

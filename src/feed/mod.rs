@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast};
 
-pub use self::event::{Batch, FeedEvent};
+pub use self::event::{Batch, FeedEvent, decode};
 pub use self::subscription::Subscription;
 use crate::stores::{Store, StoreError, StoredEvent};
 
