@@ -21,12 +21,14 @@ use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
+use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
+use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
@@ -148,8 +150,10 @@ impl Node {
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
+            chosen_hashes: ChosenHashes::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
+            throttle: Throttle::new(&config.login),
             metadata: web::Bytes::from(metadata),
             config,
             clock,
@@ -223,6 +227,8 @@ fn start(
 
 /// Tells what is kept in memory about events that came from elsewhere.
 async fn spread_news(services: Arc<Services>) {
+    // A grant's own actor knows what this node appended to it.
+    let of_this_node = format!("\"node\":\"{}\"", services.node);
     loop {
         let mut news = match services.feed.subscribe_from_now().await {
             Ok(news) => news,
@@ -246,6 +252,7 @@ async fn spread_news(services: Arc<Services>) {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {
+                    AggregateKind::Grant if event.metadata.contains(&of_this_node) => {}
                     AggregateKind::Grant => {
                         if let Ok(grant) = id.parse() {
                             services.grants.note(grant, sequence);

@@ -22,6 +22,8 @@ pub mod lookups;
 pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
+pub mod replay;
+pub mod response_modes;
 pub mod sealing;
 pub mod secrets;
 pub mod services;

@@ -21,7 +21,7 @@ use crate::stores::{AppendError, Snapshot, Store, StreamId};
 const ATTEMPTS: usize = 8;
 
 /// A snapshot is kept of every so many events.
-const SNAPSHOT_EVERY: u64 = 64;
+pub const SNAPSHOT_EVERY: u64 = 64;
 
 /// What grant actors work with.
 pub struct GrantCore {

@@ -34,7 +34,7 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    pub(super) fn not_found(what: &str, name: impl ToString) -> Self {
+    pub(super) fn not_found(what: &str, name: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what: what.to_owned(), name: name.to_string() }
     }
 
@@ -75,7 +75,7 @@ impl AdminError {
 
     pub(super) fn of_grant(failure: GrantFailure, grant_id: GrantId) -> Self {
         match failure {
-            GrantFailure::Refused(GrantError::Unknown) => Self::not_found("grant", grant_id),
+            GrantFailure::Refused(GrantError::Unknown) => Self::not_found("grant", &grant_id),
             GrantFailure::Refused(error) => Self::Refused(error.to_string()),
             GrantFailure::Load(error) => error.into(),
             GrantFailure::Append(error) => error.into(),

@@ -1,11 +1,19 @@
 //! `chancery account`: the people who log in.
 
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::StoreArgs;
-use super::input::claim;
-use super::output::Format;
+use super::access::{Access, unexpected};
+use super::exit::{CliError, ExitCode};
+use super::input::{claim, password_from_stdin};
+use super::output::{self, Format, maybe_time, time};
+use crate::accounts;
+use crate::admin::{
+    AccountView, NAME_RULE, NewAccount, Operation, Outcome, find_account, is_account_name,
+};
+use crate::aggregates::VaultError;
+use crate::lookups::Part;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +45,8 @@ pub enum Command {
     Show(One),
     /// Give an account another password
     SetPassword(SetPassword),
+    /// Change claims about a person; those not named stay
+    SetClaims(SetClaims),
     /// Lock an account: no login, and its grants are revoked
     Lock(Lock),
     /// Unlock an account; what was revoked stays revoked
@@ -46,7 +56,7 @@ pub enum Command {
 /// One account.
 #[derive(Debug, ClapArgs)]
 pub struct One {
-    /// The name it logs in with
+    /// The name it logs in with, or its subject
     #[arg(value_name = "NAME")]
     pub name: String,
     #[command(flatten)]
@@ -76,7 +86,7 @@ pub struct Add {
 
 #[derive(Debug, ClapArgs)]
 pub struct SetPassword {
-    /// The name it logs in with
+    /// The name it logs in with, or its subject
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Read the password from standard input; it is never an argument, which
@@ -90,8 +100,23 @@ pub struct SetPassword {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct SetClaims {
+    /// The name it logs in with, or its subject
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// A claim about the person, VALUE being JSON or else a string; null
+    /// removes it; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = claim, required = true)]
+    pub claim: Vec<(String, Value)>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct Lock {
-    /// The name it logs in with
+    /// The name it logs in with, or its subject
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Why; kept in the log, so name nobody
@@ -103,12 +128,113 @@ pub struct Lock {
     pub format: Format,
 }
 
-fn account_name(text: &str) -> Result<String, String> {
-    let good = (1..=128).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(char::is_control);
-    if good {
-        return Ok(text.to_owned());
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    match args.command {
+        Command::Add(args) => {
+            let operation = Operation::AddAccount(NewAccount {
+                name: args.name,
+                password: password_from_stdin()?.into_confidential(),
+                claims: args.claim.into_iter().collect(),
+            });
+            change(&args.store, args.format, operation).await?;
+        }
+        Command::List { store, format } => list(&store, format).await?,
+        Command::Show(args) => show(&args).await?,
+        Command::SetPassword(args) => {
+            let password = password_from_stdin()?.into_confidential();
+            let operation = Operation::SetPassword { account: args.name, password };
+            change(&args.store, args.format, operation).await?;
+        }
+        Command::SetClaims(args) => {
+            let claims: Map<_, _> = args.claim.into_iter().collect();
+            let operation = Operation::SetClaims { account: args.name, claims };
+            change(&args.store, args.format, operation).await?;
+        }
+        Command::Lock(args) => {
+            let reason = args.reason.unwrap_or_default();
+            let operation = Operation::LockAccount { account: args.name, reason };
+            change(&args.store, args.format, operation).await?;
+        }
+        Command::Unlock(args) => {
+            let operation = Operation::UnlockAccount { account: args.name };
+            change(&args.store, args.format, operation).await?;
+        }
     }
-    Err("give 1 to 128 characters, without space around them".to_owned())
+    Ok(ExitCode::Done)
+}
+
+async fn change(store: &StoreArgs, format: Format, operation: Operation) -> Result<(), CliError> {
+    match Access::with(store, async |access| access.perform(operation).await).await? {
+        Outcome::Account(account) => print(&account, format),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn print(account: &AccountView, format: Format) -> Result<(), CliError> {
+    Ok(if format.json { output::json(account) } else { output::object(account) }?)
+}
+
+async fn show(args: &One) -> Result<(), CliError> {
+    let account = Access::with(&args.store, async |access| {
+        let services = access.services().await?;
+        let folded = find_account(&services, &args.name).await?;
+        let missing = || CliError::not_found("account", &args.name);
+        let account = folded.state.registered().ok_or_else(missing)?;
+        let profile = match accounts::profile(&services.vault, account).await {
+            Ok(profile) => Some(profile),
+            Err(accounts::AccountFailure::Vault(VaultError::Gone)) => None,
+            Err(error) => return Err(CliError::failed(error)),
+        };
+        Ok(AccountView::of(account, profile))
+    });
+    print(&account.await?, args.format)
+}
+
+/// Names stand in no read model: each is unsealed.
+async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
+    let found: Vec<AccountView> = Access::with(store, async |access| {
+        let services = access.services().await?;
+        let lookups = access.lookups(&["accounts"]).await?;
+        let mut all = Vec::new();
+        let mut part = Part::first(500);
+        loop {
+            let page = lookups.accounts(part.clone()).await?;
+            for row in page.rows {
+                all.push(find_account(&services, &row.subject.to_string()).await?);
+            }
+            part.after = page.next;
+            if part.after.is_none() {
+                break;
+            }
+        }
+        let mut views = Vec::with_capacity(all.len());
+        for account in all.iter().filter_map(|folded| folded.state.registered()) {
+            let profile = match accounts::profile(&services.vault, account).await {
+                Ok(profile) => Some(profile),
+                Err(accounts::AccountFailure::Vault(VaultError::Gone)) => None,
+                Err(error) => return Err(CliError::failed(error)),
+            };
+            views.push(AccountView::of(account, profile));
+        }
+        Ok(views)
+    })
+    .await?;
+    if format.json {
+        return Ok(output::json(&found)?);
+    }
+    let headings = ["name", "subject", "state", "since", "password set"];
+    let row = |account: AccountView| {
+        [
+            account.username.unwrap_or_else(|| "(erased)".to_owned()),
+            account.subject.to_string(),
+            account.state,
+            time(account.created_at),
+            maybe_time(account.password_set_at),
+        ]
+    };
+    Ok(output::table(headings, found.into_iter().map(row))?)
+}
+
+fn account_name(text: &str) -> Result<String, String> {
+    if is_account_name(text) { Ok(text.to_owned()) } else { Err(NAME_RULE.to_owned()) }
 }

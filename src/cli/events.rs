@@ -1,13 +1,28 @@
 //! `chancery events`: the log, as NDJSON.
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
 use clap::Args as ClapArgs;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::StoreArgs;
+use super::access::Access;
+use super::exit::{CliError, ExitCode};
+use super::output;
+use crate::clock::rfc3339_ms;
+use crate::stores::StoredEvent;
+
+/// How many events are read at once.
+const PAGE: usize = 500;
+/// How often a log at its end is looked at again.
+const LOOK: Duration = Duration::from_millis(100);
 
 const EXAMPLES: &str = "\
 Examples:
-  chancery events --after 1200 | jq .type
-  chancery events --follow --type AuthorizationCodeRedeemed
+  chancery events --after 1200 | jq .event_type
+  chancery events --follow --type CodeRedeemed
 
 Each line is one event; its position is what --after takes to go on from there.";
 
@@ -26,4 +41,77 @@ pub struct Args {
     pub types: Vec<String>,
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// One event, as it stands in the log.
+#[derive(Debug, Serialize)]
+pub struct Line<'a> {
+    position: u64,
+    recorded_at: String,
+    aggregate_type: &'static str,
+    aggregate_id: &'a str,
+    sequence: u64,
+    event_type: &'a str,
+    event_version: &'a str,
+    /// The bytes that the digest covers.
+    payload: &'a RawValue,
+    metadata: &'a RawValue,
+    prev_digest: String,
+    digest: String,
+}
+
+impl<'a> Line<'a> {
+    pub fn of(stored: &'a StoredEvent) -> Result<Self, serde_json::Error> {
+        let event = &stored.event;
+        Ok(Self {
+            position: stored.position,
+            recorded_at: rfc3339_ms(stored.recorded_at_ms),
+            aggregate_type: event.stream.kind.as_str(),
+            aggregate_id: &event.stream.id,
+            sequence: event.sequence,
+            event_type: &event.event_type,
+            event_version: &event.event_version,
+            payload: serde_json::from_str(&event.payload)?,
+            metadata: serde_json::from_str(&event.metadata)?,
+            prev_digest: event.prev_digest.to_string(),
+            digest: event.digest.to_string(),
+        })
+    }
+}
+
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    Access::reading(&args.store, async |access| {
+        let mut log = access.store().read_log(args.after);
+        loop {
+            let events = log.next(PAGE).await?;
+            if events.is_empty() {
+                if !args.follow {
+                    return Ok(ExitCode::Done);
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => continue,
+                    _ = tokio::signal::ctrl_c() => return Ok(ExitCode::Done),
+                }
+            }
+            output::raw(&lines(&events, &args.types)?)?;
+        }
+    })
+    .await
+}
+
+fn lines(events: &[StoredEvent], types: &[String]) -> Result<String, CliError> {
+    let mut text = String::new();
+    for stored in events {
+        if !types.is_empty() && !types.iter().any(|name| *name == stored.event.event_type) {
+            continue;
+        }
+        let line = Line::of(stored).and_then(|line| serde_json::to_string(&line));
+        let line = line.map_err(|error| {
+            CliError::failed(format_args!("event {} is not JSON: {error}", stored.position))
+                .hint("`chancery replay` says what else is wrong")
+        })?;
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{line}");
+    }
+    Ok(text)
 }

@@ -3,12 +3,15 @@
 
 use std::fmt;
 use std::io::{self, Read as _};
+use std::str::FromStr;
 
 use chancery_domain::time::UnixTime;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::exit::CliError;
+use crate::admin::Confidential;
 
 /// The longest password that is taken, in bytes.
 const MAX_PASSWORD: u64 = 1024;
@@ -22,6 +25,12 @@ impl Password {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The password, to be sent to where it is hashed.
+    #[must_use]
+    pub fn into_confidential(self) -> Confidential {
+        Confidential::new(self.0)
     }
 }
 
@@ -76,6 +85,15 @@ pub fn claim(text: &str) -> Result<(String, serde_json::Value), String> {
     let value =
         serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
     Ok((name.trim().to_owned(), value))
+}
+
+/// A value of a protocol parameter, by its registered name.
+#[must_use]
+pub fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
 }
 
 /// A redirect URI as clients will send it: compared as text, so kept as text.

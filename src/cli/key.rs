@@ -2,12 +2,30 @@
 
 #![expect(clippy::doc_markdown, reason = "its comments are help texts, shown as they stand")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use chancery_domain::ids::KeyId;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::PublishedKey;
+use chancery_domain::time::UnixTime;
+use clap::{Args as ClapArgs, Subcommand};
+use serde::Serialize;
+use serde_json::json;
 
 use super::StoreArgs;
-use super::output::Format;
+use super::access::{Access, unexpected};
+use super::exit::{CliError, ExitCode};
+use super::input::named;
+use super::output::{self, Format, maybe_time};
+use crate::admin::{Operation, Outcome};
+use crate::app::master_key;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::MASTER_KEY_FILE;
+use crate::config::master_key::Source;
+use crate::entropy::SystemEntropy;
+use crate::keys;
+use crate::sealing::{MasterKey, rewrap};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,8 +64,12 @@ pub enum Command {
 #[derive(Debug, ClapArgs)]
 pub struct Rotate {
     /// Only the key of this algorithm [default: keys.signing_algorithm]
-    #[arg(long, value_name = "ALG")]
-    pub algorithm: Option<Algorithm>,
+    #[arg(
+        long,
+        value_name = "ALG",
+        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::NAMES)
+    )]
+    pub algorithm: Option<SigningAlgorithm>,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -76,13 +98,160 @@ pub struct NewMasterKey {
     pub to_env: Option<String>,
 }
 
-/// A signature algorithm, by its registered name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Algorithm {
-    #[value(name = "ES256")]
-    Es256,
-    #[value(name = "RS256")]
-    Rs256,
-    #[value(name = "EdDSA")]
-    EdDsa,
+impl NewMasterKey {
+    fn source(&self) -> Result<Source<'_>, CliError> {
+        match (&self.to_file, &self.to_env) {
+            (Some(file), _) => Ok(Source::File(file)),
+            (None, Some(name)) => Ok(Source::Environment(name)),
+            (None, None) => Err(CliError::usage("say where the new master key is")),
+        }
+    }
+}
+
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    match args.command {
+        Command::List { store, format } => list(&store, format).await?,
+        Command::Rotate(args) => rotate(&args).await?,
+        Command::Rewrap(args) => rewrap_all(&args).await?,
+    }
+    Ok(ExitCode::Done)
+}
+
+/// A signing key as it stands now.
+#[derive(Debug, Serialize)]
+struct KeyRow {
+    kid: KeyId,
+    alg: SigningAlgorithm,
+    /// `published`, `active`, `retired`, or `expired`: not in the JWKS any more.
+    state: &'static str,
+    published_at: UnixTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activated_at: Option<UnixTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<UnixTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published_until: Option<UnixTime>,
+    jwk: serde_json::Value,
+}
+
+impl KeyRow {
+    fn of(key: PublishedKey, now: UnixTime) -> Self {
+        let state = match (key.is_active(), key.is_published(now), key.retired) {
+            (true, ..) => "active",
+            (false, true, Some(_)) => "retired",
+            (false, true, None) => "published",
+            (false, false, _) => "expired",
+        };
+        Self {
+            kid: key.key_id,
+            alg: key.algorithm,
+            state,
+            published_at: key.published_at,
+            activated_at: key.activated_at,
+            retired_at: key.retired.map(|(at, _)| at),
+            published_until: key.retired.map(|(_, until)| until),
+            jwk: key.jwk,
+        }
+    }
+}
+
+async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
+    let now = SystemClock.now();
+    let found = Access::reading(store, async |access| {
+        keys::published(&**access.store()).await.map_err(CliError::store_unavailable)
+    });
+    let rows: Vec<_> = found.await?.into_iter().map(|key| KeyRow::of(key, now)).collect();
+    if format.json {
+        return Ok(output::json(&rows)?);
+    }
+    let headings = ["kid", "alg", "state", "signs since", "retired", "published until"];
+    let row = |key: KeyRow| {
+        [
+            key.kid.to_string(),
+            key.alg.to_string(),
+            key.state.to_owned(),
+            maybe_time(key.activated_at),
+            maybe_time(key.retired_at),
+            maybe_time(key.published_until),
+        ]
+    };
+    Ok(output::table(headings, rows.into_iter().map(row))?)
+}
+
+async fn rotate(args: &Rotate) -> Result<(), CliError> {
+    let operation = Operation::RotateKey { algorithm: args.algorithm };
+    let outcome = Access::with(&args.store, async |access| access.perform(operation).await);
+    let key = match outcome.await? {
+        Outcome::Key(key) => key,
+        other => return Err(unexpected(other)),
+    };
+    if args.format.json {
+        return Ok(output::json(&key)?);
+    }
+    Ok(output::line(&format!("{} signs with {} from now on", key.alg, key.kid))?)
+}
+
+async fn rewrap_all(args: &Rewrap) -> Result<(), CliError> {
+    let new = new_master_key(args.to.source()?).await?;
+    Access::with(&args.store, async |access| {
+        if let Some(folder) = access.folder_in_use() {
+            let message = format_args!(
+                "a server runs on the store in {}: it would go on with the old master key",
+                folder.display()
+            );
+            return Err(CliError::refused(message).hint("stop it, run this again, then start it"));
+        }
+        let old = master_key(access.config()).await?;
+        let change = rewrap(old.clone(), new.clone(), Arc::new(SystemEntropy));
+        let count = access.store().rewrap(change).await.map_err(|error| {
+            CliError::failed(error).hint("nothing was changed; is [master_key] the key in use?")
+        })?;
+        if args.format.json {
+            let report = json!({
+                "rewrapped": count,
+                "master_key": new.id().to_string(),
+                "previous_master_key": old.id().to_string(),
+            });
+            return Ok(output::json(&report)?);
+        }
+        output::line(&format!(
+            "{count} keys were wrapped by master key {} and are wrapped by {} now.\n\n{}",
+            old.id(),
+            new.id(),
+            next_steps(args, access.is_shared())
+        ))?;
+        Ok(())
+    })
+    .await
+}
+
+async fn new_master_key(source: Source<'_>) -> Result<MasterKey, CliError> {
+    let bytes = source.obtain().await.map_err(|error| {
+        CliError::usage(error).hint("make one with `openssl rand -hex 32 > new.key`")
+    })?;
+    #[expect(clippy::disallowed_methods, reason = "this is what it was read for")]
+    Ok(MasterKey::from_bytes(*bytes.expose()))
+}
+
+fn next_steps(args: &Rewrap, shared: bool) -> String {
+    let place = match (&args.store.data, &args.to.to_file) {
+        (Some(folder), Some(file)) => {
+            format!("mv {} {}", file.display(), folder.join(MASTER_KEY_FILE).display())
+        }
+        (Some(folder), None) => {
+            format!("write the new key into {}", Path::new(folder).join(MASTER_KEY_FILE).display())
+        }
+        (None, _) => "name the new key in [master_key] of the configuration".to_owned(),
+    };
+    let nodes = if shared {
+        "\n3. Restart every node at once. A node that ran meanwhile has wrapped new keys with the \
+         old master key: when all have been restarted, run this command once more with the old \
+         key still in [master_key]."
+    } else {
+        "\n3. Start the server."
+    };
+    format!(
+        "What to do now:\n1. Put the new key in place: {place}.\n2. Copy the new key to a safe \
+         place, and keep the old one as long as backups of the store from before.{nodes}"
+    )
 }

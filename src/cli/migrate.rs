@@ -3,6 +3,12 @@
 use clap::Args as ClapArgs;
 
 use super::StoreArgs;
+use super::exit::{CliError, ExitCode};
+use super::output;
+use crate::config::store::Location;
+use crate::stores::StoreError;
+use crate::stores::postgres::PostgresStore;
+use crate::stores::sqlite::SqliteStore;
 
 const EXAMPLES: &str = "\
 Example:
@@ -17,4 +23,27 @@ is safe to run while others do the same.";
 pub struct Args {
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    let config = args.store.load()?.config;
+    let applied = match config.store.location() {
+        Location::Sqlite(folder) => match SqliteStore::migrate(&folder).await {
+            // Whoever writes to it has brought it up to date.
+            Err(StoreError::InUse(_)) => SqliteStore::open_read_only(&folder).map(|_| Vec::new()),
+            applied => applied,
+        },
+        Location::Postgres(url) =>
+        {
+            #[expect(clippy::disallowed_methods, reason = "PostgreSQL asks for the password")]
+            PostgresStore::migrate(url.expose()).await
+        }
+    }?;
+    if applied.is_empty() {
+        output::line("the store is up to date")?;
+    }
+    for name in applied {
+        output::line(&format!("applied {name}"))?;
+    }
+    Ok(ExitCode::Done)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+pub mod access;
 pub mod account;
 pub mod client;
 pub mod config;
@@ -41,6 +42,14 @@ pub struct Cli {
 enum Command {
     Quickstart(quickstart::Args),
     Serve(serve::Args),
+    Migrate(migrate::Args),
+    Client(client::Args),
+    Account(account::Args),
+    Grant(grant::Args),
+    Key(key::Args),
+    Events(events::Args),
+    Replay(replay::Args),
+    Projections(projections::Args),
     Config(config::Args),
 }
 
@@ -134,6 +143,14 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Quickstart(args) => quickstart::run(args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::Client(args) => client::run(args).await,
+        Command::Account(args) => account::run(args).await,
+        Command::Grant(args) => grant::run(args).await,
+        Command::Key(args) => key::run(args).await,
+        Command::Events(args) => events::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Projections(args) => projections::run(args).await,
         Command::Config(args) => config::run(args).await,
     }
 }

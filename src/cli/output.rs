@@ -2,9 +2,13 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use chancery_domain::time::UnixTime;
 use clap::Args;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::rfc3339_ms;
 
 /// `--json`
 #[derive(Debug, Clone, Copy, Args)]
@@ -49,6 +53,57 @@ pub fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> io::Result<()> {
     raw(&format_table(headings, rows, colours(&io::stdout())))
+}
+
+/// Says something to people beside the answer, on standard error.
+pub fn note(text: &str) {
+    // If standard error is gone, there is nobody to tell.
+    drop(writeln!(io::stderr().lock(), "note: {}", printable(text)));
+}
+
+/// Prints one JSON object as fields below each other.
+pub fn object<T: Serialize>(value: &T) -> io::Result<()> {
+    let value = serde_json::to_value(value)?;
+    let Some(object) = value.as_object() else { return json(&value) };
+    fields(object.iter().map(|(name, value)| (name.as_str(), plain(name, value))))
+}
+
+/// A value of a field, for people: times as times, lists below each other.
+fn plain(name: &str, value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_i64().filter(|_| is_time(name)) {
+            Some(0) => "never".to_owned(),
+            Some(seconds) => time(UnixTime::from_seconds(seconds)),
+            None => number.to_string(),
+        },
+        Value::Array(items) => {
+            items.iter().map(|item| plain("", item)).collect::<Vec<_>>().join("\n")
+        }
+        Value::Bool(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn is_time(name: &str) -> bool {
+    ["_at", "_since", "_until", "_time"].iter().any(|end| name.ends_with(end))
+}
+
+/// A time for people: RFC 3339, UTC, whole seconds.
+#[must_use]
+pub fn time(time: UnixTime) -> String {
+    let mut text = rfc3339_ms(time.seconds().saturating_mul(1000));
+    if let Some(dot) = text.find('.') {
+        text.truncate(dot);
+    }
+    text.push('Z');
+    text
+}
+
+/// The same of a time that may not be there.
+#[must_use]
+pub fn maybe_time(moment: Option<UnixTime>) -> String {
+    moment.map_or_else(String::new, time)
 }
 
 /// Prints one thing: its fields below each other.
@@ -109,6 +164,16 @@ mod tests {
         let rows = [["web".to_owned(), "active".to_owned()]];
         let text = format_table(["client_id", "state"], rows, false);
         assert_eq!(text, " client_id  state\n web        active\n");
+    }
+
+    #[test]
+    fn fields_are_told_by_what_they_are() {
+        use serde_json::json;
+        assert_eq!(plain("client_id_issued_at", &json!(1_777_627_800)), "2026-05-01T09:30:00Z");
+        assert_eq!(plain("client_secret_expires_at", &json!(0)), "never");
+        assert_eq!(plain("number", &json!(7)), "7");
+        assert_eq!(plain("redirect_uris", &json!(["a", "b"])), "a\nb");
+        assert_eq!(plain("skip_consent", &json!(true)), "true");
     }
 
     #[test]

@@ -6,9 +6,11 @@ use clap::Args as ClapArgs;
 
 use super::SettingsFile;
 use super::exit::{CliError, ExitCode};
+use crate::admin::socket::ControlSocket;
 use crate::app::{Node, StartError, listen, master_key, open_store};
 use crate::clock::SystemClock;
 use crate::config::no_color;
+use crate::config::store::Location;
 use crate::entropy::SystemEntropy;
 use crate::telemetry;
 
@@ -48,6 +50,16 @@ pub async fn serve(
     ready: impl FnOnce(&Node),
 ) -> Result<ExitCode, CliError> {
     let background = node.keep_up();
+    let control =
+        match node.services.config.store.location() {
+            Location::Sqlite(folder) => {
+                let open = ControlSocket::open(Arc::clone(&node.services), &folder);
+                Some(open.map_err(|error| {
+                    CliError::failed(format_args!("the control socket: {error}"))
+                })?)
+            }
+            Location::Postgres(_) => None,
+        };
     let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
     for address in &listening.addresses {
         tracing::info!(server.address = %address, "listening on {address}");
@@ -63,6 +75,9 @@ pub async fn serve(
     });
     let served = listening.run().await;
     told.abort();
+    if let Some(control) = control {
+        control.close();
+    }
     background.stop().await;
     node.close().await;
     served.map_err(|error| not_started(&error))?;

@@ -1,3 +1,10 @@
+//! Command lines as people type them.
+
+use chancery_domain::client::AccessTokenFormat;
+use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::protocol::grant_type::GrantType;
+use chancery_domain::protocol::response_type::ResponseType;
+use chancery_domain::protocol::scope::Scope;
 use clap::CommandFactory as _;
 
 use super::*;
@@ -72,11 +79,12 @@ fn client_add_takes_what_a_client_is_registered_with() {
         client::Metadata {
             name: None,
             redirect_uri: vec!["https://a.example/cb".into(), "https://b.example/cb".into()],
-            grant_type: vec![client::GrantType::AuthorizationCode, client::GrantType::RefreshToken],
-            response_type: vec![client::ResponseType::Code],
-            scope: vec!["openid".into()],
-            auth_method: Some(client::AuthMethod::ClientSecretPost),
-            access_token_format: Some(client::AccessTokenFormat::Opaque),
+            grant_type: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            response_type: vec![ResponseType::Code],
+            scope: vec![Scope::parse("openid").unwrap()],
+            auth_method: Some(ClientAuthMethod::SecretPost),
+            access_token_format: Some(AccessTokenFormat::Opaque),
+            ..client::Metadata::default()
         }
     );
     assert!(add.format.json);

@@ -108,6 +108,17 @@ pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// Who runs this command, as far as the machine knows: stands in events as
+/// their actor.
+#[must_use]
+pub fn operator() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .filter_map(|name| std::env::var_os(name)?.into_string().ok())
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// Reads what was collected.
 struct Load<'a> {
     collected: &'a sources::Collected,

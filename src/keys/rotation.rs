@@ -1,7 +1,7 @@
 //! Makes the first keys, and new ones in place of old ones.
 
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
-use chancery_domain::signing_key::{SigningKey, SigningKeyCommand};
+use chancery_domain::signing_key::{PublishedKey, SigningKey, SigningKeyCommand};
 use chancery_domain::time::{Lifetime, UnixTime};
 
 use super::ring::{Keys, KeysError, purpose};
@@ -48,7 +48,7 @@ pub async fn bootstrap(
             with.append_once(work, purpose).await?;
         }
     }
-    let existing = with.existing().await?;
+    let existing = published(with.store).await?;
     for algorithm in algorithms {
         if !existing.iter().any(|key| key.algorithm == *algorithm && key.is_active()) {
             let mut work = with.work("key bootstrap")?;
@@ -69,7 +69,7 @@ pub async fn rotate(
 ) -> Result<String, KeysError> {
     let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
     let key_id = with.add_new_key(&mut work, algorithm).await?;
-    for key in with.existing().await? {
+    for key in published(with.store).await? {
         if key.algorithm == algorithm && key.is_active() {
             let now = with.clock.now();
             let command = SigningKeyCommand::Retire { now, published_until: now + LONGEST_TOKEN };
@@ -108,19 +108,21 @@ pub async fn rotate_old_keys(
     Ok(rotated)
 }
 
+/// All signing keys that the store has, the oldest first.
+pub async fn published(store: &dyn Store) -> Result<Vec<PublishedKey>, KeysError> {
+    let mut keys = Vec::new();
+    for row in store.wrapped_keys(purpose::SIGNING).await? {
+        let stream = SigningKey::stream(&row.key_id);
+        let folded = Folded::<SigningKey>::load(store, &stream).await?;
+        keys.extend(folded.state.published().cloned());
+    }
+    keys.sort_by_key(|key| (key.published_at, key.key_id.clone()));
+    Ok(keys)
+}
+
 impl Rotation<'_> {
     fn work(&self, function: &str) -> Result<Work, StoreError> {
         Work::new(Origin::system(function), self.node, self.clock, self.entropy)
-    }
-
-    async fn existing(&self) -> Result<Vec<chancery_domain::signing_key::PublishedKey>, KeysError> {
-        let mut keys = Vec::new();
-        for row in self.store.wrapped_keys(purpose::SIGNING).await? {
-            let stream = SigningKey::stream(&row.key_id);
-            let folded = Folded::<SigningKey>::load(self.store, &stream).await?;
-            keys.extend(folded.state.published().cloned());
-        }
-        Ok(keys)
     }
 
     async fn add_new_key(

@@ -79,13 +79,15 @@ pub(super) fn schema(
     Ok(if count == migrations.len() { Schema::Current } else { Schema::Behind(count) })
 }
 
-/// Applies the steps from an index on, each in a transaction of its own.
+/// Applies the steps from an index on, each in a transaction of its own; gives their names.
 pub(super) fn apply(
     connection: &mut Connection,
     migrations: &[Migration],
     from: usize,
-) -> rusqlite::Result<()> {
-    for migration in migrations.iter().skip(from) {
+) -> rusqlite::Result<Vec<String>> {
+    let missing = migrations.iter().skip(from);
+    let names = missing.clone().map(|migration| migration.name.to_owned()).collect();
+    for migration in missing {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(
             "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -103,5 +105,5 @@ pub(super) fn apply(
         transaction.commit()?;
         tracing::info!(migration.name, "applied migration {}", migration.name);
     }
-    Ok(())
+    Ok(names)
 }

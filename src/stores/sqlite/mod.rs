@@ -56,6 +56,18 @@ impl SqliteStore {
     ///
     /// Blocks for some milliseconds.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_migrated(dir).map(|(store, _)| store)
+    }
+
+    /// Brings the store in this folder up to date, and says which migrations that took; makes it
+    /// if there is none. Refused while another has it open for writing.
+    pub async fn migrate(dir: &Path) -> Result<Vec<String>, StoreError> {
+        let (store, applied) = Self::open_migrated(dir)?;
+        store.close().await;
+        Ok(applied)
+    }
+
+    fn open_migrated(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
         let folder = Folder::new(dir);
         folder.create()?;
         let lock = Arc::new(folder.lock()?);
@@ -72,11 +84,11 @@ impl SqliteStore {
              PRAGMA wal_autocheckpoint = 4000;
              PRAGMA journal_size_limit = 67108864;",
         )?;
-        match migrate::schema(&log, migrate::LOG)? {
-            Schema::Current => {}
+        let applied = match migrate::schema(&log, migrate::LOG)? {
+            Schema::Current => Vec::new(),
             Schema::Behind(from) => migrate::apply(&mut log, migrate::LOG, from)?,
             Schema::Unknown(why) => return Err(refused(&folder, &why)),
-        }
+        };
         let log_id = log_id(&log)?;
         let last_position = reader::last_position(&log)?;
         let views = Views::open(&folder, &log_id, last_position, Arc::clone(&lock))?;
@@ -86,7 +98,7 @@ impl SqliteStore {
                 Ok(Reader::new(reader::connect(&folder.log())?, Some(views)))
             })
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Self {
+        let store = Self {
             log_id,
             readers: Arc::new(Worker::spawn("store-read", readers)?),
             writers: Some(Writers {
@@ -94,7 +106,8 @@ impl SqliteStore {
                 views: Worker::spawn("store-views", vec![views])?,
             }),
             folder,
-        })
+        };
+        Ok((store, applied))
     }
 
     /// Opens the store in this folder for reading, also while another writes to it.

@@ -1,0 +1,331 @@
+//! How a command gets at a store, wherever it is and whoever else is there.
+//!
+//! On PostgreSQL a command is one more writer among the nodes. An embedded
+//! store has one writer: the process that holds its lock. When that is a
+//! server, a command reads beside it and sends what it wants changed over the
+//! control socket; else it takes the lock itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_projections::Projection;
+use tokio::sync::OnceCell;
+
+use super::StoreArgs;
+use super::exit::{CliError, ExitCode};
+use super::output;
+use super::progress::spinner;
+use super::serve::not_started;
+use crate::actors::projector::Projector;
+use crate::admin::socket::{self, SocketError};
+use crate::admin::{AdminError, Operation, Outcome, perform};
+use crate::app::{Node, OpenStore, StartError, master_key};
+use crate::clock::SystemClock;
+use crate::config::store::Location;
+use crate::config::{Config, operator};
+use crate::entropy::SystemEntropy;
+use crate::feed::Feed;
+use crate::feed::consumer::{ConsumeError, Standing, drive};
+use crate::lookups::Lookups;
+use crate::services::Services;
+use crate::stores::postgres::PostgresStore;
+use crate::stores::sqlite::SqliteStore;
+use crate::stores::{Store, StoreError};
+
+/// How long the process that holds the lock may take to listen: it may be
+/// starting.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked for, and read models are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// After how many looks at read models that stand still nobody keeps them.
+const STILL: u32 = 30;
+
+/// A store, as a command may use it.
+pub struct Access {
+    config: Config,
+    store: Arc<dyn Store>,
+    right: Right,
+    node: OnceCell<Node>,
+}
+
+/// What this process may do with the store.
+enum Right {
+    /// It holds the lock.
+    Alone,
+    /// It writes, as others do.
+    Shared,
+    /// It reads; whoever holds the lock of this folder writes.
+    Beside(PathBuf),
+}
+
+impl Access {
+    /// Opens the store, does the work, and closes the store.
+    pub async fn with<T>(
+        args: &StoreArgs,
+        work: impl AsyncFnOnce(&Self) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        Self::open(args).await?.finish(work).await
+    }
+
+    /// The same, for work that only reads the log: it takes no lock, and so is
+    /// in nobody's way for as long as it likes.
+    pub async fn reading<T>(
+        args: &StoreArgs,
+        work: impl AsyncFnOnce(&Self) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let config = args.load()?.config;
+        let access = match config.store.location() {
+            Location::Sqlite(folder) => Self::beside(config, folder)?,
+            Location::Postgres(_) => Self::shared(config).await?,
+        };
+        access.finish(work).await
+    }
+
+    async fn open(args: &StoreArgs) -> Result<Self, CliError> {
+        let config = args.load()?.config;
+        let Location::Sqlite(folder) = config.store.location() else {
+            return Self::shared(config).await;
+        };
+        exists(&folder)?;
+        match SqliteStore::open(&folder) {
+            Ok(store) => Ok(Self::new(config, Arc::new(store), Right::Alone)),
+            Err(StoreError::InUse(_)) => Self::beside(config, folder),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn beside(config: Config, folder: PathBuf) -> Result<Self, CliError> {
+        exists(&folder)?;
+        let store = SqliteStore::open_read_only(&folder)?;
+        Ok(Self::new(config, Arc::new(store), Right::Beside(folder)))
+    }
+
+    async fn shared(config: Config) -> Result<Self, CliError> {
+        let Location::Postgres(url) = config.store.location() else {
+            return Err(CliError::failed("the store is not shared"));
+        };
+        #[expect(clippy::disallowed_methods, reason = "PostgreSQL asks for the password")]
+        let url = url.expose();
+        let store = PostgresStore::connect(url, config.store.pool_size.into()).await?;
+        Ok(Self::new(config, Arc::new(store), Right::Shared))
+    }
+
+    fn new(config: Config, store: Arc<dyn Store>, right: Right) -> Self {
+        Self { config, store, right, node: OnceCell::new() }
+    }
+
+    async fn finish<T>(
+        self,
+        work: impl AsyncFnOnce(&Self) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let result = work(&self).await;
+        match self.node.into_inner() {
+            Some(node) => node.close().await,
+            None => self.store.close().await,
+        }
+        result
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The store; good for reading.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The folder of a store that another process writes to.
+    #[must_use]
+    pub fn folder_in_use(&self) -> Option<&Path> {
+        match &self.right {
+            Right::Beside(folder) => Some(folder),
+            Right::Alone | Right::Shared => None,
+        }
+    }
+
+    /// Can other processes write while this one does?
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.right, Right::Shared)
+    }
+
+    /// What needs the master key: keys, sealed values. Beside a server it
+    /// reads only.
+    pub async fn services(&self) -> Result<Arc<Services>, CliError> {
+        let node = self.node.get_or_try_init(async || {
+            let open = OpenStore { store: Arc::clone(&self.store), shared: self.is_shared() };
+            assemble(&self.config, open).await
+        });
+        Ok(Arc::clone(&node.await?.services))
+    }
+
+    /// Carries out an operation: here, or by the server that holds the lock.
+    pub async fn perform(&self, operation: Operation) -> Result<Outcome, CliError> {
+        match &self.right {
+            Right::Alone | Right::Shared => {
+                Ok(perform(&*self.services().await?, operation, &operator()).await?)
+            }
+            Right::Beside(folder) => self.ask(folder, operation).await,
+        }
+    }
+
+    /// Asks whoever holds the lock; or does it here, when they have ended.
+    async fn ask(&self, folder: &Path, operation: Operation) -> Result<Outcome, CliError> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match socket::send(folder, operation.clone(), &operator()).await {
+                Ok(result) => return Ok(result?),
+                Err(SocketError::NobodyListens(_)) => {}
+                Err(error) => return Err(CliError::failed(error)),
+            }
+            match SqliteStore::open(folder) {
+                Ok(store) => {
+                    let open = OpenStore { store: Arc::new(store), shared: false };
+                    let node = assemble(&self.config, open).await?;
+                    let result = perform(&node.services, operation, &operator()).await;
+                    node.close().await;
+                    return Ok(result?);
+                }
+                Err(error @ StoreError::InUse(_)) if tokio::time::Instant::now() > deadline => {
+                    return Err(CliError::store_unavailable(error)
+                        .hint("it does not listen for commands; it may be busy starting"));
+                }
+                Err(StoreError::InUse(_)) => tokio::time::sleep(LOOK).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The read models, once these hold all that the log holds now.
+    pub async fn lookups(&self, names: &[&str]) -> Result<Lookups, CliError> {
+        let projections: Vec<_> = chancery_projections::ALL
+            .into_iter()
+            .filter(|projection| names.contains(&projection.name()))
+            .collect();
+        let end = self.store.last_position().await?;
+        let waiting = spinner("waiting for the read models");
+        let caught_up = match self.right {
+            Right::Alone => false,
+            Right::Shared | Right::Beside(_) => self.wait_for(&projections, end).await?,
+        };
+        match self.right {
+            _ if caught_up => {}
+            // Nobody else does, or nobody can.
+            Right::Alone | Right::Shared => self.project(&projections, end).await?,
+            Right::Beside(_) => output::note(
+                "the server's read models lag behind the log: what happened last may be missing",
+            ),
+        }
+        waiting.finish_and_clear();
+        Ok(Lookups::new(Arc::clone(&self.store)))
+    }
+
+    /// Waits while somebody brings the read models up to this position; false
+    /// when nobody does.
+    async fn wait_for(
+        &self,
+        projections: &[&'static dyn Projection],
+        end: u64,
+    ) -> Result<bool, StoreError> {
+        let mut before = Vec::new();
+        let mut still = 0;
+        while still < STILL {
+            let mut now = Vec::with_capacity(projections.len());
+            for projection in projections {
+                let checkpoint = self.store.checkpoint(projection.name()).await?;
+                let current = checkpoint.filter(|stands| stands.version == projection.version());
+                now.push(current.map_or(0, |stands| stands.position));
+            }
+            if now.iter().all(|position| *position >= end) {
+                return Ok(true);
+            }
+            still = if now == before { still + 1 } else { 0 };
+            before = now;
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(false)
+    }
+
+    async fn project(
+        &self,
+        projections: &[&'static dyn Projection],
+        end: u64,
+    ) -> Result<(), CliError> {
+        let feed = Feed::new(Arc::clone(&self.store));
+        for projection in projections {
+            let (standing, progress) = Standing::new();
+            let mut projector = Projector(*projection);
+            tokio::select! {
+                result = drive(&feed, &mut projector, &standing) => result.map_err(stopped)?,
+                result = progress.caught_up_to(end) => result.map_err(CliError::failed)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn assemble(config: &Config, open: OpenStore) -> Result<Node, CliError> {
+    let master = master_key(config).await?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    Ok(Node::assemble(config.clone(), open, master, clock, entropy).await?)
+}
+
+/// Only `migrate`, `serve` and `quickstart` make a store.
+fn exists(folder: &Path) -> Result<(), CliError> {
+    if folder.join("chancery.db").is_file() {
+        return Ok(());
+    }
+    let message = format_args!("there is no store in {}", folder.display());
+    let hint = "start the server once or run `chancery migrate` to make it, or name another folder";
+    Err(CliError::store_unavailable(message).hint(hint))
+}
+
+fn stopped(error: ConsumeError) -> CliError {
+    match error {
+        ConsumeError::Store(error) => error.into(),
+        error => CliError::failed(error)
+            .hint("`chancery replay` says more; an event of a newer version needs that version"),
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::store_unavailable(error)
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::MasterKey(error) => Self::usage(error).hint(
+                "the master key is named in [master_key], or is the file master.key in the folder \
+                 given with --data",
+            ),
+            error => not_started(&error),
+        }
+    }
+}
+
+impl From<AdminError> for CliError {
+    fn from(error: AdminError) -> Self {
+        let code = match &error {
+            AdminError::NotFound { .. } => ExitCode::NotFound,
+            AdminError::Invalid(_) => ExitCode::Usage,
+            AdminError::Refused(_) => ExitCode::Refused,
+            AdminError::Unavailable(_) => ExitCode::StoreUnavailable,
+            AdminError::Failed(_) => ExitCode::Failed,
+        };
+        Self::new(code, error)
+    }
+}
+
+/// An outcome of another kind than was asked for: a server of another version.
+#[must_use]
+pub fn unexpected(_: Outcome) -> CliError {
+    CliError::failed("the server answered something else: is it of another version?")
+}

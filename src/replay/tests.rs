@@ -1,0 +1,1 @@
+//! A log that was tampered with is found out.
