@@ -1,6 +1,6 @@
 //! Puts the server together: the only file that sees everything.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -359,7 +359,9 @@ impl Cascade for Cascades {
 }
 
 /// Routes beside those that every server has.
-pub type Routes = fn(&mut web::ServiceConfig);
+pub trait Routes: Fn(&mut web::ServiceConfig) + Clone + Send + 'static {}
+
+impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
 
 /// The HTTP server, listening.
 pub struct Listening {
@@ -377,7 +379,7 @@ impl Listening {
 
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
-pub fn listen(services: &Arc<Services>, extra: Routes) -> Result<Listening, StartError> {
+pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());
@@ -388,18 +390,48 @@ pub fn listen(services: &Arc<Services>, extra: Routes) -> Result<Listening, Star
             .app_data(web::PayloadConfig::new(limit))
             .configure(http::configure)
             .configure(interaction::configure)
-            .configure(extra)
+            .configure(&extra)
     })
     .workers(config.server.worker_count())
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
-    for address in config.server.addresses() {
+    for address in addresses(config) {
         server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
     let server = server.run();
     Ok(Listening { addresses, handle: server.handle(), server })
+}
+
+/// Can all the configured addresses be listened on just now? For those who want
+/// to know before they begin something.
+pub fn check_addresses(config: &Config) -> Result<(), StartError> {
+    addresses(config).into_iter().try_for_each(|address| {
+        let listener = TcpListener::bind(address);
+        listener.map(drop).map_err(|source| StartError::Listen { address, source })
+    })
+}
+
+/// The configured addresses; of the two of `localhost` only the first on a
+/// machine without IPv6.
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let mut addresses = config.server.addresses();
+    let both = |port| {
+        [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+            .map(|address: SocketAddr| addresses.contains(&address))
+            == [true, true]
+    };
+    let without: Vec<_> = addresses
+        .iter()
+        .filter(|address| address.ip() == Ipv6Addr::LOCALHOST && both(address.port()))
+        .copied()
+        .collect();
+    if !without.is_empty() && TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
+        addresses.retain(|address| !without.contains(address));
+    }
+    addresses
 }
 
 fn hex(bytes: &[u8]) -> String {
