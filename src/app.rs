@@ -38,6 +38,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::tokens::VerifiedTokens;
 use crate::{http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
@@ -151,6 +152,7 @@ impl Node {
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             chosen_hashes: ChosenHashes::default(),
+            verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
