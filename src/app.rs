@@ -1,6 +1,6 @@
 //! Puts the server together: the only file that sees everything.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,12 +23,14 @@ use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
+use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
+use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
@@ -170,9 +172,11 @@ impl Node {
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
+            chosen_hashes: ChosenHashes::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
-            metadata: web::Bytes::from(metadata),
+            throttle: Throttle::new(&config.login),
+            metadata: metadata.into(),
             config,
             clock,
             entropy,
@@ -209,13 +213,12 @@ impl Node {
 
     /// Writes what is left to write, and closes the store.
     pub async fn close(self) {
+        self.services.committer.close();
+        if let Err(error) = self.committing.await {
+            tracing::error!(%error, "the committer died: {error}");
+        }
         self.services.grants.stop();
-        let store = Arc::clone(&self.services.store);
-        // The committer ends when nobody can append any more; should somebody
-        // hold on to the services, what was accepted is written all the same.
-        drop(self.services);
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.committing).await;
-        store.close().await;
+        self.services.store.close().await;
     }
 }
 
@@ -246,6 +249,8 @@ fn start(
 
 /// Tells what is kept in memory about events that came from elsewhere.
 async fn spread_news(services: Arc<Services>) {
+    // A grant's own actor knows what this node appended to it.
+    let of_this_node = format!("\"node\":\"{}\"", services.node);
     loop {
         let mut news = match services.feed.subscribe_from_now().await {
             Ok(news) => news,
@@ -269,6 +274,7 @@ async fn spread_news(services: Arc<Services>) {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {
+                    AggregateKind::Grant if event.metadata.contains(&of_this_node) => {}
                     AggregateKind::Grant => {
                         if let Ok(grant) = id.parse() {
                             services.grants.note(grant, sequence);
@@ -374,6 +380,11 @@ impl Cascade for Cascades {
     }
 }
 
+/// Routes beside those that every server has.
+pub trait Routes: Fn(&mut web::ServiceConfig) + Clone + Send + 'static {}
+
+impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
+
 /// The HTTP server, listening.
 pub struct Listening {
     pub addresses: Vec<SocketAddr>,
@@ -390,10 +401,7 @@ impl Listening {
 
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
-pub fn listen(
-    services: &Arc<Services>,
-    extra: fn(&mut web::ServiceConfig),
-) -> Result<Listening, StartError> {
+pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());
@@ -404,18 +412,48 @@ pub fn listen(
             .app_data(web::PayloadConfig::new(limit))
             .configure(http::configure)
             .configure(interaction::configure)
-            .configure(extra)
+            .configure(&extra)
     })
     .workers(config.server.worker_count())
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
-    for address in config.server.addresses() {
+    for address in addresses(config) {
         server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
     let server = server.run();
     Ok(Listening { addresses, handle: server.handle(), server })
+}
+
+/// Can all the configured addresses be listened on just now? For those who want
+/// to know before they begin something.
+pub fn check_addresses(config: &Config) -> Result<(), StartError> {
+    addresses(config).into_iter().try_for_each(|address| {
+        let listener = TcpListener::bind(address);
+        listener.map(drop).map_err(|source| StartError::Listen { address, source })
+    })
+}
+
+/// The configured addresses; of the two of `localhost` only the first on a
+/// machine without IPv6.
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let mut addresses = config.server.addresses();
+    let both = |port| {
+        [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+            .map(|address: SocketAddr| addresses.contains(&address))
+            == [true, true]
+    };
+    let without: Vec<_> = addresses
+        .iter()
+        .filter(|address| address.ip() == Ipv6Addr::LOCALHOST && both(address.port()))
+        .copied()
+        .collect();
+    if !without.is_empty() && TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
+        addresses.retain(|address| !without.contains(address));
+    }
+    addresses
 }
 
 fn hex(bytes: &[u8]) -> String {

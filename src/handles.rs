@@ -125,6 +125,12 @@ impl Handle<RequestUri> {
     }
 }
 
+/// Has this `request_uri` the form of those that this server gives out?
+#[must_use]
+pub fn is_request_uri(text: &str) -> bool {
+    text.starts_with(REQUEST_URI)
+}
+
 impl<K: HandleKind> Clone for Handle<K> {
     fn clone(&self) -> Self {
         Self { owner: self.owner, secret: self.secret.clone() }

@@ -23,6 +23,7 @@ pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
 pub mod replay;
+pub mod response_modes;
 pub mod sealing;
 pub mod secrets;
 pub mod services;

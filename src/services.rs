@@ -12,10 +12,12 @@ use chancery_domain::time::UnixTime;
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
 use crate::aggregates::{Aggregates, Origin, Vault, Work};
+use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
 use crate::feed::Feed;
+use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
 use crate::passwords::Passwords;
 use crate::policy::Budget;
@@ -41,11 +43,14 @@ pub struct Services {
     pub consents: Aggregates<Consent>,
     pub grants: Grants,
     pub passwords: Passwords,
+    pub chosen_hashes: ChosenHashes,
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
+    /// Slows down who guesses passwords.
+    pub throttle: Throttle,
     /// The server metadata, ready to be sent.
-    pub metadata: actix_web::web::Bytes,
+    pub metadata: Arc<str>,
     pub feed: Feed,
 }
 

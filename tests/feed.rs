@@ -8,6 +8,9 @@
     reason = "a test may fail by panicking, in its helpers too"
 )]
 
+#[path = "feed/place.rs"]
+mod place;
+
 #[path = "feed/world.rs"]
 mod world;
 

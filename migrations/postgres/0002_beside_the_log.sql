@@ -35,12 +35,6 @@ CREATE TABLE names (
     PRIMARY KEY (space, name)
 );
 
-CREATE TABLE checkpoints (
-    name text COLLATE "C" PRIMARY KEY,
-    version bigint NOT NULL,
-    position bigint NOT NULL
-) WITH (fillfactor = 50);
-
 CREATE TABLE snapshots (
     aggregate_type text COLLATE "C" NOT NULL,
     aggregate_id text COLLATE "C" NOT NULL,

@@ -17,12 +17,12 @@ type Row = BTreeMap<&'static str, Value>;
 pub struct Rows {
     projection: &'static dyn Projection,
     position: u64,
-    rows: BTreeMap<(&'static str, String), Row>,
+    found: BTreeMap<(&'static str, String), Row>,
 }
 
 impl Rows {
     pub fn of(projection: &'static dyn Projection) -> Self {
-        Self { projection, position: 0, rows: BTreeMap::new() }
+        Self { projection, position: 0, found: BTreeMap::new() }
     }
 
     /// Shows it an event of the aggregate `kind/id` — twice, since seeing one again must do no
@@ -46,7 +46,9 @@ impl Rows {
         for _ in 0..2 {
             let mut changes = Vec::new();
             self.projection.project(&event, &mut changes);
-            changes.into_iter().for_each(|change| self.apply(change));
+            for change in changes {
+                self.apply(change);
+            }
         }
     }
 
@@ -56,10 +58,10 @@ impl Rows {
         };
         assert!(self.projection.tables().contains(&table), "{} is not its table", table.name);
         let Change::Put { set, .. } = change else {
-            self.rows.remove(&(table.name, key));
+            self.found.remove(&(table.name, key));
             return;
         };
-        let row = self.rows.entry((table.name, key.clone())).or_insert_with(|| {
+        let row = self.found.entry((table.name, key.clone())).or_insert_with(|| {
             let mut row: Row =
                 table.columns.iter().map(|(column, _)| (*column, Value::Null)).collect();
             row.insert(table.key, Value::Text(key));
@@ -73,6 +75,6 @@ impl Rows {
     }
 
     pub fn row(&self, table: &'static str, key: &str) -> &Row {
-        &self.rows[&(table, key.to_owned())]
+        &self.found[&(table, key.to_owned())]
     }
 }

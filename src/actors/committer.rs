@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::Instrument as _;
 
 use crate::stores::{Append, AppendError, Appended, Store};
@@ -22,20 +22,27 @@ type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 #[derive(Clone)]
 pub struct Committer {
     queue: mpsc::Sender<(Append, Reply)>,
+    closing: Arc<Notify>,
 }
 
 impl Committer {
-    /// Starts the committer of a store. It ends when the last handle is gone
-    /// and everything accepted has been written; `committed` is called after
-    /// each transaction.
+    /// Starts the committer of a store. It ends after [`Committer::close`], when everything
+    /// accepted has been written; `committed` is called after each
+    /// transaction.
     pub fn start(
         store: Arc<dyn Store>,
         committed: impl Fn() + Send + 'static,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(WAITING);
-        let task = run(store, waiting, committed)
+        let closing = Arc::new(Notify::new());
+        let task = run(store, waiting, Arc::clone(&closing), committed)
             .instrument(tracing::info_span!(parent: None, "store.commit"));
-        (Self { queue }, tokio::spawn(task))
+        (Self { queue, closing }, tokio::spawn(task))
+    }
+
+    /// Takes no more; what was accepted is still written.
+    pub fn close(&self) {
+        self.closing.notify_one();
     }
 
     /// Appends; returns when it is durable, or when nothing of it is.
@@ -49,10 +56,18 @@ impl Committer {
 async fn run(
     store: Arc<dyn Store>,
     mut waiting: mpsc::Receiver<(Append, Reply)>,
+    closing: Arc<Notify>,
     committed: impl Fn(),
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        tokio::select! {
+            () = closing.notified() => {
+                waiting.close();
+                continue;
+            }
+            received = waiting.recv_many(&mut batch, BATCH) => if received == 0 { return },
+        }
         let (appends, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         let results = store.commit(appends).await;
         for (reply, result) in replies.into_iter().zip(results) {

@@ -141,6 +141,10 @@ impl Handler<Stop> for Service {
 mod tests {
     use super::*;
 
+    async fn soon<T>(coming: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(20), coming).await.expect("it comes soon")
+    }
+
     #[actix::test]
     async fn work_that_panics_is_started_again_and_counted() {
         let (started, mut starts) = watch::channel(0);
@@ -149,27 +153,31 @@ mod tests {
             Box::pin(async move {
                 started.send_modify(|count| *count += 1);
                 assert!(*started.borrow() > 1, "the first time fails");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             })
         });
         let service = Service::start("fragile", work);
-        starts.wait_for(|count| *count == 2).await.unwrap();
+        soon(starts.wait_for(|count| *count == 2)).await.unwrap();
         assert_eq!(service.restarts(), 1);
     }
 
     #[actix::test]
     async fn a_stopped_service_has_dropped_its_work() {
+        let (working, mut works) = watch::channel(false);
         let (held, mut released) = watch::channel(());
         let held = Arc::new(std::sync::Mutex::new(Some(held)));
         let work: Work = Arc::new(move || {
             let held = held.lock().unwrap().take();
+            let working = working.clone();
             Box::pin(async move {
                 let _held = held;
-                std::future::pending().await
+                working.send_replace(true);
+                std::future::pending::<()>().await;
             })
         });
         let service = Service::start("endless", work);
-        service.stop().await;
+        soon(works.wait_for(|works| *works)).await.unwrap();
+        soon(service.stop()).await;
         assert!(released.changed().await.is_err(), "the work is gone");
         assert_eq!(service.restarts(), 0);
     }

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use super::SettingsFile;
 use super::exit::{CliError, ExitCode};
 use crate::admin::socket::ControlSocket;
-use crate::app::{Node, StartError, listen, master_key, open_store};
+use crate::app::{Node, Routes, StartError, listen, master_key, open_store};
 use crate::clock::SystemClock;
 use crate::config::no_color;
 use crate::config::store::Location;
@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 /// what was accepted is written.
 pub async fn serve(
     node: Node,
-    extra: fn(&mut actix_web::web::ServiceConfig),
+    extra: impl Routes,
     ready: impl FnOnce(&Node),
 ) -> Result<ExitCode, CliError> {
     let background = node.keep_up();
@@ -86,7 +86,7 @@ pub async fn serve(
 }
 
 /// Waits for SIGTERM or SIGINT.
-async fn told_to_stop() {
+pub(super) async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;

@@ -6,12 +6,15 @@ mod none;
 mod secret_basic;
 mod secret_post;
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_domain::authorization::Parameters;
 use chancery_domain::client::{Client, RegisteredClient, SecretRecord};
+use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::ClientId;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use lru::LruCache;
 
 use crate::aggregates::{Folded, Kept as _};
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -144,9 +147,7 @@ async fn verify(
         let right = match &current.record {
             SecretRecord::Generated(own) => digest.is_some_and(|presented| presented == *own),
             SecretRecord::Chosen(commitment) => {
-                let stream = Client::stream(client.client_id.as_str());
-                let hash = services.vault.open(&stream, current.sequence, *commitment).await?;
-                let hash = String::from_utf8_lossy(&hash);
+                let hash = chosen_hash(services, client, current.sequence, *commitment).await?;
                 services.passwords.verify_client_secret(&Password::new(secret), &hash).await?
             }
         };
@@ -155,6 +156,34 @@ async fn verify(
         }
     }
     Ok(Some(Refusal::WrongSecret))
+}
+
+/// The hashes of secrets that people chose, by the commitment in the event: a
+/// client sends its secret with every request.
+pub struct ChosenHashes(Mutex<LruCache<Sha256Digest, Arc<str>>>);
+
+impl Default for ChosenHashes {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(const { NonZeroUsize::new(1000).unwrap() })))
+    }
+}
+
+/// The PHC string of a chosen secret, unsealed once.
+async fn chosen_hash(
+    services: &Services,
+    client: &RegisteredClient,
+    sequence: u64,
+    commitment: Sha256Digest,
+) -> Result<Arc<str>, OAuthError> {
+    let kept = || services.chosen_hashes.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hash) = kept().get(&commitment) {
+        return Ok(Arc::clone(hash));
+    }
+    let stream = Client::stream(client.client_id.as_str());
+    let hash = services.vault.open(&stream, sequence, commitment).await?;
+    let hash: Arc<str> = String::from_utf8_lossy(&hash).into();
+    kept().put(commitment, Arc::clone(&hash));
+    Ok(hash)
 }
 
 /// The methods that this server has, for its metadata.

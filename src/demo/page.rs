@@ -89,7 +89,7 @@ pub struct DemoState {
 }
 
 /// The tokens, as the token endpoint gave them.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct DemoTokens {
     pub access_token: String,
     pub id_token: Option<String>,
@@ -101,7 +101,7 @@ pub struct DemoTokens {
 }
 
 /// One request of the demo's and its answer.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct DemoExchange {
     pub call: DemoCall,
     /// `POST`

@@ -1,23 +1,86 @@
 //! What people see of the server: plain forms that work without script.
+//!
+//! A browser comes to [`authorize`], which makes a [`pending`] request of what
+//! it brings; goes to [`login`] and [`consent`] as far as [`demands`] and the
+//! person's earlier consent want it, carrying a sealed [`handle`]; and returns
+//! to its relying party with a [`response`]. [`error_page`] is for whom nobody
+//! can be told about.
 
 pub mod assets;
+mod authorize;
+mod consent;
+mod context;
+mod cookies;
+mod csrf;
+mod demands;
+mod device;
+mod error_page;
+mod handle;
 pub mod headers;
+mod login;
+mod logout;
 pub mod pages;
+mod pending;
+mod response;
+mod session;
+pub mod throttle;
 
-use crate::http::oauth::metadata::ServerMetadata;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::{HttpResponse, Resource, web};
 use chancery_domain::protocol::prompt::Prompt;
-use chancery_domain::protocol::response_mode::ResponseMode;
 use chancery_domain::protocol::response_type::ResponseType;
 
-/// What the authorization endpoint says of itself.
+use self::assets::Asset;
+pub use self::session::{ACR, AMR};
+use crate::http::oauth::metadata::ServerMetadata;
+use crate::response_modes;
+
+/// The longest form that is read, in bytes.
+const LONGEST_FORM: usize = 65_536;
+
+/// The pages, and the files that they load.
+pub fn configure(service: &mut web::ServiceConfig) {
+    service
+        .service(
+            form("/authorize")
+                .route(web::get().to(authorize::get))
+                .route(web::post().to(authorize::post)),
+        )
+        .service(form("/login").route(web::get().to(login::get)).route(web::post().to(login::post)))
+        .service(
+            form("/consent")
+                .route(web::get().to(consent::get))
+                .route(web::post().to(consent::post)),
+        )
+        .service(
+            form("/logout").route(web::get().to(logout::get)).route(web::post().to(logout::post)),
+        );
+    for asset in assets::assets() {
+        let file = move || std::future::ready(serve(asset));
+        service.service(web::resource(&asset.url).route(web::get().to(file)));
+    }
+}
+
+fn form(path: &str) -> Resource {
+    web::resource(path).app_data(web::PayloadConfig::new(LONGEST_FORM))
+}
+
+fn serve(asset: &'static Asset) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, asset.content_type))
+        .insert_header((CACHE_CONTROL, assets::CACHE_CONTROL))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(asset.body)
+}
+
+/// RFC 8414 §2, RFC 9207 §3, OpenID Connect Discovery §3, Initiating User
+/// Registration §4.
 pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("authorization_endpoint", "/authorize");
     metadata.set("response_types_supported", ResponseType::ALL);
-    metadata.set("response_modes_supported", ResponseMode::ALL);
+    metadata.set("response_modes_supported", response_modes::modes());
     metadata.set("code_challenge_methods_supported", &["S256"]);
-    metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("authorization_response_iss_parameter_supported", &true);
+    metadata.set("prompt_values_supported", Prompt::ALL);
+    metadata.set("acr_values_supported", &[ACR]);
 }
-
-/// Where people go.
-pub fn configure(_: &mut actix_web::web::ServiceConfig) {}

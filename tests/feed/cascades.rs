@@ -46,9 +46,9 @@ impl Cascade for Recording {
                 return Err(CascadeError::Refused("no".to_owned()));
             }
             let failures = &self.failures;
-            let failing = failures
+            let failed = failures
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-            if failing.is_ok() {
+            if failed.is_ok() {
                 return Err(CascadeError::Unavailable("not now".to_owned()));
             }
             let word = chancery_projections::grants::cause(&cause);
@@ -88,8 +88,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
-        let world = World::new();
+    async fn new() -> Self {
+        let world = World::new().await;
         let cascade = Arc::new(Recording {
             world: Arc::downgrade(&world),
             revoked: Mutex::default(),
@@ -101,8 +101,8 @@ impl Scene {
         Self { world, cascade, grants, sessions, manager: None }
     }
 
-    fn with_manager() -> Self {
-        let mut scene = Self::new();
+    async fn with_manager() -> Self {
+        let mut scene = Self::new().await;
         scene.start();
         scene
     }
@@ -171,7 +171,7 @@ fn ids() -> (String, String, String, String) {
 
 #[tokio::test]
 async fn a_locked_account_takes_its_sessions_and_grants_along() {
-    let scene = Scene::with_manager();
+    let scene = Scene::with_manager().await;
     let (anna, bert, annas, berts) = ids();
     let world = &scene.world;
     world.session(&annas, &anna).await;
@@ -199,7 +199,7 @@ async fn a_locked_account_takes_its_sessions_and_grants_along() {
 
 #[tokio::test]
 async fn a_logout_spares_offline_access_and_other_sessions() {
-    let scene = Scene::with_manager();
+    let scene = Scene::with_manager().await;
     let (anna, _, here, there) = ids();
     let world = &scene.world;
     let at = |session| Who { subject: &anna, session };
@@ -215,7 +215,7 @@ async fn a_logout_spares_offline_access_and_other_sessions() {
 
 #[tokio::test]
 async fn a_withdrawn_consent_ends_this_clients_grants_of_this_person() {
-    let scene = Scene::with_manager();
+    let scene = Scene::with_manager().await;
     let (anna, bert, session, _) = ids();
     let world = &scene.world;
     let who = |subject| Who { subject, session: &session };
@@ -242,7 +242,7 @@ async fn a_withdrawn_consent_ends_this_clients_grants_of_this_person() {
 #[tokio::test]
 async fn a_disabled_client_loses_its_grants_by_the_thousand() {
     const MANY: u64 = 1100;
-    let scene = Scene::with_manager();
+    let scene = Scene::with_manager().await;
     let world = &scene.world;
     let direct = |until| {
         format!(
@@ -268,7 +268,7 @@ async fn a_disabled_client_loses_its_grants_by_the_thousand() {
 
 #[tokio::test]
 async fn a_command_that_fails_is_tried_again_and_nothing_is_forgotten() {
-    let scene = Scene::with_manager();
+    let scene = Scene::with_manager().await;
     let (anna, _, session, _) = ids();
     let who = Who { subject: &anna, session: &session };
     for number in 1..=40 {
@@ -286,7 +286,7 @@ async fn a_command_that_fails_is_tried_again_and_nothing_is_forgotten() {
 /// Its checkpoint is lost with the read models: then it sees everything again.
 #[tokio::test]
 async fn seen_again_an_event_ends_nothing_that_came_after_it() {
-    let mut scene = Scene::with_manager();
+    let mut scene = Scene::with_manager().await;
     let (anna, _, session, new_session) = ids();
     scene
         .world
@@ -311,15 +311,17 @@ async fn seen_again_an_event_ends_nothing_that_came_after_it() {
 
 #[tokio::test]
 async fn what_a_stale_node_adds_just_after_is_caught_until_it_is_taken_back() {
-    let scene = Scene::with_manager();
+    let scene = Scene::with_manager().await;
     let (anna, _, session, new_session) = ids();
-    let who = Who { subject: &anna, session: &session };
+    let elsewhere = id(0xc);
     scene.lock(&anna).await;
     scene.settle().await;
     scene.world.session(&session, &anna).await;
+    let who = Who { subject: &anna, session: &elsewhere };
     scene.world.active_grant(&id(1), "rp", "openid", who).await;
     scene.settle().await;
     assert_eq!(scene.revoked(), [1]);
+    assert_eq!(scene.cascade.revoked.lock().unwrap()[0].1, "account_locked");
     assert_eq!(*scene.cascade.ended.lock().unwrap(), [0xb1]);
     scene.unlock(&anna).await;
     let who = Who { subject: &anna, session: &new_session };
@@ -332,14 +334,14 @@ async fn what_a_stale_node_adds_just_after_is_caught_until_it_is_taken_back() {
 
 #[tokio::test]
 async fn what_happened_while_it_was_down_is_made_up_for_once() {
-    let mut scene = Scene::with_manager();
+    let mut scene = Scene::with_manager().await;
     let (anna, bert, session, _) = ids();
     let who = |subject| Who { subject, session: &session };
     scene.world.active_grant(&id(1), "rp", "openid", who(&anna)).await;
     scene.world.active_grant(&id(2), "rp", "openid", who(&bert)).await;
     scene.lock(&anna).await;
     scene.settle().await;
-    until("the checkpoint", || async {
+    until("the checkpoint", async || {
         let last = scene.world.store.last_position().await.unwrap();
         let at = scene.world.store.checkpoint(NAME).await.unwrap();
         at == Some(Checkpoint { version: 1, position: last })

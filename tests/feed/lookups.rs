@@ -9,7 +9,7 @@ use crate::world::{Who, World, id, soon};
 
 #[tokio::test]
 async fn grants_are_found_by_subject_client_and_state_page_by_page() {
-    let world = World::new();
+    let world = World::new().await;
     let running = world.project(&Grants);
     let (anna, bert) = (id(0xa), id(0xb));
     let session = id(0xc);
@@ -58,7 +58,7 @@ async fn grants_are_found_by_subject_client_and_state_page_by_page() {
 
 #[tokio::test]
 async fn a_client_is_told_as_rfc_7591_names_it() {
-    let world = World::new();
+    let world = World::new().await;
     let running = world.project(&Clients);
     let last = world.client("rp").await;
     soon("the row", running.progress.caught_up_to(last)).await.unwrap();

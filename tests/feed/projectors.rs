@@ -16,7 +16,8 @@ use chancery_projections::grants::Grants;
 use chancery_projections::{ALL, Change, Projection, Recorded, Table, Value};
 use cqrs_es::Aggregate as _;
 
-use crate::world::{DIGEST, FAR, Who, World, id, soon, story, tokens, until};
+use crate::place::Place;
+use crate::world::{DIGEST, FAR, Who, World, id, project_on, soon, story, tokens, until};
 
 const WHO: Who<'static> = Who {
     subject: "000000000000000000000000000000b1",
@@ -38,7 +39,7 @@ async fn rows(world: &World) -> BTreeMap<String, GrantRow> {
 
 #[tokio::test]
 async fn each_read_model_holds_what_has_happened() {
-    let world = World::new();
+    let world = World::new().await;
     let running: Vec<_> = ALL.map(|projection| world.project(projection)).into();
     world.client("rp").await;
     world.account(WHO.subject).await;
@@ -97,7 +98,7 @@ async fn a_grants_state_is_its_stage_after_every_event() {
         vec![("TokensIssued", direct), ("GrantRevoked", revoked)],
     ];
 
-    let world = World::new();
+    let world = World::new().await;
     let running = world.project(&Grants);
     for (number, story) in stories.into_iter().enumerate() {
         let grant_id = id(u64::try_from(number).unwrap() + 1);
@@ -120,7 +121,7 @@ async fn a_grants_state_is_its_stage_after_every_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_is_rebuilt_while_events_arrive() {
     const GRANTS: u64 = 120;
-    let world = World::new();
+    let world = World::new().await;
     let running = world.project(&Grants);
     let writer = {
         let world = Arc::clone(&world);
@@ -133,14 +134,14 @@ async fn a_model_is_rebuilt_while_events_arrive() {
             last
         })
     };
-    until("some rows", || async { rows(&world).await.len() > 20 }).await;
+    until("some rows", async || rows(&world).await.len() > 20).await;
     // A stray row that no event explains: gone after the rebuild.
     let stray = Change::put(&chancery_projections::grants::GRANTS, &id(999), []);
     let at = Checkpoint { version: 1, position: 1 };
     assert!(world.store.project("stray", None, at, vec![stray]).await.unwrap());
     world.store.reset_projection("grants", Grants.tables()).await.unwrap();
     let last = writer.await.unwrap();
-    until("the rebuilt model", || async {
+    until("the rebuilt model", async || {
         let checkpoint = world.store.checkpoint("grants").await.unwrap();
         checkpoint.is_some_and(|checkpoint| checkpoint.position == last)
     })
@@ -153,14 +154,14 @@ async fn a_model_is_rebuilt_while_events_arrive() {
 
 #[tokio::test]
 async fn an_idle_projector_notices_a_reset() {
-    let world = World::new();
+    let world = World::new().await;
     let running = world.project(&Clients);
     let last = world.client("rp").await;
     soon("the row", running.progress.caught_up_to(last)).await.unwrap();
     world.store.reset_projection("clients", Clients.tables()).await.unwrap();
     let lookups = world.lookups();
     assert!(lookups.clients(Part::first(1)).await.unwrap().rows.is_empty());
-    until("the rows again", || async {
+    until("the rows again", async || {
         !lookups.clients(Part::first(1)).await.unwrap().rows.is_empty()
     })
     .await;
@@ -236,7 +237,7 @@ async fn register(world: &World, from: u64, count: u64) -> u64 {
 
 #[tokio::test]
 async fn a_projector_that_was_killed_goes_on_where_it_stood() {
-    let world = World::new();
+    let world = World::new().await;
     let counting = Counting::of_version("counting", 1);
     let last = register(&world, 0, 30).await;
     let running = world.project(counting);
@@ -251,16 +252,16 @@ async fn a_projector_that_was_killed_goes_on_where_it_stood() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_projectors_one_leads_and_the_other_takes_over() {
-    let world = World::new();
+    let world = World::new().await;
     // A feed of its own, as on another node.
-    let other = Feed::new(Arc::clone(&world.store));
+    let other = Feed::new(world.place.another().await);
     let reader = {
         let other = other.clone();
         tokio::spawn(async move { other.follow_log(Polling::SHARED).await.unwrap() })
     };
     let (ours, theirs) = (Counting::of_version("raced", 1), Counting::of_version("raced", 1));
-    let first = world.project_on(&world.feed, ours);
-    let second = world.project_on(&other, theirs);
+    let first = project_on(&world.feed, ours);
+    let second = project_on(&other, theirs);
     let last = register(&world, 0, 200).await;
     soon("one", first.progress.caught_up_to(last)).await.unwrap();
     soon("the other", second.progress.caught_up_to(last)).await.unwrap();
@@ -285,7 +286,7 @@ async fn of_two_projectors_one_leads_and_the_other_takes_over() {
 
 #[tokio::test]
 async fn a_newer_version_builds_anew_and_an_older_one_stands_back() {
-    let world = World::new();
+    let world = World::new().await;
     let last = register(&world, 0, 5).await;
     let older = Counting::of_version("versioned", 1);
     let running = world.project(older);
@@ -293,7 +294,7 @@ async fn a_newer_version_builds_anew_and_an_older_one_stands_back() {
 
     let newer = Counting::of_version("versioned", 2);
     let upgraded = world.project(newer);
-    until("version 2", || async {
+    until("version 2", async || {
         checkpoint(&world, "versioned").await == Some(Checkpoint { version: 2, position: last })
     })
     .await;
@@ -310,13 +311,13 @@ async fn a_newer_version_builds_anew_and_an_older_one_stands_back() {
 
 #[tokio::test]
 async fn a_model_ahead_of_the_log_is_built_anew() {
-    let world = World::new();
+    let world = World::new().await;
     let last = register(&world, 0, 3).await;
     let ahead = Checkpoint { version: 1, position: last + 100 };
     assert!(world.store.project("restored", None, ahead, vec![]).await.unwrap());
     let counting = Counting::of_version("restored", 1);
     let _running = world.project(counting);
-    until("the true position", || async {
+    until("the true position", async || {
         checkpoint(&world, "restored").await == Some(Checkpoint { version: 1, position: last })
     })
     .await;
@@ -325,7 +326,7 @@ async fn a_model_ahead_of_the_log_is_built_anew() {
 
 #[tokio::test]
 async fn an_event_that_cannot_be_read_stops_its_models_and_no_others() {
-    let world = World::new();
+    let world = World::new().await;
     let clients = world.project(&Clients);
     let grants = world.project(&Grants);
     let before = world.client("rp").await;
@@ -333,7 +334,7 @@ async fn an_event_that_cannot_be_read_stops_its_models_and_no_others() {
     world.append(AggregateKind::Client, "rp", "ClientDisabled", r#"{"reason":"r"}"#).await;
     let last = world.active_grant(&id(1), "rp", "openid", WHO).await;
     soon("the grants", grants.progress.caught_up_to(last)).await.unwrap();
-    until("the failure", || async { clients.progress.failure().is_some() }).await;
+    until("the failure", async || clients.progress.failure().is_some()).await;
     let failure = clients.progress.failure().unwrap();
     assert!(failure.contains("ClientTransmuted"), "{failure}");
     assert!(failure.contains("client/rp/2"), "{failure}");
@@ -349,11 +350,11 @@ async fn an_event_that_cannot_be_read_stops_its_models_and_no_others() {
 /// Positions that bring no changes are saved too, though not each at once.
 #[tokio::test]
 async fn a_position_without_changes_is_saved_in_a_while() {
-    let world = World::new();
+    let world = World::new().await;
     let grants = world.project(&Grants);
     let last = register(&world, 0, 20).await;
     soon("the position", grants.progress.caught_up_to(last)).await.unwrap();
-    until("the checkpoint", || async {
+    until("the checkpoint", async || {
         checkpoint(&world, "grants").await == Some(Checkpoint { version: 1, position: last })
     })
     .await;
@@ -362,8 +363,8 @@ async fn a_position_without_changes_is_saved_in_a_while() {
 /// The actors around it: started, asked, stopped.
 #[actix::test]
 async fn the_actors_keep_all_models_until_they_are_stopped() {
-    let world = World::without_reader();
-    let reader = chancery::actors::feed_reader::start(&world.feed, Polling::ALONE);
+    let world = World::without_reader().await;
+    let reader = chancery::actors::feed_reader::start(&world.feed, Place::POLLING);
     let projectors = chancery::actors::projector::Projectors::start(&world.feed, &ALL);
     let last = world.client("rp").await;
     soon("all models", projectors.caught_up_to(last)).await.unwrap();

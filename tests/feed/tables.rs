@@ -13,8 +13,8 @@ fn tables() -> impl Iterator<Item = &'static Table> {
 
 #[tokio::test]
 async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
-    let world = World::new();
-    let views = Connection::open(world.folder().join("views.db")).unwrap();
+    let world = World::new().await;
+    let views = Connection::open(world.place.folder().join("views.db")).unwrap();
     for table in tables() {
         let mut statement =
             views.prepare("SELECT name, type, pk FROM pragma_table_info(?1)").unwrap();

@@ -1,4 +1,4 @@
-//! An embedded store in a folder of its own, its feed, and events to put into it.
+//! A store of its own, its feed, and events to put into it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery::actors::projector;
+use chancery::feed::Feed;
 use chancery::feed::consumer::{Progress, Standing};
-use chancery::feed::{Feed, Polling};
 use chancery::lookups::Lookups;
-use chancery::stores::sqlite::SqliteStore;
 use chancery::stores::{Append, Head, NewEvent, Store, StreamId};
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::AggregateKind;
 use chancery_projections::Projection;
-use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+
+use crate::place::Place;
 
 pub const DIGEST: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 pub struct World {
-    dir: TempDir,
     pub store: Arc<dyn Store>,
     pub feed: Feed,
+    pub place: Place,
     heads: Mutex<HashMap<StreamId, Head>>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
@@ -54,43 +54,32 @@ pub fn id(number: u64) -> String {
 
 impl World {
     /// With a reader of the log.
-    pub fn new() -> Arc<Self> {
-        let world = Self::without_reader();
+    pub async fn new() -> Arc<Self> {
+        let world = Self::without_reader().await;
         world.follow_log();
         world
     }
 
-    pub fn without_reader() -> Arc<Self> {
-        let dir = TempDir::new().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    pub async fn without_reader() -> Arc<Self> {
+        let place = Place::new().await;
+        let store = place.store();
         let feed = Feed::new(Arc::clone(&store));
         let (heads, tasks) = Default::default();
-        Arc::new(Self { dir, store, feed, heads, tasks })
+        Arc::new(Self { store, feed, place, heads, tasks })
     }
 
     pub fn follow_log(&self) {
         let feed = self.feed.clone();
-        let task = tokio::spawn(async move { feed.follow_log(Polling::ALONE).await.unwrap() });
+        let task = tokio::spawn(async move { feed.follow_log(Place::POLLING).await.unwrap() });
         self.tasks.lock().unwrap().push(task);
-    }
-
-    pub fn folder(&self) -> &std::path::Path {
-        self.dir.path()
     }
 
     pub fn lookups(&self) -> Lookups {
         Lookups::new(Arc::clone(&self.store))
     }
 
-    /// Runs a projection on a feed of the store.
-    pub fn project_on(&self, feed: &Feed, projection: &'static dyn Projection) -> Running {
-        let (standing, progress) = Standing::new();
-        let task = tokio::spawn(projector::run(feed.clone(), projection, Arc::new(standing)));
-        Running { progress, task }
-    }
-
     pub fn project(&self, projection: &'static dyn Projection) -> Running {
-        self.project_on(&self.feed, projection)
+        project_on(&self.feed, projection)
     }
 
     /// Appends an event; gives its position.
@@ -215,16 +204,23 @@ pub fn tokens(scope: &str, until: i64) -> String {
     )
 }
 
+/// Runs a projection on a feed.
+pub fn project_on(feed: &Feed, projection: &'static dyn Projection) -> Running {
+    let (standing, progress) = Standing::new();
+    let task = tokio::spawn(projector::run(feed.clone(), projection, Arc::new(standing)));
+    Running { progress, task }
+}
+
 /// Waits for what should come soon.
 pub async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(20), coming).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: it did not come within 20 seconds"),
-    }
+    let Ok(value) = tokio::time::timeout(Duration::from_secs(20), coming).await else {
+        panic!("{what}: it did not come within 20 seconds")
+    };
+    value
 }
 
 /// Waits until it holds.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     soon(what, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

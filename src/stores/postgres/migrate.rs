@@ -24,6 +24,16 @@ const MIGRATIONS: &[Migration] = &[
         name: "beside_the_log",
         sql: include_str!("../../../migrations/postgres/0002_beside_the_log.sql"),
     },
+    Migration {
+        version: 3,
+        name: "read_models",
+        sql: include_str!("../../../migrations/postgres/0003_read_models.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "lookups",
+        sql: include_str!("../../../migrations/postgres/0004_lookups.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

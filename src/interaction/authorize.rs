@@ -1,0 +1,133 @@
+//! The authorization endpoint (RFC 6749 §3.1, RFC 9126 §4, OpenID Connect Core
+//! §3.1.2).
+
+use actix_web::{HttpResponse, web};
+use chancery_domain::authorization::{Parameters, Rejection, RequestError, Via, check_request};
+use chancery_domain::grant::GrantError;
+use url::form_urlencoded;
+
+use super::context::Visit;
+use super::demands::{Next, next};
+use super::error_page::Problem;
+use super::login;
+use super::pending::{Pending, Who};
+use super::response::{Target, redirect};
+use super::session::LiveSession;
+use crate::client_auth::{AuthenticatedClient, known_client};
+use crate::handles::{Handle, is_request_uri};
+use crate::http::request::form;
+use crate::oauth_error::OAuthError;
+use crate::policy::request_policy;
+use crate::tally::What;
+
+/// The longest URL that a browser is sent to: proxies commonly refuse beyond 8
+/// KB of request head.
+pub(super) const LONGEST_URL: usize = 6144;
+
+#[tracing::instrument(name = "oauth.authorize", skip_all)]
+pub async fn get(visit: Visit) -> HttpResponse {
+    let answer = authorize(&visit, visit.request.query_string().as_bytes()).await;
+    answer.unwrap_or_else(|problem| problem.answer(&visit))
+}
+
+/// A form that another site posts comes without the session's cookie; the GET
+/// that it is answered with brings it.
+#[tracing::instrument(name = "oauth.authorize", skip_all)]
+pub async fn post(visit: Visit, body: web::Bytes) -> HttpResponse {
+    if let Err(error) = form(&visit.request, &body) {
+        return Problem::bad_form(error).answer(&visit);
+    }
+    let query: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form_urlencoded::parse(&body))
+        .finish();
+    let url = visit.config.server.issuer.endpoint(&format!("/authorize?{query}"));
+    if url.len() <= LONGEST_URL {
+        return redirect(url);
+    }
+    let answer = authorize(&visit, &body).await;
+    answer.unwrap_or_else(|problem| problem.answer(&visit))
+}
+
+async fn authorize(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Problem> {
+    let parameters = Parameters::parse(encoded);
+    let client = client(visit, &parameters).await?;
+    let pending = match request_uri(&parameters, &client)? {
+        Some(handle) => Pending::pushed(visit, client, &handle).await?,
+        None => match check_request(&parameters, &client, request_policy(visit), Via::Authorize) {
+            Ok(checked) => Pending::received(client, checked.request, checked.sealed),
+            Err(rejection) => return reject(visit, &client, rejection),
+        },
+    };
+    begin(visit, &pending).await
+}
+
+async fn client(
+    visit: &Visit,
+    parameters: &Parameters<'_>,
+) -> Result<AuthenticatedClient, Problem> {
+    let client_id = parameters
+        .once("client_id")
+        .map_err(|_| Problem::bad_request(RequestError::TargetRepeated, None))?
+        .ok_or_else(|| Problem::unknown_client(None))?;
+    let client = known_client(visit, client_id).await?;
+    client.ok_or_else(|| Problem::unknown_client(Some(client_id)))
+}
+
+/// The `request_uri`, if it is one of those that we give out. Beside it, nothing
+/// but `client_id` counts.
+fn request_uri(
+    parameters: &Parameters<'_>,
+    client: &AuthenticatedClient,
+) -> Result<Option<Handle<chancery_domain::secret::RequestUri>>, Problem> {
+    let repeated =
+        |_| Problem::bad_request(RequestError::ParameterRepeated, Some(&client.client_id));
+    let text = parameters.once("request_uri").map_err(repeated)?;
+    let Some(text) = text.filter(|text| is_request_uri(text)) else { return Ok(None) };
+    match Handle::from_request_uri(text) {
+        Some(handle) => Ok(Some(handle)),
+        None => Err(Problem::request_uri(GrantError::Unknown, &client.client_id)),
+    }
+}
+
+/// RFC 6749 §4.1.2.1
+fn reject(
+    visit: &Visit,
+    client: &AuthenticatedClient,
+    rejection: Rejection,
+) -> Result<HttpResponse, Problem> {
+    let (target, error) = match rejection {
+        Rejection::ShowPage(error) => {
+            return Err(Problem::bad_request(error, Some(&client.client_id)));
+        }
+        Rejection::Redirect(target, error) => (target, OAuthError::from(error)),
+    };
+    let word = error.code.as_str();
+    visit.tallies.count(What::AuthorizationRequestRefused, word, Some(&client.client_id));
+    let target_of_error = Target {
+        issuer: visit.issuer(),
+        client,
+        redirect_uri: &target.redirect_uri,
+        mode: target.response_mode,
+        state: target.state.as_deref(),
+    };
+    Ok(target_of_error.error(&error))
+}
+
+async fn begin(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem> {
+    let session = LiveSession::of(visit).await?;
+    let current = session.as_ref().map(|session| &session.authentication);
+    match next(&pending.request, pending.hint(visit), current, visit.now()) {
+        Next::Decline(reason) => pending.decline(visit, reason, None).await,
+        Next::Login => {
+            if pending.is_unrecorded() {
+                let client_id = Some(&pending.client.client_id);
+                visit.tallies.count(What::AuthorizationRequestAbandoned, "login_page", client_id);
+            }
+            login::go(visit, pending)
+        }
+        Next::Proceed => match session {
+            Some(session) => pending.go_on(visit, &Who::Session(Box::new(session))).await,
+            None => login::go(visit, pending),
+        },
+    }
+}

@@ -1,0 +1,218 @@
+//! The consent page.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use aws_lc_rs::digest::{SHA256, digest};
+use chancery_domain::authorization::Parameters;
+use chancery_domain::digest::Sha256Digest;
+use chancery_domain::grant::{DeclineReason, Presented, PresentedScope};
+use chancery_domain::ids::ConsentId;
+use chancery_domain::protocol::redirect_uri::RedirectUri;
+use chancery_domain::protocol::scope::Scope;
+use url::Url;
+
+use super::context::Visit;
+use super::csrf::Csrf;
+use super::error_page::Problem;
+use super::headers::security_headers;
+use super::login;
+use super::pages::{ConsentPage, ScopeLine};
+use super::pending::{Pending, Who};
+use super::response::{client_name, form_action, page};
+use super::session::LiveSession;
+use crate::http::request::form;
+use crate::services::Services;
+
+/// The language of the page (BCP 47).
+const LOCALE: &str = "en";
+
+/// What the standard scopes allow (OpenID Connect Core §5.4, §11).
+const STANDARD: &[(&str, &str)] = &[
+    (Scope::OPENID, "Recognise you when you sign in"),
+    ("profile", "Read your profile: your name, picture and the like"),
+    ("email", "Read your e-mail address"),
+    ("address", "Read your postal address"),
+    ("phone", "Read your phone number"),
+    (Scope::OFFLINE_ACCESS, "Keep this access while you are away"),
+];
+
+#[tracing::instrument(name = "interaction.consent_page", skip_all)]
+pub async fn get(visit: Visit) -> HttpResponse {
+    show(&visit).await.unwrap_or_else(|problem| problem.answer(&visit))
+}
+
+async fn show(visit: &Visit) -> Result<HttpResponse, Problem> {
+    let parameters = Parameters::parse(visit.request.query_string().as_bytes());
+    let interaction = parameters.get("i").ok_or_else(Problem::lost_interaction)?;
+    match Asked::of(visit, interaction).await? {
+        Ok(asked) => Ok(asked.page(visit, StatusCode::OK)),
+        Err(pending) => login::go(visit, &pending),
+    }
+}
+
+#[tracing::instrument(name = "interaction.consent", skip_all)]
+pub async fn post(visit: Visit, body: web::Bytes) -> HttpResponse {
+    let answer = match form(&visit.request, &body) {
+        Ok(fields) => answer(&visit, &fields).await,
+        Err(error) => Err(Problem::bad_form(error)),
+    };
+    answer.unwrap_or_else(|problem| problem.answer(&visit))
+}
+
+async fn answer(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse, Problem> {
+    let interaction = fields.get("interaction").ok_or_else(Problem::lost_interaction)?;
+    let asked = match Asked::of(visit, interaction).await? {
+        Ok(asked) => asked,
+        Err(pending) => return login::go(visit, &pending),
+    };
+    let text = asked.text().to_string();
+    if !Csrf::of(visit).is_good(visit, &["consent", interaction, &text], fields.get("csrf")) {
+        return Ok(asked.page(visit, StatusCode::BAD_REQUEST));
+    }
+    match fields.get("action") {
+        Some("allow") => {
+            let presented = asked.presented();
+            asked.pending.approve(visit, &asked.who, Some(presented)).await
+        }
+        Some("deny") => {
+            asked.pending.decline(visit, DeclineReason::ConsentDenied, Some(&asked.who)).await
+        }
+        Some("switch") => login::go(visit, &asked.pending),
+        _ => Ok(asked.page(visit, StatusCode::BAD_REQUEST)),
+    }
+}
+
+/// What a person is asked.
+struct Asked<'a> {
+    pending: Pending,
+    who: Who,
+    name: String,
+    interaction: &'a str,
+    scopes: Vec<PresentedScope>,
+    /// What was allowed before.
+    allowed: Scope,
+}
+
+impl<'a> Asked<'a> {
+    /// For the person of the session that the interaction goes with; if that is not
+    /// the browser's session any more, somebody has to log in.
+    async fn of(visit: &Visit, interaction: &'a str) -> Result<Result<Self, Pending>, Problem> {
+        let (pending, session_id) = Pending::carried(visit, interaction).await?;
+        let session = LiveSession::of(visit).await?;
+        let Some(session) = session.filter(|session| Some(session.id()) == session_id) else {
+            return Ok(Err(pending));
+        };
+        let name = session.name(visit).await?;
+        let consent = ConsentId::of(session.authentication.subject, &pending.client.client_id);
+        let given = visit.consents.get(&consent.to_string()).await?;
+        let scopes = pending
+            .request
+            .scope
+            .iter()
+            .map(|name| PresentedScope {
+                name: name.to_owned(),
+                description: description(visit, name),
+            })
+            .collect();
+        let allowed = given.state.scope().cloned().unwrap_or_default();
+        let who = Who::Session(Box::new(session));
+        Ok(Ok(Self { pending, who, name, interaction, scopes, allowed }))
+    }
+
+    fn page(&self, visit: &Visit, status: StatusCode) -> HttpResponse {
+        let csrf = Csrf::of(visit);
+        // The token goes with the text: should the text change before the answer
+        // comes, the answer would not be to what was asked.
+        let text = self.text().to_string();
+        let token = csrf.token(visit, &["consent", self.interaction, &text]);
+        let html = self.html(&self.name, self.interaction, &token);
+        let leads_to = form_action(&self.pending.request.redirect_uri);
+        let mut answer = page(status, html, &security_headers(leads_to.as_deref()));
+        csrf.give(visit, &mut answer);
+        answer
+    }
+
+    fn html(&self, subject_name: &str, interaction: &str, csrf: &str) -> String {
+        let lines: Vec<_> = self
+            .scopes
+            .iter()
+            .map(|scope| ScopeLine {
+                name: &scope.name,
+                description: &scope.description,
+                new: !self.allowed.contains(&scope.name),
+            })
+            .collect();
+        ConsentPage {
+            client_name: client_name(&self.pending.client),
+            returns_to: returns_to(&self.pending.request.redirect_uri).as_deref(),
+            subject_name,
+            scopes: &lines,
+            interaction,
+            csrf,
+        }
+        .render()
+    }
+
+    /// The digest of the page without what is the person's or the browser's own:
+    /// the log holds nothing personal, not even a digest of it.
+    fn text(&self) -> Sha256Digest {
+        let html = self.html("", "", "");
+        digest(&SHA256, html.as_bytes()).as_ref().try_into().unwrap_or_default()
+    }
+
+    fn presented(&self) -> Presented {
+        let scopes = self.scopes.clone();
+        Presented { locale: LOCALE.to_owned(), text: self.text(), scopes }
+    }
+}
+
+/// What a scope allows, in the operator's words if they have any.
+fn description(services: &Services, name: &str) -> String {
+    if let Some(own) = services.config.scopes.get(name) {
+        return capitalised(&own.description);
+    }
+    let standard = STANDARD.iter().find(|(own, _)| *own == name);
+    standard.map_or(name, |(_, text)| text).to_owned()
+}
+
+/// In the middle of a sentence for the operator, at the start of a line here.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        None => String::new(),
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+    }
+}
+
+/// The host that a browser returns to, or the scheme of an app.
+fn returns_to(redirect_uri: &RedirectUri) -> Option<String> {
+    let url = Url::parse(redirect_uri.as_str()).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Some(format!("{}:", url.scheme()));
+    }
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_sees_where_they_return_to() {
+        for (uri, place) in [
+            ("https://rp.example/cb", "rp.example"),
+            ("http://127.0.0.1:4000/cb", "127.0.0.1:4000"),
+            ("com.example.app:/cb", "com.example.app:"),
+        ] {
+            assert_eq!(returns_to(&RedirectUri::parse(uri).unwrap()).as_deref(), Some(place));
+        }
+    }
+
+    #[test]
+    fn an_operator_s_phrase_starts_a_line() {
+        assert_eq!(capitalised("see your accounts"), "See your accounts");
+        assert_eq!(capitalised("über uns"), "Über uns");
+        assert_eq!(capitalised(""), "");
+    }
+}

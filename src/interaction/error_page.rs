@@ -1,0 +1,175 @@
+//! The page for what can't be told to a relying party: there is none, it can't
+//! be believed, or it can't be reached.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use chancery_domain::authorization::RequestError;
+use chancery_domain::grant::GrantError;
+use chancery_domain::ids::ClientId;
+
+use super::context::Visit;
+use super::headers::security_headers;
+use super::pages::ErrorPage;
+use super::response::page;
+use crate::oauth_error::{ErrorCode, OAuthError};
+use crate::tally::What;
+
+/// Something to tell the person.
+#[derive(Debug)]
+pub struct Problem {
+    title: &'static str,
+    what: String,
+    remedy: &'static str,
+    error: OAuthError,
+    /// As received.
+    client_id: Option<String>,
+    /// What it is counted as, and for which registered client.
+    counted: Option<(&'static str, Option<ClientId>)>,
+}
+
+const START_AGAIN: &str = "Please go back to the application and start again. If that does not help, tell those who run \
+     it.";
+const TELL_THEM: &str = "You can do nothing about this. Please tell those who run the application.";
+
+impl Problem {
+    /// RFC 6749 §4.1.2.1: nobody is redirected for an unknown client.
+    #[must_use]
+    pub fn unknown_client(client_id: Option<&str>) -> Self {
+        let what = match client_id {
+            Some(_) => "The application that sent you here is not known to this server.",
+            None => "The request does not say which application sent you here.",
+        };
+        let error = match client_id {
+            Some(_) => OAuthError::new(ErrorCode::InvalidClient, "the client is not known"),
+            None => OAuthError::invalid_request("client_id is missing"),
+        };
+        let reason = if client_id.is_some() { "unknown_client" } else { "missing_client" };
+        Self {
+            title: "Unknown application",
+            what: what.to_owned(),
+            remedy: TELL_THEM,
+            error: OAuthError { status: Some(400), ..error },
+            client_id: client_id.map(|id| id.chars().take(ClientId::MAX_LENGTH).collect()),
+            counted: Some((reason, None)),
+        }
+    }
+
+    /// A request whose redirect URI can't be believed.
+    #[must_use]
+    pub fn bad_request(error: RequestError, client_id: Option<&ClientId>) -> Self {
+        Self {
+            title: "This request is not right",
+            what: format!("The application sent a request that this server can't answer: {error}."),
+            remedy: TELL_THEM,
+            error: error.into(),
+            client_id: client_id.map(ToString::to_string),
+            counted: Some(("no_redirect_target", client_id.cloned())),
+        }
+    }
+
+    /// A `request_uri` that is not good, or not for this client.
+    #[must_use]
+    pub fn request_uri(error: GrantError, client_id: &ClientId) -> Self {
+        let (what, reason) = match error {
+            GrantError::RequestUriExpired => {
+                ("The request of the application has expired.", "request_uri_expired")
+            }
+            GrantError::RequestUriUsed | GrantError::Answered | GrantError::Revoked => {
+                ("The request of the application has been answered already.", "request_uri_used")
+            }
+            _ => ("The request of the application is not known here.", "request_uri_unknown"),
+        };
+        Self {
+            title: "This request is not good any more",
+            what: what.to_owned(),
+            remedy: START_AGAIN,
+            error: OAuthError::new(ErrorCode::InvalidRequestUri, what),
+            client_id: Some(client_id.to_string()),
+            counted: Some((reason, Some(client_id.clone()))),
+        }
+    }
+
+    /// What the browser carries from page to page is too old, or not ours.
+    #[must_use]
+    pub fn lost_interaction() -> Self {
+        let what = "This page was open for too long, or its address is not complete.";
+        Self {
+            title: "This page has expired",
+            what: what.to_owned(),
+            remedy: START_AGAIN,
+            error: OAuthError::invalid_request(what),
+            client_id: None,
+            counted: Some(("interaction_lost", None)),
+        }
+    }
+
+    /// The interaction can't go on: answered in another tab, or expired.
+    #[must_use]
+    pub fn refused(error: GrantError, client_id: &ClientId) -> Self {
+        Self { counted: None, ..Self::request_uri(error, client_id) }
+    }
+
+    /// The form is not one that we understand.
+    #[must_use]
+    pub fn bad_form(error: OAuthError) -> Self {
+        Self {
+            title: "This request is not right",
+            what: "The form that was sent can't be read.".to_owned(),
+            remedy: START_AGAIN,
+            error,
+            client_id: None,
+            counted: Some(("malformed", None)),
+        }
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn answer(self, visit: &Visit) -> HttpResponse {
+        if let Some((reason, client)) = &self.counted {
+            visit.tallies.count(What::AuthorizationRequestRefused, reason, client.as_ref());
+        }
+        let code = self.error.code.as_str();
+        tracing::info!(
+            request.id = %visit.id,
+            client.id = self.client_id.as_deref(),
+            error = code,
+            "an error page was shown: {code}"
+        );
+        let html = ErrorPage {
+            title: self.title,
+            what: &self.what,
+            remedy: self.remedy,
+            code,
+            client_id: self.client_id.as_deref(),
+            request_id: &visit.id,
+        }
+        .render();
+        let status = StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut answer = page(status, html, &security_headers(None));
+        if let Some(seconds) = self.error.retry_after {
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        answer
+    }
+}
+
+/// Something of ours failed, or there is too much to do.
+impl<E: Into<OAuthError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let busy = error.code == ErrorCode::TemporarilyUnavailable;
+        Self {
+            title: if busy { "Too much to do" } else { "Something went wrong" },
+            what: if busy {
+                "The server can't answer at the moment.".to_owned()
+            } else {
+                "The server failed to do what it should.".to_owned()
+            },
+            remedy: "Please try again shortly.",
+            error,
+            client_id: None,
+            counted: None,
+        }
+    }
+}

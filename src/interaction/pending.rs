@@ -1,0 +1,405 @@
+//! An authorization request that waits for its person, and how it is answered.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use chancery_domain::authorization::{Authentication, AuthorizationRequest, SealedParameters};
+use chancery_domain::consent::ConsentCommand;
+use chancery_domain::grant::{
+    Approve, AuthenticateSubject, Decline, DeclineReason, Grant, GrantCommand, GrantError,
+    Presented, ReceiveRequest,
+};
+use chancery_domain::ids::{ConsentId, GrantId, SessionId, SubjectId};
+use chancery_domain::protocol::prompt::Prompt;
+use chancery_domain::secret::{AuthorizationCode, Digest, RequestUri};
+
+use super::context::Visit;
+use super::demands::{Hint, wants_consent};
+use super::error_page::Problem;
+use super::handle::Interaction;
+use super::response::{Target, redirect};
+use super::session::{LiveSession, Login};
+use crate::actors::grant::GrantFailure;
+use crate::aggregates::{Kept as _, Origin, Work};
+use crate::client_auth::{AuthenticatedClient, known_client};
+use crate::handles::Handle;
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+use crate::stores::AppendError;
+use crate::tally::What;
+
+/// How often an answer is prepared again when something else was written to the
+/// same session or consent.
+const ATTEMPTS: usize = 4;
+
+/// An authorization request that waits for its person.
+pub struct Pending {
+    pub client: AuthenticatedClient,
+    pub request: Arc<AuthorizationRequest>,
+    pub sealed: Arc<SealedParameters>,
+    source: Source,
+}
+
+/// Where the request is.
+#[derive(Clone, Copy)]
+enum Source {
+    /// With the browser only.
+    Browser,
+    Log {
+        grant: GrantId,
+        request_uri: Option<Digest<RequestUri>>,
+        /// Who has authenticated for it.
+        subject: Option<SubjectId>,
+    },
+}
+
+/// Who answers the request.
+pub enum Who {
+    Session(Box<LiveSession>),
+    Login(Box<Login>),
+}
+
+impl Who {
+    const fn authentication(&self) -> &Authentication {
+        match self {
+            Self::Session(session) => &session.authentication,
+            Self::Login(login) => &login.authentication,
+        }
+    }
+}
+
+impl Pending {
+    /// A request that a browser brought, checked.
+    #[must_use]
+    pub fn received(
+        client: AuthenticatedClient,
+        request: AuthorizationRequest,
+        sealed: SealedParameters,
+    ) -> Self {
+        Self {
+            client,
+            request: Arc::new(request),
+            sealed: Arc::new(sealed),
+            source: Source::Browser,
+        }
+    }
+
+    /// A request that the client pushed (RFC 9126 §4).
+    pub async fn pushed(
+        visit: &Visit,
+        client: AuthenticatedClient,
+        handle: &Handle<RequestUri>,
+    ) -> Result<Self, Problem> {
+        let refused = |error| Problem::request_uri(error, &client.client_id);
+        let digest = handle.secret.digest();
+        let grant = match visit.grants.look(handle.owner).await {
+            Err(GrantFailure::Refused(error)) => return Err(refused(error)),
+            other => other?,
+        };
+        if grant.client_id() != Some(&client.client_id) {
+            return Err(refused(GrantError::Unknown));
+        }
+        grant.check_request_uri(&digest, visit.now()).map_err(refused)?;
+        Self::in_log(visit, client, handle.owner, &grant, Some(digest)).await
+    }
+
+    /// A request that the browser carries from page to page. The session that is
+    /// good enough for it comes along, if one is.
+    pub async fn carried(
+        visit: &Visit,
+        handle: &str,
+    ) -> Result<(Self, Option<SessionId>), Problem> {
+        let interaction = Interaction::open(&visit.keys.get(), handle, visit.now())
+            .map_err(|_| Problem::lost_interaction())?;
+        let (id, request_uri, session) = match interaction {
+            Interaction::Received { request, sealed } => {
+                let client = enabled_client(visit, request.client_id.as_str()).await?;
+                return Ok((Self { client, request, sealed, source: Source::Browser }, None));
+            }
+            Interaction::Recorded { grant, request_uri } => (grant, request_uri, None),
+            Interaction::Consent { grant, request_uri, session } => {
+                (grant, request_uri, Some(session))
+            }
+        };
+        let grant = visit.grants.look(id).await?;
+        let client_id = grant.client_id().ok_or(GrantFailure::Refused(GrantError::Unknown))?;
+        let client = enabled_client(visit, client_id.as_str()).await?;
+        // How long a login may take after the request_uri's end, the grant decides.
+        if !matches!(grant, Grant::Pushed(_) | Grant::Authenticated(_)) {
+            return Err(Problem::refused(GrantError::Answered, client_id));
+        }
+        Ok((Self::in_log(visit, client, id, &grant, request_uri).await?, session))
+    }
+
+    async fn in_log(
+        visit: &Visit,
+        client: AuthenticatedClient,
+        id: GrantId,
+        grant: &Grant,
+        request_uri: Option<Digest<RequestUri>>,
+    ) -> Result<Self, Problem> {
+        let request = grant.request_made().ok_or(GrantFailure::Refused(GrantError::Answered))?;
+        let sealed = match request.sealed {
+            Some(_) => visit.grants.unseal(id).await?,
+            None => Arc::default(),
+        };
+        let source = Source::Log { grant: id, request_uri, subject: grant.subject() };
+        Ok(Self { client, request: Arc::clone(request), sealed, source })
+    }
+
+    /// Whom the request expects.
+    #[must_use]
+    pub fn hint(&self, services: &Services) -> Hint {
+        let text = self.sealed.id_token_hint.as_deref();
+        let client_id = self.client.client_id.as_str();
+        Hint::read(text, &services.keys.get(), services.issuer(), client_id)
+    }
+
+    /// Is nothing of it in the log?
+    #[must_use]
+    pub const fn is_unrecorded(&self) -> bool {
+        matches!(self.source, Source::Browser)
+    }
+
+    /// What the browser carries to the login page.
+    pub fn for_login(&self, visit: &Visit) -> Result<String, OAuthError> {
+        let interaction = match self.source {
+            Source::Browser => Interaction::Received {
+                request: Arc::clone(&self.request),
+                sealed: Arc::clone(&self.sealed),
+            },
+            Source::Log { grant, request_uri, .. } => Interaction::Recorded { grant, request_uri },
+        };
+        Ok(interaction.seal(&visit.keys.get(), visit.now(), &*visit.entropy)?)
+    }
+
+    /// Goes on, now that the person is known: to the consent page, or back to the
+    /// client.
+    pub async fn go_on(&self, visit: &Visit, who: &Who) -> Result<HttpResponse, Problem> {
+        let subject = who.authentication().subject;
+        if !self.hint(visit).admits(subject) {
+            return self.decline(visit, DeclineReason::LoginRequired, Some(who)).await;
+        }
+        let consent = ConsentId::of(subject, &self.client.client_id).to_string();
+        let given = visit.consents.get(&consent).await?;
+        let skip = self.client.metadata.skip_consent;
+        if !wants_consent(&self.request, &given.state, skip) {
+            return self.approve(visit, who, None).await;
+        }
+        if self.request.prompt.contains(Prompt::None) {
+            return self.decline(visit, DeclineReason::ConsentRequired, Some(who)).await;
+        }
+        let grant = self.record(visit, who, None).await?;
+        let session = who.authentication().session_id;
+        let interaction = Interaction::Consent { grant, request_uri: self.request_uri(), session };
+        let handle = interaction.seal(&visit.keys.get(), visit.now(), &*visit.entropy)?;
+        let url = visit.config.server.issuer.endpoint(&format!("/consent?i={handle}"));
+        Ok(with_session(visit, who, redirect(url)))
+    }
+
+    /// Answers with a code. `presented` is what the person agreed to just now.
+    pub async fn approve(
+        &self,
+        visit: &Visit,
+        who: &Who,
+        presented: Option<Presented>,
+    ) -> Result<HttpResponse, Problem> {
+        let grant = match self.source {
+            Source::Browser => visit.new_grant_id(),
+            Source::Log { grant, .. } => grant,
+        };
+        let code = Handle::<AuthorizationCode>::mint(grant, &*visit.entropy);
+        let approval = Approval { code: &code, presented };
+        self.record(visit, who, Some(approval)).await?;
+        Ok(with_session(visit, who, self.target(visit).code(&code.encode())))
+    }
+
+    /// Answers with an error. Of a request that is in the log, the log says so;
+    /// others are counted.
+    pub async fn decline(
+        &self,
+        visit: &Visit,
+        reason: DeclineReason,
+        who: Option<&Who>,
+    ) -> Result<HttpResponse, Problem> {
+        let error = OAuthError::from(reason);
+        match self.source {
+            Source::Browser => {
+                let client_id = Some(&self.client.client_id);
+                let word = error.code.as_str();
+                visit.tallies.count(What::AuthorizationRequestRefused, word, client_id);
+            }
+            Source::Log { grant, .. } => {
+                let command = GrantCommand::Decline(Decline { reason, now: visit.now() });
+                let work = visit.work(self.origin(visit, grant, who))?;
+                match visit.grants.execute(grant, vec![command], work).await {
+                    Err(GrantFailure::Refused(error)) => {
+                        return Err(Problem::refused(error, &self.client.client_id));
+                    }
+                    other => drop(other?),
+                }
+            }
+        }
+        Ok(self.target(visit).error(&error))
+    }
+
+    const fn request_uri(&self) -> Option<Digest<RequestUri>> {
+        match self.source {
+            Source::Browser => None,
+            Source::Log { request_uri, .. } => request_uri,
+        }
+    }
+
+    fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
+        Target {
+            issuer: visit.issuer(),
+            client: &self.client,
+            redirect_uri: &self.request.redirect_uri,
+            mode: self.request.response_mode(),
+            state: self.sealed.state.as_deref(),
+        }
+    }
+
+    fn origin(&self, visit: &Visit, grant: GrantId, who: Option<&Who>) -> Origin {
+        let mut origin = visit.origin(Some(grant), Some(&self.client.client_id));
+        if let Some(who) = who {
+            let authentication = who.authentication();
+            origin.actor.reference = Some(authentication.subject.to_string());
+            origin.subject = Some(authentication.subject);
+            origin.session_id = Some(authentication.session_id);
+        }
+        origin
+    }
+
+    /// Writes, in one append: the request if it is not in the log, who answers it
+    /// and what that does to their session, and their approval.
+    async fn record(
+        &self,
+        visit: &Visit,
+        who: &Who,
+        approval: Option<Approval<'_>>,
+    ) -> Result<GrantId, Problem> {
+        let grant = match (self.source, &approval) {
+            (Source::Log { grant, .. }, _) => grant,
+            (Source::Browser, Some(approval)) => approval.code.owner,
+            (Source::Browser, None) => visit.new_grant_id(),
+        };
+        let consent = ConsentId::of(who.authentication().subject, &self.client.client_id);
+        for attempt in 1.. {
+            let mut work = visit.work(self.origin(visit, grant, Some(who)))?;
+            if let Who::Login(login) = who {
+                login.prepare(visit, visit.now(), &mut work).await?;
+            }
+            if approval.as_ref().is_some_and(|approval| approval.presented.is_some()) {
+                let command = self.consent_command(visit, who, grant);
+                visit.consents.prepare(&consent.to_string(), vec![command], &mut work).await?;
+            }
+            let commands = self.commands(visit, who, grant, approval.as_ref(), &mut work)?;
+            let done = match self.source {
+                Source::Browser => {
+                    let sealed = Some(Arc::clone(&self.sealed));
+                    visit.grants.begin(grant, commands, work, sealed).await
+                }
+                Source::Log { .. } => visit.grants.execute(grant, commands, work).await,
+            };
+            // What is in memory of them is old, whether this was written or not.
+            visit.consents.forget(&consent.to_string());
+            if let Who::Login(login) = who {
+                login.forget(visit);
+            }
+            match done {
+                Ok(_) => break,
+                Err(GrantFailure::Append(AppendError::Conflict)) if attempt < ATTEMPTS => {}
+                Err(GrantFailure::Refused(error)) => {
+                    return Err(Problem::refused(error, &self.client.client_id));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(grant)
+    }
+
+    /// The grant's part of an append, and what stands beside it.
+    fn commands(
+        &self,
+        visit: &Visit,
+        who: &Who,
+        grant: GrantId,
+        approval: Option<&Approval<'_>>,
+        work: &mut Work,
+    ) -> Result<Vec<GrantCommand>, OAuthError> {
+        let now = visit.now();
+        let authentication = who.authentication();
+        let stream = Grant::stream(&grant.to_string());
+        let subject: Arc<str> = authentication.subject.to_string().into();
+        let mut commands = Vec::with_capacity(3);
+        match self.source {
+            Source::Browser => {
+                let mut request = (*self.request).clone();
+                if !self.sealed.is_empty() {
+                    let key = visit.vault.new_key(&mut work.append, &stream, Some(subject))?;
+                    let value = serde_json::to_vec(&*self.sealed)
+                        .map_err(|error| OAuthError::internal(&error))?;
+                    let commitment =
+                        visit.vault.seal(&mut work.append, &key, &stream, 1, &value)?;
+                    request.sealed = Some(commitment);
+                }
+                let request = Arc::new(request);
+                commands.push(GrantCommand::Request(ReceiveRequest { request, now }));
+            }
+            Source::Log { subject: before, .. } => {
+                let is_theirs = before == Some(authentication.subject) && approval.is_none();
+                if self.request.sealed.is_some() && !is_theirs {
+                    work.append.bind_data_keys.push((stream, subject));
+                }
+            }
+        }
+        // Said again with the approval, so that it is this person's, whoever has
+        // opened the same request elsewhere in the meantime.
+        commands.push(GrantCommand::Authenticate(AuthenticateSubject {
+            authentication: authentication.clone(),
+            request_uri: self.request_uri(),
+            now,
+        }));
+        if let Some(approval) = approval {
+            commands.push(GrantCommand::Approve(Approve {
+                session_id: authentication.session_id,
+                scope: self.request.scope.clone(),
+                presented: approval.presented.clone(),
+                code: approval.code.secret.digest(),
+                now,
+                lifetime: visit.config.tokens.authorization_code_lifetime,
+            }));
+        }
+        Ok(commands)
+    }
+
+    fn consent_command(&self, visit: &Visit, who: &Who, grant_id: GrantId) -> ConsentCommand {
+        ConsentCommand::Record {
+            subject: who.authentication().subject,
+            client_id: self.client.client_id.clone(),
+            scope: self.request.scope.clone(),
+            grant_id,
+            now: visit.now(),
+        }
+    }
+}
+
+struct Approval<'a> {
+    code: &'a Handle<AuthorizationCode>,
+    presented: Option<Presented>,
+}
+
+/// Gives the browser its key to the session, where a login made a new one.
+fn with_session(visit: &Visit, who: &Who, mut answer: HttpResponse) -> HttpResponse {
+    if let Who::Login(login) = who {
+        // Fails only for a cookie that is no header value; ours are base64url.
+        let _ = answer.add_cookie(&login.cookie(visit.is_secure()));
+    }
+    answer
+}
+
+async fn enabled_client(visit: &Visit, client_id: &str) -> Result<AuthenticatedClient, Problem> {
+    let client = known_client(visit, client_id).await?;
+    client.ok_or_else(|| Problem::unknown_client(Some(client_id)))
+}

@@ -1,0 +1,213 @@
+//! The browser's session: who is logged in, and how a login changes it.
+
+use std::sync::Arc;
+
+use actix_web::cookie::Cookie;
+use chancery_domain::account::{Account, RegisteredAccount};
+use chancery_domain::authorization::Authentication;
+use chancery_domain::ids::{SessionId, SubjectId};
+use chancery_domain::secret::SessionCookie;
+use chancery_domain::session::{Begun, Session, SessionCommand, SessionEndCause, SessionError};
+use chancery_domain::time::UnixTime;
+use serde::Serialize;
+
+use super::context::Visit;
+use super::cookies::Kind;
+use crate::accounts;
+use crate::aggregates::{ExecuteError, Folded, Kept as _, LoadError, Work};
+use crate::handles::Handle;
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+
+/// The `acr` of a login by password: the one name for it that others know too
+/// (SAML 2.0 Authentication Context, §3.4.10).
+pub const ACR: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+
+/// The `amr` of a login by password (RFC 8176 §2).
+pub const AMR: &str = "pwd";
+
+/// A session that is good, of an account that may be used.
+#[derive(Clone)]
+pub struct LiveSession {
+    pub authentication: Authentication,
+    account: Arc<Folded<Account>>,
+}
+
+impl LiveSession {
+    /// The session of this browser.
+    ///
+    /// What is kept in memory may be a second behind another node, so a cookie that
+    /// does not fit is looked at once more.
+    pub async fn of(visit: &Visit) -> Result<Option<Self>, LoadError> {
+        let cookie = visit.cookie(Kind::Session);
+        let Some(cookie) = cookie.and_then(|text| Handle::<SessionCookie>::decode(&text)) else {
+            return Ok(None);
+        };
+        let (id, digest, now) = (cookie.owner.to_string(), cookie.secret.digest(), visit.now());
+        let is_good = |session: &Folded<Session>| {
+            session.state.begun().is_some_and(|s| s.is_good(&digest, now))
+        };
+        let mut session = visit.sessions.get(&id).await?;
+        if session.state.begun().is_some() && !is_good(&session) {
+            session = visit.sessions.fresh(&id).await?;
+        }
+        let begun: Option<&Begun> = session.state.begun().filter(|_| is_good(&session));
+        let Some(authentication) = begun.map(|begun| begun.authentication.clone()) else {
+            return Ok(None);
+        };
+        let account = usable_account(visit, authentication.subject).await?;
+        Ok(account.map(|account| Self { authentication, account }))
+    }
+
+    /// Which session.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.authentication.session_id
+    }
+
+    /// What the person calls themselves.
+    pub async fn name(&self, services: &Services) -> Result<String, OAuthError> {
+        let Some(account) = self.account.state.registered() else { return Ok(String::new()) };
+        display_name(services, account).await
+    }
+}
+
+async fn display_name(
+    services: &Services,
+    account: &RegisteredAccount,
+) -> Result<String, OAuthError> {
+    let profile = accounts::profile(&services.vault, account).await?;
+    let name = profile.claims.get("name").and_then(serde_json::Value::as_str);
+    Ok(name.filter(|name| !name.trim().is_empty()).unwrap_or(&profile.username).to_owned())
+}
+
+/// The account, if it exists and is not locked.
+async fn usable_account(
+    services: &Services,
+    subject: SubjectId,
+) -> Result<Option<Arc<Folded<Account>>>, LoadError> {
+    let account = services.accounts.get(&subject.to_string()).await?;
+    let usable = account.state.registered().is_some_and(|account| account.locked.is_none());
+    Ok(usable.then_some(account))
+}
+
+/// A person has just entered their credentials.
+///
+/// The browser's cookie is another one from now on, whatever it had before.
+pub struct Login {
+    pub authentication: Authentication,
+    cookie: Handle<SessionCookie>,
+    change: Change,
+}
+
+enum Change {
+    /// The same person again.
+    Reauthenticate,
+    /// Nobody was logged in, or somebody else.
+    Start { instead_of: Option<SessionId> },
+}
+
+/// What is kept, sealed, of where a session began.
+#[derive(Serialize)]
+struct Circumstances {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+}
+
+impl Login {
+    /// This person, in place of whoever is logged in with this browser.
+    #[must_use]
+    pub fn new(visit: &Visit, subject: SubjectId, current: Option<&LiveSession>) -> Self {
+        let same = current.filter(|session| session.authentication.subject == subject);
+        let (session_id, change) = match same {
+            Some(session) => (session.id(), Change::Reauthenticate),
+            None => {
+                let id = SessionId::from_uuid(visit.entropy.uuid_v7(visit.clock.now_ms()));
+                (id, Change::Start { instead_of: current.map(LiveSession::id) })
+            }
+        };
+        Self {
+            authentication: Authentication {
+                subject,
+                session_id,
+                auth_time: visit.now(),
+                acr: ACR.to_owned(),
+                amr: vec![AMR.to_owned()],
+            },
+            cookie: Handle::mint(session_id, &*visit.entropy),
+            change,
+        }
+    }
+
+    /// Adds the session's events to the work; what was sealed with them, too.
+    pub async fn prepare(
+        &self,
+        visit: &Visit,
+        now: UnixTime,
+        work: &mut Work,
+    ) -> Result<(), OAuthError> {
+        if matches!(self.change, Change::Reauthenticate) {
+            match self.prepare_again(visit, now, work).await {
+                // It has ended in the meantime, elsewhere: begin the next one, next time.
+                Err(ExecuteError::Refused(_)) => return Err(OAuthError::busy()),
+                other => return Ok(other?),
+            }
+        }
+        let Change::Start { instead_of } = &self.change else { return Ok(()) };
+        if let Some(old) = instead_of {
+            let end = SessionCommand::End { cause: SessionEndCause::Replaced, now };
+            visit.sessions.prepare(&old.to_string(), vec![end], work).await?;
+        }
+        let id = self.authentication.session_id.to_string();
+        let stream = Session::stream(&id);
+        let subject = self.authentication.subject.to_string().into();
+        let key = visit.vault.new_key(&mut work.append, &stream, Some(subject))?;
+        let circumstances = serde_json::to_vec(&Circumstances {
+            address: visit.address.map(|address| address.to_string()),
+            user_agent: visit.user_agent(),
+        })
+        .map_err(|error| OAuthError::internal(&error))?;
+        let circumstances =
+            Some(visit.vault.seal(&mut work.append, &key, &stream, 1, &circumstances)?);
+        let start = SessionCommand::Start {
+            authentication: self.authentication.clone(),
+            cookie: self.cookie.secret.digest(),
+            circumstances,
+            now,
+            lifetime: visit.config.sessions.lifetime,
+        };
+        Ok(visit.sessions.prepare(&id, vec![start], work).await?)
+    }
+
+    async fn prepare_again(
+        &self,
+        visit: &Visit,
+        now: UnixTime,
+        work: &mut Work,
+    ) -> Result<(), ExecuteError<SessionError>> {
+        let command = SessionCommand::Reauthenticate {
+            authentication: self.authentication.clone(),
+            cookie: self.cookie.secret.digest(),
+            now,
+            lifetime: visit.config.sessions.lifetime,
+        };
+        let id = self.authentication.session_id.to_string();
+        visit.sessions.prepare(&id, vec![command], work).await
+    }
+
+    /// What is in memory of the sessions concerned is old, or soon will be.
+    pub fn forget(&self, services: &Services) {
+        services.sessions.forget(&self.authentication.session_id.to_string());
+        if let Change::Start { instead_of: Some(old) } = &self.change {
+            services.sessions.forget(&old.to_string());
+        }
+    }
+
+    /// The browser's key to the session.
+    #[must_use]
+    pub fn cookie(&self, secure: bool) -> Cookie<'static> {
+        Kind::Session.set(secure, self.cookie.encode())
+    }
+}

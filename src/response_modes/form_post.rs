@@ -1,0 +1,28 @@
+//! `response_mode=form_post`: in the body of a form that the browser posts
+//! (OAuth 2.0 Form Post Response Mode §2).
+
+use chancery_domain::protocol::redirect_uri::RedirectUri;
+
+use super::Parameters;
+use crate::interaction::pages::FormPostPage;
+
+pub(super) fn page(
+    redirect_uri: &RedirectUri,
+    parameters: &Parameters<'_>,
+    client_name: &str,
+) -> String {
+    FormPostPage { client_name, redirect_uri: redirect_uri.as_str(), parameters }.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_are_fields_of_a_form_to_the_redirect_uri() {
+        let own = RedirectUri::parse("https://rp.example/cb?x=1&y=2").unwrap();
+        let html = page(&own, &[("code", "\"x\"")], "Demo");
+        assert!(html.contains("action=\"https://rp.example/cb?x=1&#38;y=2\""));
+        assert!(html.contains("<input type=\"hidden\" name=\"code\" value=\"&#34;x&#34;\">"));
+    }
+}

@@ -1,0 +1,48 @@
+//! How authorization responses travel to the redirect URI (OAuth 2.0 Multiple
+//! Response Type Encoding Practices §2.1). One file for each mode.
+
+mod form_post;
+mod fragment;
+mod query;
+
+use chancery_domain::protocol::redirect_uri::RedirectUri;
+use chancery_domain::protocol::response_mode::ResponseMode;
+
+/// The parameters of a response, in the order in which they are sent.
+pub type Parameters<'a> = [(&'a str, &'a str)];
+
+/// What makes the browser carry a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carrier {
+    /// It is sent to this URL.
+    Redirect(String),
+    /// It posts the form of this page.
+    Page(String),
+}
+
+/// Puts a response on its way.
+#[must_use]
+pub fn carry(
+    mode: ResponseMode,
+    redirect_uri: &RedirectUri,
+    parameters: &Parameters<'_>,
+    client_name: &str,
+) -> Carrier {
+    match mode {
+        ResponseMode::Query => Carrier::Redirect(query::url(redirect_uri, parameters)),
+        ResponseMode::Fragment => Carrier::Redirect(fragment::url(redirect_uri, parameters)),
+        ResponseMode::FormPost => {
+            Carrier::Page(form_post::page(redirect_uri, parameters, client_name))
+        }
+    }
+}
+
+/// The modes that this server has, for its metadata.
+#[must_use]
+pub fn modes() -> &'static [ResponseMode] {
+    ResponseMode::ALL
+}
+
+fn encode(parameters: &Parameters<'_>) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}

@@ -1,0 +1,31 @@
+//! What the standards demand, over HTTP, as a relying party and a browser see
+//! it: a module for each standard, each test on both stores.
+//!
+//! Nothing reaches into the server but to register clients and accounts, and to
+//! read the log by the feed's reader.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, in its helpers too"
+)]
+
+#[macro_use]
+mod support;
+#[path = "../stores/postgres_database.rs"]
+#[expect(dead_code, reason = "some of it is for the tests of the stores")]
+mod postgres_database;
+
+mod rfc6749_client_auth;
+mod rfc6749_client_credentials;
+mod rfc6749_code;
+mod rfc6749_refresh;
+mod rfc7009_revocation;
+mod rfc7636_pkce;
+mod rfc7662_introspection;
+mod rfc8414_metadata;
+mod rfc9068_access_tokens;
+mod rfc9126_par;
+mod rfc9207_iss;
