@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::actors::process_manager::{Cascade, CascadeError, ProcessManager, Read
 use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
+use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
 use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
@@ -46,6 +48,9 @@ const KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// How often keys are looked at, and what has expired is forgotten.
 const TIDY: Duration = Duration::from_secs(60);
+
+/// How long a server waits for an embedded store that no server serves.
+const TAKE_OVER: Duration = Duration::from_secs(10);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +80,7 @@ pub struct OpenStore {
 pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
     match config.store.location() {
         Location::Sqlite(folder) => {
-            let store = SqliteStore::open(&folder)?;
+            let store = take_over(&folder).await?;
             Ok(OpenStore { store: Arc::new(store), shared: false })
         }
         Location::Postgres(url) => {
@@ -86,6 +91,23 @@ pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
             }
             let store = PostgresStore::connect(url, config.store.pool_size.into()).await?;
             Ok(OpenStore { store: Arc::new(store), shared: true })
+        }
+    }
+}
+
+/// Opens an embedded store. Another server keeps it for itself; a command, or a
+/// server that is ending, is waited for.
+async fn take_over(folder: &Path) -> Result<SqliteStore, StoreError> {
+    let deadline = tokio::time::Instant::now() + TAKE_OVER;
+    loop {
+        match SqliteStore::open(folder) {
+            Err(StoreError::InUse(_))
+                if tokio::time::Instant::now() < deadline
+                    && !socket::is_listened_on(folder).await =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return opened,
         }
     }
 }

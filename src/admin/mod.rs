@@ -152,7 +152,7 @@ pub enum Outcome {
 pub struct ClientView {
     pub client_id: ClientId,
     pub client_id_issued_at: UnixTime,
-    /// Shown once: where it was generated just now.
+    /// Shown once: where it was made just now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Confidential>,
     /// 0: it does not end by itself. Stands beside every new secret.
