@@ -121,14 +121,14 @@ async fn page(
 ) -> HttpResponse {
     match session_or_new(&services, &demo, &request) {
         Ok((session, cookie)) => {
-            let page = render_page(&services, &session).await;
+            let page = render_page(&services, &demo, &session).await;
             with_cookie(html(script_page_headers(None), page), cookie)
         }
         Err(stuck) => stuck.answer(&services, &request),
     }
 }
 
-async fn render_page(services: &Services, session: &Session) -> String {
+async fn render_page(services: &Services, demo: &Demo, session: &Session) -> String {
     let talk = session.talk.lock().await;
     let error = talk.failure.as_ref().map(|failure| DemoError {
         code: &failure.code,
@@ -138,6 +138,7 @@ async fn render_page(services: &Services, session: &Session) -> String {
         issuer: services.issuer(),
         csrf: &session.csrf,
         has_grant: talk.granted.is_some(),
+        data: &demo.data,
         error,
     }
     .render()
