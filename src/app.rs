@@ -40,6 +40,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::tokens::VerifiedTokens;
 use crate::{http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
@@ -173,6 +174,7 @@ impl Node {
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             chosen_hashes: ChosenHashes::default(),
+            verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
@@ -270,7 +272,7 @@ async fn spread_news(services: Arc<Services>) {
                 }
             };
             let mut keys_changed = false;
-            for event in batch.iter() {
+            for event in &*batch {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {

@@ -24,6 +24,7 @@ use crate::policy::Budget;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
+use crate::tokens::VerifiedTokens;
 
 /// Everything that a node works with.
 pub struct Services {
@@ -44,6 +45,7 @@ pub struct Services {
     pub grants: Grants,
     pub passwords: Passwords,
     pub chosen_hashes: ChosenHashes,
+    pub verified_tokens: VerifiedTokens,
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,

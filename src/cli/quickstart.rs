@@ -47,20 +47,21 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let config = settings(&args)?;
     telemetry::install(config.log.format, &config.log.filter, colours(&io::stderr()));
-    let is_new = !args.data.exists();
+    let is_new = !args.data.join(MASTER_KEY_FILE).exists();
     if is_new {
         // Before there is anything that would have to be tidied up.
-        app::check_addresses(&config).map_err(|error| not_started(&error))?;
+        check_addresses(&config, &args.data)?;
     }
     let open = open_store(&config).await.map_err(|error| not_started(&error))?;
-    app::check_addresses(&config).map_err(|error| not_started(&error))?;
+    check_addresses(&config, &args.data)?;
     let master = master_key(&args.data, &config, &open).await?;
     let node = Node::assemble(config, open, master, Arc::new(SystemClock), Arc::new(SystemEntropy))
         .await
         .map_err(|error| not_started(&error))?;
     let seeded = demo::seed(&node.services).await.map_err(CliError::failed)?;
+    let data = quoted(&args.data.to_string_lossy());
     let (stop, stopping) = watch::channel(false);
-    let demo = Demo::new(&node.services, stopping).map_err(CliError::failed)?;
+    let demo = Demo::new(&node.services, data, stopping).map_err(CliError::failed)?;
     tokio::spawn(async move {
         told_to_stop().await;
         stop.send_replace(true);
@@ -83,6 +84,25 @@ fn settings(args: &Args) -> Result<Config, CliError> {
     let scope = ScopeText { description: description.to_owned(), claims: Vec::new() };
     config.scopes.insert(name.to_owned(), scope);
     Ok(config)
+}
+
+/// A port that is taken is said to be so before anything is made.
+fn check_addresses(config: &Config, data: &Path) -> Result<(), CliError> {
+    app::check_addresses(config).map_err(|error| match &error {
+        StartError::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+            let port = address.port().checked_add(1).unwrap_or(8080);
+            let mut other = format!("quickstart --listen localhost:{port}");
+            if data != Path::new(DEFAULT_DATA_FOLDER) {
+                let _ = write!(other, " --data {}", quoted(&data.to_string_lossy()));
+            }
+            CliError::failed(format_args!("port {} of {} is taken", address.port(), address.ip()))
+                .hint(format_args!(
+                    "stop the program that listens there, or choose another port: `{} {other}`",
+                    program()
+                ))
+        }
+        _ => not_started(&error),
+    })
 }
 
 /// The master key in the folder; a new one beside a new store.
@@ -142,8 +162,7 @@ impl Greeting<'_> {
         ];
         let width = rows.iter().map(|(_, _, name, _)| name.chars().count()).max().unwrap_or(0);
         let data = quoted(&self.data.to_string_lossy());
-        let program = std::env::args_os().next().unwrap_or_else(|| "chancery".into());
-        let program = quoted(&program.to_string_lossy());
+        let program = program();
 
         let mut text = format!("\n{} {}\n\n", bold("Chancery is ready at"), link(issuer.as_str()));
         for (found, kind, name, about) in rows {
@@ -188,6 +207,12 @@ Ctrl-C stops it; what was made is kept. For trying only: its passwords are known
         );
         text
     }
+}
+
+/// This program, as it was called.
+fn program() -> String {
+    let name = std::env::args_os().next().unwrap_or_else(|| "chancery".into());
+    quoted(&name.to_string_lossy())
 }
 
 /// A word as a shell takes it.

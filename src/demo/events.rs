@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::web::{self, Bytes};
+use chancery_domain::envelope::{ActorKind, Envelope};
 use chancery_domain::ids::{AggregateKind, GrantId};
 use chancery_projections::Recorded;
 use futures_util::Stream;
@@ -140,9 +141,22 @@ fn message(stored: &StoredEvent, recorded: &Recorded) -> Option<Bytes> {
             Some(reason) => format!("{summary}: {reason}"),
             None => summary,
         },
-        actor: timeline::actor(&envelope),
+        actor: timeline::actor(&shortened(envelope)),
     };
     // JSON has no line breaks of its own, so one line holds it.
     let json = serde_json::to_string(&event).ok()?;
     Some(format!("id: {}\ndata: {json}\n\n", event.position).into())
+}
+
+/// A subject is named by its first digits: there is one person, and a line to
+/// fit in.
+fn shortened(mut envelope: Envelope) -> Envelope {
+    if envelope.actor.kind == ActorKind::Subject
+        && let Some(subject) = &mut envelope.actor.reference
+        && let Some((cut, _)) = subject.char_indices().nth(8)
+    {
+        subject.truncate(cut);
+        subject.push('…');
+    }
+    envelope
 }

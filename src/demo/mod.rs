@@ -40,18 +40,22 @@ const CALLBACK: &str = "/demo/callback";
 pub struct Demo {
     party: RelyingParty,
     sessions: Sessions,
+    /// The data folder, as a shell takes it.
+    data: String,
     stopping: watch::Receiver<bool>,
 }
 
 impl Demo {
-    /// A demo that is a client of this server. `stopping` ends the streams of
-    /// events when the server is about to stop, which waits for them.
+    /// A demo that is a client of this server, whose data are in a folder that
+    /// the page names. `stopping` ends the streams of events when the server is
+    /// about to stop, which waits for them.
     pub fn new(
         services: &Services,
+        data: String,
         stopping: watch::Receiver<bool>,
     ) -> Result<web::Data<Self>, reqwest::Error> {
         let party = RelyingParty::new(&services.config.server)?;
-        Ok(web::Data::new(Self { party, sessions: Sessions::default(), stopping }))
+        Ok(web::Data::new(Self { party, sessions: Sessions::default(), data, stopping }))
     }
 }
 

@@ -121,14 +121,14 @@ async fn page(
 ) -> HttpResponse {
     match session_or_new(&services, &demo, &request) {
         Ok((session, cookie)) => {
-            let page = render_page(&services, &session).await;
+            let page = render_page(&services, &demo, &session).await;
             with_cookie(html(script_page_headers(None), page), cookie)
         }
         Err(stuck) => stuck.answer(&services, &request),
     }
 }
 
-async fn render_page(services: &Services, session: &Session) -> String {
+async fn render_page(services: &Services, demo: &Demo, session: &Session) -> String {
     let talk = session.talk.lock().await;
     let error = talk.failure.as_ref().map(|failure| DemoError {
         code: &failure.code,
@@ -138,6 +138,7 @@ async fn render_page(services: &Services, session: &Session) -> String {
         issuer: services.issuer(),
         csrf: &session.csrf,
         has_grant: talk.granted.is_some(),
+        data: &demo.data,
         error,
     }
     .render()
@@ -291,7 +292,9 @@ async fn perform(
     if call == "client-credentials" {
         let (exchange, grant) = party.client_credentials().await?;
         talk.record(exchange);
-        grant.into_iter().for_each(|grant| talk.add_own_grant(grant));
+        if let Some(grant) = grant {
+            talk.add_own_grant(grant);
+        }
         return Ok(());
     }
     if !matches!(call, "refresh" | "userinfo" | "introspect" | "revoke") {

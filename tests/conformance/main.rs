@@ -18,6 +18,11 @@ mod support;
 #[expect(dead_code, reason = "some of it is for the tests of the stores")]
 mod postgres_database;
 
+mod cascades;
+mod oidc_core;
+mod openidconnect;
+mod pages;
+mod races;
 mod rfc6749_client_auth;
 mod rfc6749_client_credentials;
 mod rfc6749_code;
@@ -29,3 +34,4 @@ mod rfc8414_metadata;
 mod rfc9068_access_tokens;
 mod rfc9126_par;
 mod rfc9207_iss;
+mod strangers;

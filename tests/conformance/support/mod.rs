@@ -11,7 +11,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use self::answer::{Answer, claims, header};
-pub use self::browser::{Browser, Place};
+pub use self::browser::{Browser, Page, Place};
 pub use self::people::{
     CHALLENGE, PASSWORD, REDIRECT_URI, VERIFIER, confidential, good_request, good_request_but,
     public, service,
