@@ -39,7 +39,9 @@ async fn redeem_at_once(mut scene: Scene, other: Option<TestServer>) {
     let answers = rush(&scene.rp, &nodes, |rp| async move { rp.redeem(code).await }).await;
     let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(good.len(), 1, "{:?}", bad.first());
-    bad.iter().for_each(|answer| answer.invalid_grant());
+    for answer in &bad {
+        answer.invalid_grant();
+    }
     let tokens = Tokens::of(good[0].ok());
     for node in nodes {
         let rp = scene.rp.at(node);

@@ -60,6 +60,7 @@ pub struct Tokens {
 
 impl Tokens {
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "it takes the answer apart")]
     pub fn of(answer: Value) -> Self {
         let text = |name: &str| answer.get(name).map(|value| value.as_str().unwrap().to_owned());
         Self {
