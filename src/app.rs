@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::actors::process_manager::{Cascade, CascadeError, ProcessManager, Read
 use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
+use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
 use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
@@ -38,6 +40,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::tokens::VerifiedTokens;
 use crate::{http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
@@ -45,6 +48,9 @@ const KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// How often keys are looked at, and what has expired is forgotten.
 const TIDY: Duration = Duration::from_secs(60);
+
+/// How long a server waits for an embedded store that no server serves.
+const TAKE_OVER: Duration = Duration::from_secs(10);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +80,7 @@ pub struct OpenStore {
 pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
     match config.store.location() {
         Location::Sqlite(folder) => {
-            let store = SqliteStore::open(&folder)?;
+            let store = take_over(&folder).await?;
             Ok(OpenStore { store: Arc::new(store), shared: false })
         }
         Location::Postgres(url) => {
@@ -85,6 +91,23 @@ pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
             }
             let store = PostgresStore::connect(url, config.store.pool_size.into()).await?;
             Ok(OpenStore { store: Arc::new(store), shared: true })
+        }
+    }
+}
+
+/// Opens an embedded store. Another server keeps it for itself; a command, or a
+/// server that is ending, is waited for.
+async fn take_over(folder: &Path) -> Result<SqliteStore, StoreError> {
+    let deadline = tokio::time::Instant::now() + TAKE_OVER;
+    loop {
+        match SqliteStore::open(folder) {
+            Err(StoreError::InUse(_))
+                if tokio::time::Instant::now() < deadline
+                    && !socket::is_listened_on(folder).await =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return opened,
         }
     }
 }
@@ -151,10 +174,11 @@ impl Node {
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             chosen_hashes: ChosenHashes::default(),
+            verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
-            metadata: web::Bytes::from(metadata),
+            metadata: metadata.into(),
             config,
             clock,
             entropy,
@@ -248,7 +272,7 @@ async fn spread_news(services: Arc<Services>) {
                 }
             };
             let mut keys_changed = false;
-            for event in batch.iter() {
+            for event in &*batch {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {
@@ -358,6 +382,11 @@ impl Cascade for Cascades {
     }
 }
 
+/// Routes beside those that every server has.
+pub trait Routes: Fn(&mut web::ServiceConfig) + Clone + Send + 'static {}
+
+impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
+
 /// The HTTP server, listening.
 pub struct Listening {
     pub addresses: Vec<SocketAddr>,
@@ -374,10 +403,7 @@ impl Listening {
 
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
-pub fn listen(
-    services: &Arc<Services>,
-    extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
-) -> Result<Listening, StartError> {
+pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::SettingsFile;
 use super::exit::{CliError, ExitCode};
 use crate::admin::socket::ControlSocket;
-use crate::app::{Node, StartError, listen, master_key, open_store};
+use crate::app::{Node, Routes, StartError, listen, master_key, open_store};
 use crate::clock::SystemClock;
 use crate::config::no_color;
 use crate::config::store::Location;
@@ -49,7 +49,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 /// what was accepted is written.
 pub async fn serve(
     node: Node,
-    extra: impl Fn(&mut actix_web::web::ServiceConfig) + Clone + Send + 'static,
+    extra: impl Routes,
     ready: impl FnOnce(&Node),
 ) -> Result<ExitCode, CliError> {
     let told_to_stop = told_to_stop();
