@@ -272,7 +272,7 @@ async fn spread_news(services: Arc<Services>) {
                 }
             };
             let mut keys_changed = false;
-            for event in batch.iter() {
+            for event in &*batch {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {

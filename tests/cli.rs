@@ -3,8 +3,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may fail by panicking, in its helpers too"
 )]

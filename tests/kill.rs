@@ -240,10 +240,9 @@ impl Story {
             *fates.entry(format!("{:?}", code.fate)).or_default() += 1;
             let first = self.web.redeem(&code.text).await;
             match code.fate {
-                Fate::Redeemed => first.invalid_grant(),
                 Fate::Kept => drop(first.ok()),
                 Fate::InFlight if first.status == 200 => {}
-                Fate::InFlight => first.invalid_grant(),
+                Fate::InFlight | Fate::Redeemed => first.invalid_grant(),
             }
             self.web.redeem(&code.text).await.invalid_grant();
         }
@@ -305,7 +304,7 @@ async fn refresh(web: &RelyingParty, last: &mut String) -> Vec<String> {
         let Ok(answer) = answer else { return told };
         let tokens = Tokens::of(&answer.ok());
         told.push(jti(&tokens.access));
-        *last = tokens.refresh().to_owned();
+        tokens.refresh().clone_into(last);
     }
 }
 

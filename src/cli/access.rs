@@ -27,7 +27,7 @@ use crate::config::{Config, operator};
 use crate::entropy::SystemEntropy;
 use crate::feed::Feed;
 use crate::feed::consumer::{ConsumeError, Standing, drive};
-use crate::keys::KeysError;
+use crate::keys::{self, KeysError};
 use crate::lookups::Lookups;
 use crate::services::Services;
 use crate::stores::postgres::PostgresStore;
@@ -160,7 +160,16 @@ impl Access {
     pub async fn services(&self) -> Result<Arc<Services>, CliError> {
         let node = self.node.get_or_try_init(async || {
             let open = OpenStore { store: Arc::clone(&self.store), shared: self.is_shared() };
-            assemble(&self.config, open).await
+            let mut config = self.config.clone();
+            if self.folder_in_use().is_some() {
+                // Keys that are still to be made are the server's to make.
+                config.keys.extra_algorithms.clear();
+                let keys = keys::published(&*self.store).await.map_err(CliError::failed)?;
+                if let Some(key) = keys.iter().find(|key| key.is_active()) {
+                    config.keys.signing_algorithm = key.algorithm;
+                }
+            }
+            assemble(&config, open).await
         });
         Ok(Arc::clone(&node.await?.services))
     }

@@ -62,8 +62,9 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let data = quoted(&args.data.to_string_lossy());
     let (stop, stopping) = watch::channel(false);
     let demo = Demo::new(&node.services, data, stopping).map_err(CliError::failed)?;
+    let told_to_stop = told_to_stop();
     tokio::spawn(async move {
-        told_to_stop().await;
+        told_to_stop.await;
         stop.send_replace(true);
     });
     let greeting = Greeting { is_new, seeded, data: &args.data };

@@ -24,6 +24,9 @@ use crate::timeline;
 /// How often a browser is told that nothing has happened.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Says nothing.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
 /// Follows the events of some grants, the past ones first.
 pub struct Following {
     services: web::Data<Services>,
@@ -49,8 +52,7 @@ impl Following {
         grants.mark_changed();
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Its first tick is now: the comment that tells the browser that it is
-        // connected.
+        heartbeat.reset();
         Ok(Self {
             services,
             grants,
@@ -58,7 +60,8 @@ impl Following {
             told: BTreeSet::new(),
             news,
             heartbeat,
-            ready: VecDeque::new(),
+            // At once, so that the browser knows that it is connected.
+            ready: VecDeque::from([COMMENT]),
         })
     }
 
@@ -78,7 +81,7 @@ impl Following {
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stopping) => return None,
-                _ = self.heartbeat.tick() => self.ready.push_back(Bytes::from_static(b":\n\n")),
+                _ = self.heartbeat.tick() => self.ready.push_back(COMMENT),
                 changed = self.grants.changed() => {
                     changed.ok()?;
                     self.tell_past().await.ok()?;

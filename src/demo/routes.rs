@@ -292,7 +292,9 @@ async fn perform(
     if call == "client-credentials" {
         let (exchange, grant) = party.client_credentials().await?;
         talk.record(exchange);
-        grant.into_iter().for_each(|grant| talk.add_own_grant(grant));
+        if let Some(grant) = grant {
+            talk.add_own_grant(grant);
+        }
         return Ok(());
     }
     if !matches!(call, "refresh" | "userinfo" | "introspect" | "revoke") {

@@ -84,3 +84,6 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);
 }
+
+#[cfg(test)]
+mod tests;

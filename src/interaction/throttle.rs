@@ -43,8 +43,8 @@ impl From<Option<IpAddr>> for Network {
             None => Self::Unknown,
             Some(IpAddr::V4(address)) => Self::V4(address.octets()),
             Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
+                let network = address.to_bits() >> 64;
+                Self::V6(u64::try_from(network).unwrap_or_default().to_be_bytes())
             }
         }
     }

@@ -161,17 +161,16 @@ fn jwt_reference(services: &Services, keys: &Keys, text: &str) -> Option<TokenRe
     let verified = || services.verified_tokens.0.lock().unwrap_or_else(PoisonError::into_inner);
     let digest: [u8; 32] = digest(&SHA256, text.as_bytes()).as_ref().try_into().ok()?;
     let known = verified().get(&digest).copied();
-    let (reference, expires_at) = match known {
-        Some(known) => known,
-        None => {
-            let claims: AccessTokenClaims = keys.verifier.verify(text, &["at+jwt"]).ok()?;
-            if claims.iss != services.issuer() {
-                return None;
-            }
-            let found = (TokenRef::decode(&claims.jti)?, claims.exp);
-            verified().put(digest, found);
-            found
+    let (reference, expires_at) = if let Some(known) = known {
+        known
+    } else {
+        let claims: AccessTokenClaims = keys.verifier.verify(text, &["at+jwt"]).ok()?;
+        if claims.iss != services.issuer() {
+            return None;
         }
+        let found = (TokenRef::decode(&claims.jti)?, claims.exp);
+        verified().put(digest, found);
+        found
     };
     (services.now() < expires_at).then_some(reference)
 }

@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::program::{DONE, Data, Ended, NOT_FOUND, REFUSED, STORE_UNAVAILABLE, program, run};
 
