@@ -363,7 +363,11 @@ impl Cause {
                 grant.subject == Some(*subject) && grant.client_id == *client
             }
             What::SessionEnded(session) => {
-                grant.session_id == Some(*session) && !grant.scope.contains(Scope::OFFLINE_ACCESS)
+                // Where nothing has been given yet, there is nothing to take: whoever
+                // has the page before them logs in again.
+                grant.session_id == Some(*session)
+                    && grant.consented_position.is_some()
+                    && !grant.scope.contains(Scope::OFFLINE_ACCESS)
             }
         }
     }
