@@ -121,12 +121,11 @@ impl Login {
     #[must_use]
     pub fn new(visit: &Visit, subject: SubjectId, current: Option<&LiveSession>) -> Self {
         let same = current.filter(|session| session.authentication.subject == subject);
-        let (session_id, change) = match same {
-            Some(session) => (session.id(), Change::Reauthenticate),
-            None => {
-                let id = SessionId::from_uuid(visit.entropy.uuid_v7(visit.clock.now_ms()));
-                (id, Change::Start { instead_of: current.map(LiveSession::id) })
-            }
+        let (session_id, change) = if let Some(session) = same {
+            (session.id(), Change::Reauthenticate)
+        } else {
+            let id = SessionId::from_uuid(visit.entropy.uuid_v7(visit.clock.now_ms()));
+            (id, Change::Start { instead_of: current.map(LiveSession::id) })
         };
         Self {
             authentication: Authentication {

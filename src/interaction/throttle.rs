@@ -33,7 +33,8 @@ const FORGOTTEN_AFTER: u32 = 900;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Network {
     V4([u8; 4]),
-    V6([u8; 8]),
+    /// Its upper half.
+    V6(u128),
     Unknown,
 }
 
@@ -42,10 +43,7 @@ impl From<Option<IpAddr>> for Network {
         match address.map(|address| address.to_canonical()) {
             None => Self::Unknown,
             Some(IpAddr::V4(address)) => Self::V4(address.octets()),
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
-            }
+            Some(IpAddr::V6(address)) => Self::V6(address.to_bits() >> 64),
         }
     }
 }
