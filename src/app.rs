@@ -1,7 +1,8 @@
 //! Puts the server together: the only file that sees everything.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::actors::process_manager::{Cascade, CascadeError, ProcessManager, Read
 use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
+use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
 use crate::client_auth::ChosenHashes;
 use crate::clock::Clock;
@@ -38,6 +40,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::tokens::VerifiedTokens;
 use crate::{http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
@@ -45,6 +48,9 @@ const KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// How often keys are looked at, and what has expired is forgotten.
 const TIDY: Duration = Duration::from_secs(60);
+
+/// How long a server waits for an embedded store that no server serves.
+const TAKE_OVER: Duration = Duration::from_secs(10);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +80,7 @@ pub struct OpenStore {
 pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
     match config.store.location() {
         Location::Sqlite(folder) => {
-            let store = SqliteStore::open(&folder)?;
+            let store = take_over(&folder).await?;
             Ok(OpenStore { store: Arc::new(store), shared: false })
         }
         Location::Postgres(url) => {
@@ -85,6 +91,23 @@ pub async fn open_store(config: &Config) -> Result<OpenStore, StartError> {
             }
             let store = PostgresStore::connect(url, config.store.pool_size.into()).await?;
             Ok(OpenStore { store: Arc::new(store), shared: true })
+        }
+    }
+}
+
+/// Opens an embedded store. Another server keeps it for itself; a command, or a
+/// server that is ending, is waited for.
+async fn take_over(folder: &Path) -> Result<SqliteStore, StoreError> {
+    let deadline = tokio::time::Instant::now() + TAKE_OVER;
+    loop {
+        match SqliteStore::open(folder) {
+            Err(StoreError::InUse(_))
+                if tokio::time::Instant::now() < deadline
+                    && !socket::is_listened_on(folder).await =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return opened,
         }
     }
 }
@@ -151,10 +174,11 @@ impl Node {
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             chosen_hashes: ChosenHashes::default(),
+            verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
-            metadata: web::Bytes::from(metadata),
+            metadata: metadata.into(),
             config,
             clock,
             entropy,
@@ -248,7 +272,7 @@ async fn spread_news(services: Arc<Services>) {
                 }
             };
             let mut keys_changed = false;
-            for event in batch.iter() {
+            for event in &*batch {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {
@@ -358,6 +382,11 @@ impl Cascade for Cascades {
     }
 }
 
+/// Routes beside those that every server has.
+pub trait Routes: Fn(&mut web::ServiceConfig) + Clone + Send + 'static {}
+
+impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
+
 /// The HTTP server, listening.
 pub struct Listening {
     pub addresses: Vec<SocketAddr>,
@@ -374,10 +403,7 @@ impl Listening {
 
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
-pub fn listen(
-    services: &Arc<Services>,
-    extra: fn(&mut web::ServiceConfig),
-) -> Result<Listening, StartError> {
+pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening, StartError> {
     let config = &services.config;
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());
@@ -388,18 +414,48 @@ pub fn listen(
             .app_data(web::PayloadConfig::new(limit))
             .configure(http::configure)
             .configure(interaction::configure)
-            .configure(extra)
+            .configure(&extra)
     })
     .workers(config.server.worker_count())
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
-    for address in config.server.addresses() {
+    for address in addresses(config) {
         server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
     let server = server.run();
     Ok(Listening { addresses, handle: server.handle(), server })
+}
+
+/// Can all the configured addresses be listened on just now? For those who want
+/// to know before they begin something.
+pub fn check_addresses(config: &Config) -> Result<(), StartError> {
+    addresses(config).into_iter().try_for_each(|address| {
+        let listener = TcpListener::bind(address);
+        listener.map(drop).map_err(|source| StartError::Listen { address, source })
+    })
+}
+
+/// The configured addresses; of the two of `localhost` only the first on a
+/// machine without IPv6.
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let mut addresses = config.server.addresses();
+    let both = |port| {
+        [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+            .map(|address: SocketAddr| addresses.contains(&address))
+            == [true, true]
+    };
+    let without: Vec<_> = addresses
+        .iter()
+        .filter(|address| address.ip() == Ipv6Addr::LOCALHOST && both(address.port()))
+        .copied()
+        .collect();
+    if !without.is_empty() && TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
+        addresses.retain(|address| !without.contains(address));
+    }
+    addresses
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -24,6 +24,7 @@ use crate::policy::Budget;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
+use crate::tokens::VerifiedTokens;
 
 /// Everything that a node works with.
 pub struct Services {
@@ -44,13 +45,14 @@ pub struct Services {
     pub grants: Grants,
     pub passwords: Passwords,
     pub chosen_hashes: ChosenHashes,
+    pub verified_tokens: VerifiedTokens,
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
     /// Slows down who guesses passwords.
     pub throttle: Throttle,
     /// The server metadata, ready to be sent.
-    pub metadata: actix_web::web::Bytes,
+    pub metadata: Arc<str>,
     pub feed: Feed,
 }
 

@@ -25,8 +25,11 @@ enum NewSecret {
         digest: Digest<ClientSecret>,
         text: Confidential,
     },
-    /// The PHC string of one that a person chose.
-    Chosen(String),
+    /// One that a person chose, and its PHC string.
+    Chosen {
+        hash: String,
+        text: Confidential,
+    },
 }
 
 impl NewSecret {
@@ -38,7 +41,8 @@ impl NewSecret {
         };
         #[expect(clippy::disallowed_methods, reason = "it is hashed here")]
         let password = Password::new(chosen.expose());
-        Ok(Self::Chosen(services.passwords.hash(&password).await?))
+        let hash = services.passwords.hash(&password).await?;
+        Ok(Self::Chosen { hash, text: chosen.clone() })
     }
 
     /// What the event holds of it; seals the rest beside the event with this
@@ -52,7 +56,7 @@ impl NewSecret {
     ) -> Result<SecretRecord, AdminError> {
         let hash = match self {
             Self::Generated { digest, .. } => return Ok(SecretRecord::Generated(*digest)),
-            Self::Chosen(hash) => hash,
+            Self::Chosen { hash, .. } => hash,
         };
         let stream = Client::stream(client_id.as_str());
         let key = match services.vault.key(&stream).await {
@@ -64,11 +68,10 @@ impl NewSecret {
         Ok(SecretRecord::Chosen(sealed))
     }
 
-    /// What the operator is told: a chosen one they know.
-    fn shown(self) -> Option<Confidential> {
+    /// What the operator is told, once.
+    fn shown(self) -> Confidential {
         match self {
-            Self::Generated { text, .. } => Some(text),
-            Self::Chosen(_) => None,
+            Self::Generated { text, .. } | Self::Chosen { text, .. } => text,
         }
     }
 }
@@ -254,7 +257,7 @@ async fn view(
     let folded = services.clients.get(client_id.as_str()).await?;
     let mut view = ClientView::of(registered(&folded, client_id)?);
     if let Some(secret) = secret {
-        view.client_secret = secret.shown();
+        view.client_secret = Some(secret.shown());
         view.client_secret_expires_at = Some(UnixTime::from_seconds(0));
     }
     Ok(Outcome::Client(Box::new(view)))

@@ -84,6 +84,27 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// Names it, in the server's own log.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::AddClient(_) => "add_client",
+            Self::UpdateClient { .. } => "update_client",
+            Self::RotateClientSecret { .. } => "rotate_client_secret",
+            Self::DisableClient { .. } => "disable_client",
+            Self::EnableClient { .. } => "enable_client",
+            Self::AddAccount(_) => "add_account",
+            Self::SetPassword { .. } => "set_password",
+            Self::SetClaims { .. } => "set_claims",
+            Self::LockAccount { .. } => "lock_account",
+            Self::UnlockAccount { .. } => "unlock_account",
+            Self::RevokeGrant { .. } => "revoke_grant",
+            Self::RotateKey { .. } => "rotate_key",
+            Self::RebuildProjections { .. } => "rebuild_projections",
+        }
+    }
+}
+
 /// A client about to be registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewClient {
@@ -152,7 +173,7 @@ pub enum Outcome {
 pub struct ClientView {
     pub client_id: ClientId,
     pub client_id_issued_at: UnixTime,
-    /// Shown once: where it was generated just now.
+    /// Shown once: where it was made just now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Confidential>,
     /// 0: it does not end by itself. Stands beside every new secret.
@@ -239,14 +260,28 @@ pub struct KeyView {
 }
 
 /// Carries out an operation, in the name of an operator.
-#[tracing::instrument(name = "admin.perform", skip_all, fields(operator))]
+#[tracing::instrument(name = "admin.perform", skip_all, fields(operation = operation.name()))]
 pub async fn perform(
     services: &Services,
     operation: Operation,
     operator: &str,
 ) -> Result<Outcome, AdminError> {
     let operator: String = operator.chars().filter(|c| !c.is_control()).take(64).collect();
-    let origin = Origin::of(ActorKind::Operator, Some(operator));
+    let name = operation.name();
+    let result = carry_out(services, operation, &operator).await;
+    match &result {
+        Ok(_) => tracing::info!(operator, "{name}: done for {operator}"),
+        Err(error) => tracing::info!(operator, %error, "{name}: not done for {operator}: {error}"),
+    }
+    result
+}
+
+async fn carry_out(
+    services: &Services,
+    operation: Operation,
+    operator: &str,
+) -> Result<Outcome, AdminError> {
+    let origin = Origin::of(ActorKind::Operator, Some(operator.to_owned()));
     match operation {
         Operation::AddClient(new) => clients::add(services, new, origin).await,
         Operation::UpdateClient { client_id, changes } => {

@@ -97,23 +97,28 @@ impl ControlSocket {
     }
 }
 
+/// Does a server listen in this folder?
+pub async fn is_listened_on(folder: &Path) -> bool {
+    connect(folder).await.is_ok()
+}
+
+async fn connect(folder: &Path) -> io::Result<UnixStream> {
+    let opened = File::open(folder)?;
+    UnixStream::connect(reachable(&opened, &folder.join(FILE))?).await
+}
+
 /// Asks the process that listens in this folder to perform an operation.
 pub async fn send(
     folder: &Path,
     operation: Operation,
     operator: &str,
 ) -> Result<Result<Outcome, AdminError>, SocketError> {
-    let path = folder.join(FILE);
-    let opened = File::open(folder)?;
-    let stream =
-        UnixStream::connect(reachable(&opened, &path)?).await.map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    SocketError::NobodyListens(path)
-                }
-                _ => SocketError::Io(error),
-            }
-        })?;
+    let stream = connect(folder).await.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            SocketError::NobodyListens(folder.join(FILE))
+        }
+        _ => SocketError::Io(error),
+    })?;
     let request = Request { operation, operator: operator.to_owned() };
     let mut stream = BufReader::new(stream);
     write_line(stream.get_mut(), &request).await?;

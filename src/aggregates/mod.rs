@@ -21,6 +21,7 @@ pub trait Kept: Aggregate<Services = (), Event: EventFormat> + Clone + 'static {
     const KIND: AggregateKind;
 
     /// The stream of the aggregate with this id.
+    #[must_use]
     fn stream(id: &str) -> StreamId {
         StreamId { kind: Self::KIND, id: id.into() }
     }

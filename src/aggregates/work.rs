@@ -90,7 +90,7 @@ impl Work {
             causation_id: origin.causation_id,
             node: Some(node.to_owned()),
         };
-        let metadata = serde_json::to_string(&envelope).map_err(unwritable)?;
+        let metadata = serde_json::to_string(&envelope).map_err(|error| unwritable(&error))?;
         Ok(Self { append: Append::default(), metadata: metadata.into() })
     }
 
@@ -108,7 +108,7 @@ impl Work {
                 sequence: head.sequence + 1,
                 event_type: Cow::Borrowed(event.name()),
                 event_version: Cow::Borrowed(event.version()),
-                payload: event.to_json().map_err(unwritable)?.into(),
+                payload: event.to_json().map_err(|error| unwritable(&error))?.into(),
                 metadata: Arc::clone(&self.metadata),
                 prev_digest: head.digest,
                 digest: head.digest,
@@ -127,6 +127,6 @@ impl Work {
     }
 }
 
-fn unwritable(error: serde_json::Error) -> StoreError {
+fn unwritable(error: &serde_json::Error) -> StoreError {
     StoreError::Corrupt(format!("an event could not be written as JSON: {error}"))
 }

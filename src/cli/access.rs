@@ -27,11 +27,12 @@ use crate::config::{Config, operator};
 use crate::entropy::SystemEntropy;
 use crate::feed::Feed;
 use crate::feed::consumer::{ConsumeError, Standing, drive};
+use crate::keys::{self, KeysError};
 use crate::lookups::Lookups;
 use crate::services::Services;
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
-use crate::stores::{Store, StoreError};
+use crate::stores::{Checkpoint, Store, StoreError};
 
 /// How long the process that holds the lock may take to listen: it may be
 /// starting.
@@ -159,7 +160,16 @@ impl Access {
     pub async fn services(&self) -> Result<Arc<Services>, CliError> {
         let node = self.node.get_or_try_init(async || {
             let open = OpenStore { store: Arc::clone(&self.store), shared: self.is_shared() };
-            assemble(&self.config, open).await
+            let mut config = self.config.clone();
+            if self.folder_in_use().is_some() {
+                // Keys that are still to be made are the server's to make.
+                config.keys.extra_algorithms.clear();
+                let keys = keys::published(&*self.store).await.map_err(CliError::failed)?;
+                if let Some(key) = keys.iter().find(|key| key.is_active()) {
+                    config.keys.signing_algorithm = key.algorithm;
+                }
+            }
+            assemble(&config, open).await
         });
         Ok(Arc::clone(&node.await?.services))
     }
@@ -264,6 +274,12 @@ impl Access {
                 result = drive(&feed, &mut projector, &standing) => result.map_err(stopped)?,
                 result = progress.caught_up_to(end) => result.map_err(CliError::failed)?,
             }
+            // Where nothing changed, how far it is has not been saved yet.
+            let saved = self.store.checkpoint(projection.name()).await?;
+            if saved.as_ref().is_none_or(|saved| saved.position < end) {
+                let to = Checkpoint { version: projection.version(), position: end };
+                self.store.project(projection.name(), saved, to, vec![]).await?;
+            }
         }
         Ok(())
     }
@@ -305,6 +321,10 @@ impl From<StartError> for CliError {
             StartError::MasterKey(error) => Self::usage(error).hint(
                 "the master key is named in [master_key], or is the file master.key in the folder \
                  given with --data",
+            ),
+            StartError::Keys(error @ KeysError::Unwrap { .. }) => Self::usage(error).hint(
+                "name the master key that the store's keys are wrapped by (`chancery key rewrap` \
+                 changes it)",
             ),
             error => not_started(&error),
         }

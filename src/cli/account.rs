@@ -1,5 +1,6 @@
 //! `chancery account`: the people who log in.
 
+use chancery_domain::account::RegisteredAccount;
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value};
 
@@ -14,6 +15,7 @@ use crate::admin::{
 };
 use crate::aggregates::VaultError;
 use crate::lookups::Part;
+use crate::services::Services;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -180,14 +182,19 @@ async fn show(args: &One) -> Result<(), CliError> {
         let folded = find_account(&services, &args.name).await?;
         let missing = || CliError::not_found("account", &args.name);
         let account = folded.state.registered().ok_or_else(missing)?;
-        let profile = match accounts::profile(&services.vault, account).await {
-            Ok(profile) => Some(profile),
-            Err(accounts::AccountFailure::Vault(VaultError::Gone)) => None,
-            Err(error) => return Err(CliError::failed(error)),
-        };
-        Ok(AccountView::of(account, profile))
+        view(&services, account).await
     });
     print(&account.await?, args.format)
+}
+
+/// An account with what is sealed of it, unless that was erased.
+async fn view(services: &Services, account: &RegisteredAccount) -> Result<AccountView, CliError> {
+    let profile = match accounts::profile(&services.vault, account).await {
+        Ok(profile) => Some(profile),
+        Err(accounts::AccountFailure::Vault(VaultError::Gone)) => None,
+        Err(error) => return Err(CliError::failed(error)),
+    };
+    Ok(AccountView::of(account, profile))
 }
 
 /// Names stand in no read model: each is unsealed.
@@ -200,23 +207,17 @@ async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
         loop {
             let page = lookups.accounts(part.clone()).await?;
             for row in page.rows {
-                all.push(find_account(&services, &row.subject.to_string()).await?);
+                let folded = services.accounts.get(&row.subject.to_string()).await;
+                let folded = folded.map_err(CliError::store_unavailable)?;
+                if let Some(account) = folded.state.registered() {
+                    all.push(view(&services, account).await?);
+                }
             }
             part.after = page.next;
             if part.after.is_none() {
-                break;
+                return Ok(all);
             }
         }
-        let mut views = Vec::with_capacity(all.len());
-        for account in all.iter().filter_map(|folded| folded.state.registered()) {
-            let profile = match accounts::profile(&services.vault, account).await {
-                Ok(profile) => Some(profile),
-                Err(accounts::AccountFailure::Vault(VaultError::Gone)) => None,
-                Err(error) => return Err(CliError::failed(error)),
-            };
-            views.push(AccountView::of(account, profile));
-        }
-        Ok(views)
     })
     .await?;
     if format.json {

@@ -88,10 +88,8 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
                 if !args.follow {
                     return Ok(ExitCode::Done);
                 }
-                tokio::select! {
-                    () = tokio::time::sleep(LOOK) => continue,
-                    _ = tokio::signal::ctrl_c() => return Ok(ExitCode::Done),
-                }
+                tokio::time::sleep(LOOK).await;
+                continue;
             }
             output::raw(&lines(&events, &args.types)?)?;
         }

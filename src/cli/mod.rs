@@ -40,6 +40,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
     Client(client::Args),
@@ -140,6 +141,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     match command {
+        Command::Quickstart(args) => quickstart::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Client(args) => client::run(args).await,

@@ -1,13 +1,16 @@
 //! `chancery serve`: the server, for real.
 
+use std::future::pending;
+use std::io;
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::SettingsFile;
 use super::exit::{CliError, ExitCode};
 use crate::admin::socket::ControlSocket;
-use crate::app::{Node, StartError, listen, master_key, open_store};
+use crate::app::{Node, Routes, StartError, listen, master_key, open_store};
 use crate::clock::SystemClock;
 use crate::config::no_color;
 use crate::config::store::Location;
@@ -46,9 +49,10 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 /// what was accepted is written.
 pub async fn serve(
     node: Node,
-    extra: fn(&mut actix_web::web::ServiceConfig),
+    extra: impl Routes,
     ready: impl FnOnce(&Node),
 ) -> Result<ExitCode, CliError> {
+    let told_to_stop = told_to_stop();
     let background = node.keep_up();
     let control =
         match node.services.config.store.location() {
@@ -69,7 +73,7 @@ pub async fn serve(
     ready(&node);
     let stop = listening.handle.clone();
     let told = tokio::spawn(async move {
-        told_to_stop().await;
+        told_to_stop.await;
         tracing::info!("stopping: running requests finish first");
         stop.stop(true).await;
     });
@@ -85,16 +89,26 @@ pub async fn serve(
     Ok(ExitCode::Done)
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// SIGTERM or SIGINT, from this call on: whoever is told that the server is
+/// ready may stop it at once.
+pub(super) fn told_to_stop() -> impl Future<Output = ()> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async {
+        tokio::select! {
+            () = heard(terminate) => {}
+            () = heard(interrupt) => {}
+        }
+    }
+}
+
+async fn heard(signal: io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(error) => {
+            tracing::warn!(%error, "a signal can't be waited for: {error}");
+            pending().await
+        }
     }
 }
 
@@ -107,13 +121,12 @@ pub fn not_started(error: &StartError) -> CliError {
     };
     let failure = CliError::new(code, error);
     match error {
-        StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
-            failure.hint(
+        StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => failure
+            .hint(
                 "another program listens there: stop it, or choose another port \
                  (server.listen in the configuration, or `chancery quickstart --listen \
                  localhost:PORT`)",
-            )
-        }
+            ),
         _ => failure,
     }
 }

@@ -1,3 +1,5 @@
+//! The settings, from every source, right and wrong.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;

@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `GET /demo` | [`DemoPage`] |
 //! | `GET /demo/start` | pushes a request, redirects to the authorization endpoint |
+//! | `GET /demo/callback` | takes the authorization response, redirects to `/demo` |
 //! | `GET /demo/state` | [`DemoState`] as JSON |
 //! | `POST /demo/refresh`, `userinfo`, `introspect`, `revoke`, `client-credentials` | does that, then the new [`DemoState`] |
 //! | `GET /demo/events` | server-sent events, each a [`DemoEvent`] as JSON, its `id` the position |
 //!
 //! The stream of events begins with a comment line, sent at once, so that the
-//! browser knows that it is connected. The posts carry the page's CSRF token in the header [`CSRF_HEADER`] and have
-//! no body. A refusal of the authorization server is an exchange like any other
+//! browser knows that it is connected. One that was broken off begins anew, with
+//! all events: the script knows those that it has shown. The posts carry the
+//! page's CSRF token in the header [`CSRF_HEADER`] and have no body. A refusal of the authorization server is an exchange like any other
 //! and answers 200; only when the demo itself can't go on (no session, a wrong
 //! CSRF token) does it answer 4xx.
 
@@ -39,6 +41,8 @@ pub struct DemoPage<'a> {
     pub csrf: &'a str,
     /// Whether this browser came back from a login and holds a grant.
     pub has_grant: bool,
+    /// The data folder, for the command line: as a shell takes it.
+    pub data: &'a str,
     /// What the authorization response said instead of a code.
     pub error: Option<DemoError<'a>>,
 }
@@ -89,7 +93,7 @@ pub struct DemoState {
 }
 
 /// The tokens, as the token endpoint gave them.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct DemoTokens {
     pub access_token: String,
     pub id_token: Option<String>,
@@ -101,7 +105,7 @@ pub struct DemoTokens {
 }
 
 /// One request of the demo's and its answer.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct DemoExchange {
     pub call: DemoCall,
     /// `POST`
@@ -151,8 +155,7 @@ pub enum DemoCall {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DemoEvent {
-    /// Its place in the log; also the `id` of the server-sent event, so that a
-    /// browser which reconnects says how far it has read (`Last-Event-ID`).
+    /// Its place in the log; also the `id` of the server-sent event.
     pub position: u64,
     /// Seconds since 1970.
     pub occurred_at: i64,
@@ -160,6 +163,6 @@ pub struct DemoEvent {
     pub event_type: String,
     /// One plain sentence.
     pub summary: String,
-    /// Who did it: `client demo`, `subject demo`.
+    /// Who did it: `client demo`, `subject 4f2a09c1…`.
     pub actor: String,
 }

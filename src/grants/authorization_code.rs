@@ -26,7 +26,8 @@ pub(super) async fn redeem(
     if let Grant::CodeIssued(stage) = &before {
         check_account(services, &stage.authorization).await?;
         if stage.request.sealed.is_some() {
-            nonce = services.grants.unseal(code.owner).await?.nonce.clone();
+            let sealed = services.grants.unseal(code.owner).await?;
+            nonce.clone_from(&sealed.nonce);
         }
     }
     let command = GrantCommand::RedeemCode(RedeemCode {

@@ -37,7 +37,8 @@ pub(super) async fn issue(
 /// What the client is registered for, but for what needs a person.
 fn scope(request: &TokenRequest<'_>) -> Result<Scope, OAuthError> {
     let registered = &request.client.metadata.scope;
-    let own = registered.without(Scope::OPENID).without(Scope::OFFLINE_ACCESS);
+    let own: Scope =
+        registered.iter().filter(|name| !Scope::ABOUT_A_PERSON.contains(name)).collect();
     let Some(text) = request.once("scope")? else { return Ok(own) };
     let asked = Scope::parse(text)
         .map_err(|error| OAuthError::new(ErrorCode::InvalidScope, error.to_string()))?;

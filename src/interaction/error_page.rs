@@ -24,7 +24,7 @@ struct Facts {
     title: &'static str,
     what: String,
     remedy: &'static str,
-    error: OAuthError,
+    error: Box<OAuthError>,
     /// As received.
     client_id: Option<String>,
     /// What it is counted as, and for which registered client.
@@ -56,7 +56,7 @@ impl Problem {
             title: "Unknown application",
             what: what.to_owned(),
             remedy: TELL_THEM,
-            error: OAuthError { status: Some(400), ..error },
+            error: Box::new(OAuthError { status: Some(400), ..error }),
             client_id: client_id.map(|id| id.chars().take(ClientId::MAX_LENGTH).collect()),
             counted: Some((reason, None)),
         })
@@ -69,7 +69,7 @@ impl Problem {
             title: "This request is not right",
             what: format!("The application sent a request that this server can't answer: {error}."),
             remedy: TELL_THEM,
-            error: error.into(),
+            error: Box::new(error.into()),
             client_id: client_id.map(ToString::to_string),
             counted: Some(("no_redirect_target", client_id.cloned())),
         })
@@ -91,7 +91,7 @@ impl Problem {
             title: "This request is not good any more",
             what: what.to_owned(),
             remedy: START_AGAIN,
-            error: OAuthError::new(ErrorCode::InvalidRequestUri, what),
+            error: Box::new(OAuthError::new(ErrorCode::InvalidRequestUri, what)),
             client_id: Some(client_id.to_string()),
             counted: Some((reason, Some(client_id.clone()))),
         })
@@ -105,7 +105,7 @@ impl Problem {
             title: "This page has expired",
             what: what.to_owned(),
             remedy: START_AGAIN,
-            error: OAuthError::invalid_request(what),
+            error: Box::new(OAuthError::invalid_request(what)),
             client_id: None,
             counted: Some(("interaction_lost", None)),
         })
@@ -125,7 +125,7 @@ impl Problem {
             title: "This request is not right",
             what: "The form that was sent can't be read.".to_owned(),
             remedy: START_AGAIN,
-            error,
+            error: Box::new(error),
             client_id: None,
             counted: Some(("malformed", None)),
         })
@@ -176,7 +176,7 @@ impl<E: Into<OAuthError>> From<E> for Problem {
                 "The server failed to do what it should.".to_owned()
             },
             remedy: "Please try again shortly.",
-            error,
+            error: Box::new(error),
             client_id: None,
             counted: None,
         })

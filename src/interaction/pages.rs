@@ -340,11 +340,16 @@ mod tests {
                     issuer: text,
                     csrf: text,
                     has_grant: false,
+                    data: text,
                     error: Some(DemoError { code: text, description: Some(text) }),
                 }
                 .render(),
             ),
-            ("demo", DemoPage { issuer: text, csrf: text, has_grant: true, error: None }.render()),
+            (
+                "demo",
+                DemoPage { issuer: text, csrf: text, has_grant: true, data: text, error: None }
+                    .render(),
+            ),
         ]
     }
 

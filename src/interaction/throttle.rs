@@ -33,8 +33,7 @@ const FORGOTTEN_AFTER: u32 = 900;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Network {
     V4([u8; 4]),
-    /// Its upper half.
-    V6(u128),
+    V6([u8; 8]),
     Unknown,
 }
 
@@ -43,7 +42,10 @@ impl From<Option<IpAddr>> for Network {
         match address.map(|address| address.to_canonical()) {
             None => Self::Unknown,
             Some(IpAddr::V4(address)) => Self::V4(address.octets()),
-            Some(IpAddr::V6(address)) => Self::V6(address.to_bits() >> 64),
+            Some(IpAddr::V6(address)) => {
+                let network = address.to_bits() >> 64;
+                Self::V6(u64::try_from(network).unwrap_or_default().to_be_bytes())
+            }
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Access tokens (RFC 9068, RFC 6750): their claims, and whether one is alive.
 
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
 use chancery_domain::authorization::Authorization;
 use chancery_domain::grant::{AccessTokenFacts, AccessTokenForm, Active, Grant, GrantError};
 use chancery_domain::ids::{ClientId, GrantId};
 use chancery_domain::secret::AccessToken;
 use chancery_domain::time::UnixTime;
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::actors::grant::GrantFailure;
@@ -142,11 +147,30 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
     Ok(LiveToken { grant_id: reference.grant, grant, facts })
 }
 
-fn jwt_reference(services: &Services, keys: &Keys, text: &str) -> Option<TokenRef> {
-    let claims: AccessTokenClaims = keys.verifier.verify(text, &["at+jwt"]).ok()?;
-    let ours = claims.iss == services.issuer() && services.now() < claims.exp;
-    if !ours {
-        return None;
+/// JWTs whose signature was found good, by their digest: a resource server asks
+/// for the same one again and again. What can change about a token, its grant says.
+pub struct VerifiedTokens(Mutex<LruCache<[u8; 32], (TokenRef, UnixTime)>>);
+
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(const { NonZeroUsize::new(10_000).unwrap() })))
     }
-    TokenRef::decode(&claims.jti)
+}
+
+fn jwt_reference(services: &Services, keys: &Keys, text: &str) -> Option<TokenRef> {
+    let verified = || services.verified_tokens.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let digest: [u8; 32] = digest(&SHA256, text.as_bytes()).as_ref().try_into().ok()?;
+    let known = verified().get(&digest).copied();
+    let (reference, expires_at) = if let Some(known) = known {
+        known
+    } else {
+        let claims: AccessTokenClaims = keys.verifier.verify(text, &["at+jwt"]).ok()?;
+        if claims.iss != services.issuer() {
+            return None;
+        }
+        let found = (TokenRef::decode(&claims.jti)?, claims.exp);
+        verified().put(digest, found);
+        found
+    };
+    (services.now() < expires_at).then_some(reference)
 }

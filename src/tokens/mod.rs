@@ -4,6 +4,8 @@ mod access;
 mod issue;
 mod plan;
 
-pub use self::access::{AccessTokenClaims, Audience, LiveToken, TokenRefusal, find_access_token};
+pub use self::access::{
+    AccessTokenClaims, Audience, LiveToken, TokenRefusal, VerifiedTokens, find_access_token,
+};
 pub use self::issue::{TokenResponse, render};
 pub use self::plan::{longest_refresh, plan};

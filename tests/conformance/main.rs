@@ -15,9 +15,23 @@
 #[macro_use]
 mod support;
 #[path = "../stores/postgres_database.rs"]
+#[expect(dead_code, reason = "some of it is for the tests of the stores")]
 mod postgres_database;
 
+mod cascades;
+mod oidc_core;
+mod openidconnect;
+mod pages;
+mod races;
 mod rfc6749_client_auth;
 mod rfc6749_client_credentials;
+mod rfc6749_code;
+mod rfc6749_refresh;
+mod rfc7009_revocation;
+mod rfc7636_pkce;
+mod rfc7662_introspection;
 mod rfc8414_metadata;
+mod rfc9068_access_tokens;
 mod rfc9126_par;
+mod rfc9207_iss;
+mod strangers;

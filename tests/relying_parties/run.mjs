@@ -1,5 +1,6 @@
 // Relying parties that others wrote, and a browser, against a real server: on
-// SQLite, on PostgreSQL, and on two nodes of one PostgreSQL. `tests/run rp`.
+// SQLite, on PostgreSQL, and on two nodes of one PostgreSQL; and quickstart's demo.
+// `tests/run rp`.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
@@ -13,6 +14,7 @@ import * as client from 'openid-client';
 
 import { launch, Person } from './browser.mjs';
 import { Chancery, rows, run } from './chancery.mjs';
+import './demo.test.mjs';
 import { Application, RelyingParty, Secrets } from './relying_party.mjs';
 
 const USERNAME = 'alice-of-the-tests';

@@ -64,7 +64,7 @@ fn open(dir: &Path) -> Arc<dyn Store> {
 
 fn refusal(opened: Result<SqliteStore, StoreError>) -> String {
     match opened {
-        Err(StoreError::Closed(why)) => why,
+        Err(StoreError::InUse(why)) => why,
         Err(other) => panic!("another error: {other:?}"),
         Ok(_) => panic!("it opened"),
     }

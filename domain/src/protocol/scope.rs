@@ -21,6 +21,10 @@ impl Scope {
     /// `offline_access` (OpenID Connect Core §11).
     pub const OFFLINE_ACCESS: &'static str = "offline_access";
 
+    /// The scopes of OpenID Connect (Core §3.1.2.1, §5.4, §11): each is about a person.
+    pub const ABOUT_A_PERSON: [&'static str; 6] =
+        [Self::OPENID, "profile", "email", "address", "phone", Self::OFFLINE_ACCESS];
+
     /// Reads a space-delimited list; repeated names count once.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         let valid = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e | b' ');

@@ -75,7 +75,7 @@ async fn introspect(
     let token = parameters.once("token").ok().flatten();
     let token = token.ok_or_else(|| OAuthError::invalid_request("token is missing or repeated"))?;
     match find_access_token(services, token).await {
-        Ok(live) => Ok(of_access_token(services, &client, live)),
+        Ok(live) => Ok(of_access_token(services, &client, &live)),
         Err(TokenRefusal::Failed(error)) => Err(error),
         Err(TokenRefusal::NotAlive) => of_refresh_token(services, &client, token).await,
     }
@@ -90,7 +90,7 @@ fn subject(grant: &Active) -> String {
     person.unwrap_or_else(|| grant.authorization.client_id.to_string())
 }
 
-fn of_access_token(services: &Services, client: &RegisteredClient, live: LiveToken) -> Answer {
+fn of_access_token(services: &Services, client: &RegisteredClient, live: &LiveToken) -> Answer {
     if !may_know(client, &live.grant) {
         return Answer::default();
     }

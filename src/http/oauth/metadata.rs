@@ -71,7 +71,7 @@ pub async fn handle(services: web::Data<Services>) -> HttpResponse {
     let mut answer = HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((CACHE_CONTROL, MAX_AGE))
-        .body(services.metadata.clone());
+        .body(services.metadata.as_bytes().to_vec());
     cors::for_all(&mut answer);
     answer
 }

@@ -1,16 +1,23 @@
 //! A real server on a port of its own, and those who talk to it.
 
 mod answer;
+mod browser;
 mod people;
 mod relying_party;
+mod scene;
 mod server;
 
 use std::future::Future;
 use std::time::Duration;
 
-pub use self::answer::{Answer, claims};
-pub use self::people::{confidential, good_request, good_request_but, public, service};
-pub use self::relying_party::{RelyingParty, basic};
+pub use self::answer::{Answer, claims, header};
+pub use self::browser::{Browser, Page, Place};
+pub use self::people::{
+    CHALLENGE, PASSWORD, REDIRECT_URI, VERIFIER, confidential, good_request, good_request_but,
+    public, service,
+};
+pub use self::relying_party::{RelyingParty, basic, form, verified};
+pub use self::scene::{Scene, Tokens};
 pub use self::server::{BEGINNING, TestServer};
 
 /// Which store a server keeps its log in.

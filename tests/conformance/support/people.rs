@@ -1,9 +1,13 @@
 //! Who is registered: clients and accounts, as an operator makes them.
 
+use chancery::accounts::{NewAccount, register};
 use chancery::aggregates::Origin;
+use chancery::passwords::Password;
 use chancery::secrets::encode_client_secret;
+use chancery_domain::account::{AccountCommand, Profile};
 use chancery_domain::client::{ClientCommand, ClientMetadata, SecretRecord};
-use chancery_domain::ids::ClientId;
+use chancery_domain::consent::ConsentCommand;
+use chancery_domain::ids::{ClientId, ConsentId, SubjectId};
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::redirect_uri::RedirectUri;
@@ -94,6 +98,57 @@ impl TestServer {
         self.act(move |services| async move {
             let work = services.work(Origin::system("test")).unwrap();
             services.clients.execute(&client_id, vec![command], work).await.unwrap();
+        })
+        .await;
+    }
+}
+
+/// The password of every account in these tests.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+impl TestServer {
+    /// Makes an account with a few claims.
+    pub async fn account(&self, username: &str) -> SubjectId {
+        let mut claims = serde_json::Map::new();
+        claims.insert("name".to_owned(), "Ada Lovelace".into());
+        claims.insert("email".to_owned(), format!("{username}@example.com").into());
+        claims.insert("email_verified".to_owned(), true.into());
+        claims.insert("phone_number".to_owned(), "+44 1".into());
+        let profile = Profile { username: username.to_owned(), claims };
+        self.act(|services| async move {
+            let hash = services.passwords.hash(&Password::new(PASSWORD)).await.unwrap();
+            let subject = SubjectId::from_uuid(services.entropy.uuid_v4());
+            let new = NewAccount {
+                subject,
+                profile: &profile,
+                password_hash: &hash,
+                now: services.now(),
+            };
+            let mut work = services.work(Origin::system("test")).unwrap();
+            let names = &services.keys.get().names;
+            let commands = register(&services.vault, names, &new, &mut work).unwrap();
+            services.accounts.execute(&subject.to_string(), commands, work).await.unwrap();
+            subject
+        })
+        .await
+    }
+
+    /// Does something to an account.
+    pub async fn command_account(&self, subject: SubjectId, command: AccountCommand) {
+        self.act(move |services| async move {
+            let work = services.work(Origin::system("test")).unwrap();
+            services.accounts.execute(&subject.to_string(), vec![command], work).await.unwrap();
+        })
+        .await;
+    }
+
+    /// Takes back what a person allowed a client.
+    pub async fn withdraw_consent(&self, subject: SubjectId, client_id: &str) {
+        let consent = ConsentId::of(subject, &ClientId::parse(client_id).unwrap());
+        self.act(move |services| async move {
+            let work = services.work(Origin::subject(subject)).unwrap();
+            let command = ConsentCommand::Withdraw { now: services.now() };
+            services.consents.execute(&consent.to_string(), vec![command], work).await.unwrap();
         })
         .await;
     }

@@ -7,6 +7,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 
+use super::people::{REDIRECT_URI, VERIFIER};
 use super::{Answer, TestServer};
 
 /// A client of the server.
@@ -93,6 +94,59 @@ impl RelyingParty {
         self.post("/par", parameters).await
     }
 
+    /// Where a browser is sent to begin (RFC 6749 §4.1.1).
+    pub fn authorize_url(&self, parameters: &Form<'_>) -> String {
+        let client_id = [("client_id", &*self.client_id)];
+        format!("{}/authorize?{}", self.address, form(&[&client_id, parameters].concat()))
+    }
+
+    /// The same for a request that is pushed first (RFC 9126 §4).
+    pub async fn pushed_url(&self, parameters: &Form<'_>) -> String {
+        let pushed = self.push(parameters).await.succeeded(201);
+        self.authorize_url(&[("request_uri", pushed["request_uri"].as_str().unwrap())])
+    }
+
+    /// RFC 6749 §4.1.3, with the verifier of [`super::good_request`].
+    pub async fn redeem(&self, code: &str) -> Answer {
+        self.redeem_but(code, &[]).await
+    }
+
+    /// The same with some parameters replaced or added; left out where they are
+    /// empty.
+    pub async fn redeem_but(&self, code: &str, changes: &Form<'_>) -> Answer {
+        let mut parameters = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_verifier", VERIFIER),
+        ];
+        parameters.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+        parameters.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
+        self.post("/token", &parameters).await
+    }
+
+    /// RFC 6749 §6
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.refresh_for(refresh_token, &[]).await
+    }
+
+    /// The same with more parameters.
+    pub async fn refresh_for(&self, refresh_token: &str, more: &Form<'_>) -> Answer {
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        self.post("/token", &[&refresh, more].concat()).await
+    }
+
+    /// OpenID Connect Core §5.3.1
+    pub async fn userinfo(&self, access_token: &str) -> Answer {
+        let request = self.request(Method::GET, "/userinfo").bearer_auth(access_token);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Is the token alive, as its own client is told?
+    pub async fn is_alive(&self, token: &str) -> bool {
+        self.introspect(token).await.ok()["active"].as_bool().unwrap()
+    }
+
     /// RFC 6749 §4.4.2
     pub async fn client_credentials(&self, parameters: &Form<'_>) -> Answer {
         let grant_type = [("grant_type", "client_credentials")];
@@ -115,4 +169,21 @@ pub fn basic(client_id: &str, secret: &str) -> String {
     let encoded =
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(client_id), encoded(secret))))
+}
+
+/// The claims of a JWT whose signature is good by a key that the server
+/// publishes.
+pub async fn verified(client: &RelyingParty, jwt: &str) -> serde_json::Value {
+    use jsonwebtoken::jwk::JwkSet;
+    use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+
+    let keys: JwkSet = serde_json::from_value(client.get("/jwks").await.json()).unwrap();
+    let header = decode_header(jwt).unwrap();
+    let key = keys.find(header.kid.as_deref().unwrap()).expect("a published key");
+    let mut validation = Validation::new(header.alg);
+    // The server's clock is not the machine's.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    decode(jwt, &DecodingKey::from_jwk(key).unwrap(), &validation).unwrap().claims
 }

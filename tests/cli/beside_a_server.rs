@@ -1,0 +1,227 @@
+//! Commands beside a running server, and after one that was killed.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::program::{DONE, Data, Ended, NOT_FOUND, REFUSED, STORE_UNAVAILABLE, program, run};
+
+/// A server on a store of its own; killed at the end.
+struct Server {
+    data: Data,
+    port: u16,
+    process: Child,
+}
+
+impl Server {
+    fn start() -> Self {
+        let data = Data::new();
+        let port = free_port();
+        let folder = data.path().display();
+        let settings = format!(
+            "server.issuer = \"http://127.0.0.1:{port}\"\n\
+             server.listen = [\"127.0.0.1:{port}\"]\n\
+             store.url = \"sqlite://{folder}\"\n\
+             master_key.file = \"{folder}/master.key\"\n"
+        );
+        std::fs::write(data.file("chancery.toml"), settings).unwrap();
+        let process = serve(&data).stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { data, port, process };
+        server.listens();
+        server.run(&["client", "add", "--id", "cron", "--secret", "s3cret", "--scope", "a"]).done();
+        server
+    }
+
+    /// Waits until commands are listened for.
+    fn listens(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(self.data.file("chancery.sock")).is_err() {
+            assert!(Instant::now() < deadline, "the server does not start");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Runs a command on the server's store, by its configuration.
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let file = self.data.file("chancery.toml");
+        run(&[arguments, &["--config", file.to_str().unwrap()]].concat())
+    }
+
+    async fn token(&self, secret: &str) -> (u16, Value) {
+        let answer = reqwest::Client::new()
+            .post(format!("http://127.0.0.1:{}/token", self.port))
+            .basic_auth("cron", Some(secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials")
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Asks for tokens until the answer has this status.
+    async fn answers(&self, secret: &str, status: u16) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        loop {
+            let (got, answer) = self.token(secret).await;
+            if got == status {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{got} a second later: {answer}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn serve(data: &Data) -> std::process::Command {
+    let file = data.file("chancery.toml");
+    program(&["serve", "--config", file.to_str().unwrap()])
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn what_commands_change_is_seen_by_the_server_within_a_second() {
+    let server = Server::start();
+    server.answers("s3cret", 200).await;
+    let rotated = server.run(&["client", "rotate-secret", "cron", "--json"]).json();
+    let secret = rotated["client_secret"].as_str().unwrap();
+    assert_eq!(server.answers("s3cret", 401).await["error"], "invalid_client");
+    server.answers(secret, 200).await;
+    server.run(&["client", "disable", "cron", "--reason", "left"]).done();
+    server.answers(secret, 401).await;
+    server.run(&["client", "enable", "cron"]).done();
+    server.answers(secret, 200).await;
+
+    // The server wrote these, in the operator's name.
+    let events = server.run(&["events", "--type", "ClientDisabled"]).lines();
+    assert_eq!(events[0]["metadata"]["actor_ref"], "ada");
+    let registered = server.run(&["events", "--type", "ClientRegistered"]).lines();
+    assert_eq!(events[0]["metadata"]["node"], registered[0]["metadata"]["node"]);
+    server.run(&["replay"]).done();
+}
+
+#[tokio::test]
+async fn a_grant_is_listed_shown_at_any_moment_and_revoked() {
+    let server = Server::start();
+    server.answers("s3cret", 200).await;
+    let listed = server.run(&["grant", "list", "--client", "cron", "--json"]).json();
+    let id = listed[0]["grant_id"].as_str().unwrap();
+    assert_eq!(listed[0]["state"], "active");
+    assert_eq!(server.run(&["grant", "list", "--state", "revoked", "--json"]).json(), json!([]));
+
+    server.run(&["grant", "revoke", id, "--reason", "lost"]).done();
+    let shown = server.run(&["grant", "show", id, "--json"]).json();
+    assert_eq!(shown["state"], "revoked");
+    let timeline = shown["timeline"].as_array().unwrap();
+    assert_eq!(timeline.len(), 2);
+    assert_eq!(timeline[0]["actor"], "client cron");
+    assert_eq!(timeline[0]["event_type"], "TokensIssued");
+    assert_eq!(timeline[1]["actor"], "operator ada");
+    assert_eq!(timeline[1]["reason"], "lost");
+    assert_eq!(timeline[1]["summary"], "The grant was revoked");
+
+    let first = timeline[0]["position"].to_string();
+    let before = server.run(&["grant", "show", id, "--position", &first, "--json"]).json();
+    assert_eq!((&before["state"], &before["more"]), (&json!("active"), &json!(true)));
+    server.run(&["grant", "show", id, "--at", "2020-01-01T00:00:00Z"]).fails(NOT_FOUND);
+    let table = server.run(&["grant", "show", id]).done();
+    for part in ["revoked", "lost", "operator ada", "client cron", "access token 1"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let listed = server.run(&["grant", "list", "--state", "revoked", "--json"]).json();
+    assert_eq!(listed[0]["grant_id"], id);
+
+    let again = server.run(&["grant", "revoke", id, "--reason", "again", "--json"]).json();
+    assert_eq!(again["changed"], false);
+}
+
+#[test]
+fn errors_come_back_from_the_server_as_they_are() {
+    let server = Server::start();
+    server.run(&["client", "disable", "nobody"]).fails(NOT_FOUND);
+    server.run(&["client", "add", "--id", "cron"]).fails(REFUSED);
+    server.run(&["account", "show", "nobody"]).fails(NOT_FOUND);
+}
+
+#[test]
+fn the_lock_keeps_a_second_server_and_a_rewrap_out() {
+    let server = Server::start();
+    let second = serve(&server.data).output().unwrap();
+    assert_eq!(second.status.code(), Some(STORE_UNAVAILABLE));
+    let new = server.data.file("new.key");
+    std::fs::write(&new, "a5".repeat(32)).unwrap();
+    let said = server.run(&["key", "rewrap", "--to-file", new.to_str().unwrap()]).fails(REFUSED);
+    assert!(said.contains("hint: stop it"), "{said}");
+    server.run(&["migrate"]).done();
+}
+
+#[test]
+fn projections_are_rebuilt_while_the_server_runs() {
+    let server = Server::start();
+    assert_eq!(server.run(&["client", "list", "--json"]).json()[0]["client_id"], "cron");
+    server.run(&["projections", "rebuild", "--all"]).done();
+    assert_eq!(server.run(&["client", "list", "--json"]).json()[0]["client_id"], "cron");
+}
+
+#[test]
+fn a_killed_server_leaves_nothing_in_the_way() {
+    let mut server = Server::start();
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    assert!(server.data.file("chancery.sock").exists(), "it had no time to remove it");
+
+    assert_eq!(server.run(&["client", "add", "--id", "late"]).code, DONE);
+    server.process = serve(&server.data).stderr(Stdio::null()).spawn().unwrap();
+    server.listens();
+    server.run(&["client", "disable", "late"]).done();
+    let nodes: Vec<_> = server
+        .run(&["events", "--type", "ClientRegistered", "--type", "ClientDisabled"])
+        .lines()
+        .into_iter()
+        .map(|event| event["metadata"]["node"].clone())
+        .collect();
+    assert_ne!(nodes[0], nodes[1], "the command wrote by itself when no server ran");
+    server.run(&["replay"]).done();
+}
+
+/// A command that holds the lock for a moment is no other server.
+#[test]
+fn a_server_that_starts_waits_for_a_command_to_end() {
+    let mut server = Server::start();
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let held = chancery::stores::sqlite::SqliteStore::open(server.data.path()).unwrap();
+    server.process = serve(&server.data).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.listens());
+        // Long enough for a server that would not wait to be gone.
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        drop(held);
+    });
+    server.run(&["client", "disable", "cron"]).done();
+}
+
+#[test]
+fn the_control_socket_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start();
+    let socket = std::fs::metadata(server.data.file("chancery.sock")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+}

@@ -1,0 +1,70 @@
+//! `chancery key`, and the master key
+
+use serde_json::json;
+
+use crate::program::{Data, USAGE};
+
+#[test]
+fn rotation_puts_a_new_key_in_place_of_the_old_one() {
+    let data = Data::new();
+    data.run(&["client", "add", "--id", "cron"]).done();
+    let first = data.run(&["key", "list", "--json"]).json();
+    assert_eq!(first.as_array().unwrap().len(), 1);
+    assert_eq!(first[0]["state"], "active");
+
+    let rotated = data.run(&["key", "rotate", "--json"]).json();
+    let second = data.run(&["key", "list", "--json"]).json();
+    assert_eq!(second[0]["kid"], first[0]["kid"]);
+    assert_eq!(second[0]["state"], "retired");
+    assert!(
+        second[0]["published_until"].as_i64().unwrap() > second[0]["retired_at"].as_i64().unwrap()
+    );
+    assert_eq!((&second[1]["kid"], &second[1]["state"]), (&rotated["kid"], &json!("active")));
+
+    data.run(&["key", "rotate", "--algorithm", "EdDSA"]).done();
+    let third = data.run(&["key", "list", "--json"]).json();
+    assert_eq!((&third[2]["alg"], &third[2]["state"]), (&json!("EdDSA"), &json!("active")));
+    assert_eq!(third[1]["state"], "active", "a key of another algorithm stays");
+    let said = data.run(&["key", "list"]).done();
+    assert!(!said.contains("\"d\"") && !data.run(&["events"]).done().contains("\"d\""));
+}
+
+#[test]
+fn after_a_rewrap_the_new_master_key_opens_everything_and_the_old_one_nothing() {
+    let data = Data::new();
+    data.run_with_input(&["account", "add", "alice", "--password-stdin"], "correct horse").done();
+    data.run(&["client", "add", "--id", "cron", "--secret", "somebody chose this"]).done();
+    let before = data.run(&["account", "show", "alice", "--json"]).json();
+    let keys = data.run(&["key", "list", "--json"]).json();
+
+    let new = data.file("new.key");
+    std::fs::write(&new, "a5".repeat(32)).unwrap();
+    let rewrap = ["key", "rewrap", "--to-file", new.to_str().unwrap()];
+    let report = data.run(&[&rewrap[..], &["--json"]].concat()).json();
+    // Three keys of the server's own, one that signs, and two data keys.
+    assert_eq!(report["rewrapped"], 6);
+    assert_ne!(report["master_key"], report["previous_master_key"]);
+
+    let said = data.run(&["account", "show", "alice"]).fails(USAGE);
+    assert!(said.contains(report["master_key"].as_str().unwrap()), "{said}");
+
+    std::fs::rename(&new, data.file("master.key")).unwrap();
+    assert_eq!(data.run(&["account", "show", "alice", "--json"]).json(), before);
+    assert_eq!(data.run(&["key", "list", "--json"]).json(), keys);
+    data.run(&["client", "rotate-secret", "cron", "--secret", "and this"]).done();
+    data.run(&["key", "rotate"]).done();
+    data.run(&["replay"]).done();
+}
+
+#[test]
+fn a_master_key_that_is_none_is_refused_before_anything_happens() {
+    let data = Data::new();
+    data.run(&["client", "add", "--id", "cron"]).done();
+    let missing = data.file("missing.key");
+    let rewrap = ["key", "rewrap", "--to-file", missing.to_str().unwrap()];
+    let said = data.run(&rewrap).fails(USAGE);
+    assert!(said.contains("openssl rand"), "{said}");
+    std::fs::write(&missing, "not a key").unwrap();
+    data.run(&rewrap).fails(USAGE);
+    data.run(&["client", "rotate-secret", "cron"]).done();
+}

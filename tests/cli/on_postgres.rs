@@ -1,0 +1,60 @@
+//! The same on PostgreSQL, where a command is one more writer.
+
+use serde_json::json;
+
+use crate::postgres_database::Database;
+use crate::program::{STORE_UNAVAILABLE, run, run_with_input};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_work_without_a_server() {
+    let database = Database::empty().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("master.key");
+    std::fs::write(&key, "0f".repeat(32)).unwrap();
+    let file = folder.path().join("chancery.toml");
+    let settings = |key: &std::path::Path| {
+        format!(
+            "server.issuer = \"http://127.0.0.1:1\"\n\
+             store.url = \"{}\"\nmaster_key.file = \"{}\"\n",
+            database.url(),
+            key.display()
+        )
+    };
+    std::fs::write(&file, settings(&key)).unwrap();
+    let with = |arguments: &[&'static str]| -> Vec<String> {
+        let config = ["--config", file.to_str().unwrap()];
+        arguments.iter().copied().chain(config).map(str::to_owned).collect()
+    };
+    let command = |arguments: &[&'static str]| {
+        let arguments = with(arguments);
+        run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+
+    let said = command(&["client", "list"]).fails(STORE_UNAVAILABLE);
+    assert!(said.contains("chancery migrate"), "{said}");
+    assert!(command(&["migrate"]).done().contains("applied 0001_log"));
+    assert_eq!(command(&["migrate"]).done(), "the store is up to date\n");
+
+    command(&["client", "add", "--id", "cron", "--secret", "somebody chose this"]).done();
+    let add = with(&["account", "add", "alice", "--password-stdin", "--claim", "name=Alice"]);
+    let add: Vec<_> = add.iter().map(String::as_str).collect();
+    run_with_input(&add, "correct horse").done();
+    // Nobody else keeps the read models, so the command does.
+    let clients = command(&["client", "list", "--json"]).json();
+    assert_eq!(clients[0]["client_id"], "cron");
+    assert_eq!(command(&["account", "list", "--json"]).json()[0]["username"], "alice");
+    command(&["projections", "rebuild", "clients"]).done();
+    let report = command(&["replay", "--json"]).json();
+    assert_eq!(report["differences"], json!([]));
+
+    let new = folder.path().join("new.key");
+    std::fs::write(&new, "a5".repeat(32)).unwrap();
+    let rewrap = with(&["key", "rewrap", "--to-file"]);
+    let rewrap: Vec<_> = rewrap.iter().map(String::as_str).collect();
+    let at = rewrap.iter().position(|part| *part == "--config").unwrap();
+    let rewrap = [&rewrap[..at], &[new.to_str().unwrap()], &rewrap[at..]].concat();
+    assert!(run(&rewrap).done().contains("6 keys"));
+    std::fs::write(&file, settings(&new)).unwrap();
+    let shown = command(&["account", "show", "alice", "--json"]).json();
+    assert_eq!(shown["claims"], json!({ "name": "Alice" }));
+}

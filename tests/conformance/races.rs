@@ -1,0 +1,203 @@
+//! Many at once with one credential, on one node and on two (RFC 6749 §10.5,
+//! RFC 9700 §4.14.2).
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use futures_util::future::join_all;
+
+use crate::support::{
+    Answer, RelyingParty, Scene, StoreKind, TestServer, Tokens, claims, good_request,
+    good_request_but, until,
+};
+use chancery_domain::account::AccountCommand;
+
+both_stores! {
+    one_code_redeemed_by_many_at_once_yields_one_success_and_a_revoked_grant,
+    one_refresh_token_used_by_many_at_once_yields_one_successor,
+    one_consent_given_twice_at_once_yields_one_code,
+}
+
+/// How many come at once.
+const MANY: usize = 64;
+
+/// All at once; to each of the nodes in turn.
+async fn rush<F: Future<Output = Answer>>(
+    rp: &RelyingParty,
+    nodes: &[&TestServer],
+    attempt: impl Fn(RelyingParty) -> F,
+) -> Vec<Answer> {
+    let parties = (0..MANY).map(|i| rp.at(nodes[i % nodes.len()]));
+    join_all(parties.map(attempt)).await
+}
+
+async fn redeem_at_once(mut scene: Scene, other: Option<TestServer>) {
+    let code = scene.code(&[("scope", "openid offline_access")]).await;
+    let nodes: Vec<&TestServer> =
+        [Some(&scene.server), other.as_ref()].into_iter().flatten().collect();
+    let code = &code;
+    let answers = rush(&scene.rp, &nodes, |rp| async move { rp.redeem(code).await }).await;
+    let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(good.len(), 1, "{:?}", bad.first());
+    for answer in &bad {
+        answer.invalid_grant();
+    }
+    let tokens = Tokens::of(good[0].ok());
+    for node in nodes {
+        let rp = scene.rp.at(node);
+        rp.refresh(tokens.refresh()).await.invalid_grant();
+        until("the token's end", || async { !rp.is_alive(&tokens.access).await }).await;
+    }
+    let events = scene.server.only_grant().await;
+    for once in ["CodeRedeemed", "CodeReplayed", "GrantRevoked"] {
+        assert_eq!(events.iter().filter(|event| *event == once).count(), 1, "{events:?}");
+    }
+}
+
+async fn one_code_redeemed_by_many_at_once_yields_one_success_and_a_revoked_grant(
+    store: StoreKind,
+) {
+    redeem_at_once(Scene::new(store).await, None).await;
+}
+
+async fn refresh_at_once(mut scene: Scene, other: Option<TestServer>) {
+    let first = scene.lasting_tokens().await;
+    let nodes: Vec<&TestServer> =
+        [Some(&scene.server), other.as_ref()].into_iter().flatten().collect();
+    let token = first.refresh();
+    let answers = rush(&scene.rp, &nodes, |rp| async move { rp.refresh(token).await }).await;
+    let all: Vec<_> = answers.iter().map(|answer| Tokens::of(answer.ok())).collect();
+    let successors: BTreeSet<_> = all.iter().map(Tokens::refresh).collect();
+    assert_eq!(successors.len(), 1, "all get the same");
+    let access: BTreeSet<_> =
+        all.iter().map(|tokens| claims(&tokens.access)["jti"].to_string()).collect();
+    assert_eq!(access.len(), 1);
+    let events = scene.server.only_grant().await;
+    let rotations = events.iter().filter(|event| *event == "RefreshTokenRotated").count();
+    assert_eq!(rotations, 1, "{events:?}");
+    for node in nodes {
+        assert!(scene.rp.at(node).is_alive(&all[0].access).await);
+    }
+    // And it works, on whichever node.
+    let last = nodes_last(&scene, other.as_ref());
+    last.refresh(all[0].refresh()).await.ok();
+}
+
+fn nodes_last(scene: &Scene, other: Option<&TestServer>) -> RelyingParty {
+    other.map_or_else(|| scene.rp.clone(), |other| scene.rp.at(other))
+}
+
+async fn one_refresh_token_used_by_many_at_once_yields_one_successor(store: StoreKind) {
+    refresh_at_once(Scene::new(store).await, None).await;
+}
+
+/// A person who clicks twice.
+async fn one_consent_given_twice_at_once_yields_one_code(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    let url = scene.rp.pushed_url(&good_request()).await;
+    let page = scene.browser.open(&url).await.shows("login-form");
+    let page = scene.browser.log_in(&page, "ada").await.shows("consent-form");
+    let clicks = (0..8).map(|_| {
+        let (mut browser, page) = (scene.browser.clone(), &page);
+        async move { browser.answer(page, "allow").await }
+    });
+    let places = join_all(clicks).await;
+    let codes: Vec<_> = places
+        .iter()
+        .filter_map(|place| match place {
+            crate::support::Place::Returned(returned) => Some(returned.code().to_owned()),
+            crate::support::Place::Page(_) => None,
+        })
+        .collect();
+    assert_eq!(codes.len(), 1, "{places:?}");
+    scene.rp.redeem(&codes[0]).await.ok();
+}
+
+/// Two nodes on one PostgreSQL work as one.
+mod on_two_nodes {
+    use super::*;
+
+    async fn two() -> (Scene, TestServer) {
+        let scene = Scene::new(StoreKind::Postgres).await;
+        let other = scene.server.second_node().await;
+        (scene, other)
+    }
+
+    #[test]
+    fn one_code_redeemed_by_many_at_once_yields_one_success_and_a_revoked_grant() {
+        crate::support::run(async {
+            let (scene, other) = two().await;
+            redeem_at_once(scene, Some(other)).await;
+        });
+    }
+
+    #[test]
+    fn one_refresh_token_used_by_many_at_once_yields_one_successor() {
+        crate::support::run(async {
+            let (scene, other) = two().await;
+            refresh_at_once(scene, Some(other)).await;
+        });
+    }
+
+    /// Every step of a flow on the node that did not take the one before.
+    #[test]
+    fn any_step_can_be_taken_on_either_node() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let there = scene.rp.at(&other);
+            let here = scene.rp.clone();
+            let mut browser_there = scene.browser.at(&other);
+
+            let url =
+                there.pushed_url(&good_request_but(&[("scope", "openid offline_access")])).await;
+            let page = scene.browser.open(&url).await.shows("login-form");
+            browser_there.cookies.clone_from(&scene.browser.cookies);
+            let page = browser_there.log_in(&page, "ada").await.shows("consent-form");
+            scene.browser.cookies.clone_from(&browser_there.cookies);
+            let code = scene.browser.answer(&page, "allow").await.returned().code().to_owned();
+            let tokens = Tokens::of(there.redeem(&code).await.ok());
+            here.userinfo(&tokens.access).await.ok();
+            assert!(here.is_alive(&tokens.access).await);
+            let next = Tokens::of(here.refresh(tokens.refresh()).await.ok());
+            let last = Tokens::of(there.refresh(next.refresh()).await.ok());
+            here.redeem(&code).await.invalid_grant();
+            until("the end there", || async { !there.is_alive(&last.access).await }).await;
+            there.refresh(last.refresh()).await.invalid_grant();
+        });
+    }
+
+    /// What one node changes, the other knows within a second.
+    #[test]
+    fn a_locked_account_is_known_on_the_other_node() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let there = scene.rp.at(&other);
+            let tokens = scene.lasting_tokens().await;
+            there.userinfo(&tokens.access).await.ok();
+            there.refresh(tokens.refresh()).await.ok();
+            let lock = AccountCommand::Lock { reason: "left".to_owned() };
+            scene.server.command_account(scene.ada, lock).await;
+            until("the refusal there", || async {
+                there.userinfo(&tokens.access).await.status == 401
+            })
+            .await;
+        });
+    }
+
+    /// Nodes that start together on an empty database do not collide.
+    #[test]
+    fn nodes_can_start_together() {
+        crate::support::run(async {
+            let first = TestServer::start(StoreKind::Postgres).await;
+            let (second, third) = tokio::join!(first.second_node(), first.second_node());
+            let client = first.register("svc", crate::support::service()).await;
+            let mut keys = Vec::new();
+            for node in [&first, &second, &third] {
+                client.at(node).client_credentials(&[]).await.ok();
+                keys.push(client.at(node).get("/jwks").await.json());
+            }
+            assert_eq!(keys[0], keys[1]);
+            assert_eq!(keys[0], keys[2]);
+        });
+    }
+}

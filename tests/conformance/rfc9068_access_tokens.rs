@@ -1,0 +1,162 @@
+//! JWT access tokens (RFC 9068), opaque ones, and the keys that sign.
+
+use chancery::aggregates::Origin;
+use chancery::keys::rotate;
+use chancery_domain::client::{AccessTokenFormat, ClientMetadata};
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::time::Lifetime;
+use serde_json::json;
+
+use crate::support::{
+    BEGINNING, RelyingParty, Scene, StoreKind, TestServer, claims, confidential, header, service,
+    verified,
+};
+
+both_stores! {
+    a_jwt_access_token_has_its_claims,
+    the_audience_is_the_client_s_own,
+    an_opaque_token_says_nothing,
+    the_lifetime_is_the_client_s_own,
+    an_access_token_is_no_id_token_and_an_id_token_no_access_token,
+    a_rotated_key_stays_published_and_its_tokens_good,
+    every_algorithm_signs_what_it_says,
+}
+
+/// RFC 9068 §2.1, §2.2
+async fn a_jwt_access_token_has_its_claims(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    let tokens = scene.tokens(&[]).await;
+    let claims = verified(&scene.rp, &tokens.access).await;
+    assert_eq!(header(&tokens.access)["typ"], "at+jwt");
+    assert_eq!(header(&tokens.access)["alg"], "ES256");
+    let now = BEGINNING.seconds();
+    for (name, value) in [
+        ("iss", json!(scene.server.issuer)),
+        ("sub", json!(scene.ada.to_string())),
+        ("aud", json!(scene.server.issuer)),
+        ("client_id", json!("rp")),
+        ("scope", json!("openid read")),
+        ("iat", json!(now)),
+        ("exp", json!(now + 300)),
+        ("auth_time", json!(now)),
+        ("amr", json!(["pwd"])),
+    ] {
+        assert_eq!(claims[name], value, "{name}");
+    }
+    assert!(claims["jti"].as_str().is_some_and(|jti| jti.len() >= 22));
+    assert!(claims["acr"].is_string());
+}
+
+/// RFC 9068 §3
+async fn the_audience_is_the_client_s_own(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    for (id, audience, expected) in [
+        ("one", vec!["https://api.example"], json!("https://api.example")),
+        (
+            "two",
+            vec!["https://a.example", "https://b.example"],
+            json!(["https://a.example", "https://b.example"]),
+        ),
+    ] {
+        let access_token_audience = audience.into_iter().map(str::to_owned).collect();
+        let metadata = ClientMetadata { access_token_audience, ..service() };
+        let client = server.register(id, metadata).await;
+        let token = token(&client).await;
+        assert_eq!(claims(&token)["aud"], expected);
+        assert_eq!(client.introspect(&token).await.ok()["aud"], expected);
+    }
+}
+
+async fn token(client: &RelyingParty) -> String {
+    client.client_credentials(&[]).await.ok()["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn an_opaque_token_says_nothing(store: StoreKind) {
+    let metadata =
+        ClientMetadata { access_token_format: Some(AccessTokenFormat::Opaque), ..confidential() };
+    let mut scene = Scene::with(store, "", metadata).await;
+    let tokens = scene.lasting_tokens().await;
+    assert!(!tokens.access.contains('.'));
+    scene.rp.userinfo(&tokens.access).await.ok();
+    // A token is good for what it is only.
+    scene.rp.refresh(&tokens.access).await.invalid_grant();
+    assert_eq!(scene.rp.userinfo(tokens.refresh()).await.status, 401);
+    scene.server.advance(300);
+    assert_eq!(scene.rp.userinfo(&tokens.access).await.status, 401);
+}
+
+async fn the_lifetime_is_the_client_s_own(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let access_token_lifetime = Some(Lifetime::from_seconds(7));
+    let metadata = ClientMetadata { access_token_lifetime, ..service() };
+    let client = server.register("svc", metadata).await;
+    let answer = client.client_credentials(&[]).await.ok();
+    assert_eq!(answer["expires_in"], 7);
+    let token = answer["access_token"].as_str().unwrap();
+    server.advance(6);
+    assert!(client.is_alive(token).await);
+    server.advance(1);
+    assert!(!client.is_alive(token).await);
+}
+
+/// RFC 9068 §4, §5: told apart by `typ`.
+async fn an_access_token_is_no_id_token_and_an_id_token_no_access_token(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    let tokens = scene.tokens(&[]).await;
+    assert_eq!(scene.rp.userinfo(tokens.id()).await.status, 401);
+    let hint = [("prompt", "none"), ("id_token_hint", &*tokens.access)];
+    let request = crate::support::good_request_but(&hint);
+    let url = scene.rp.authorize_url(&request);
+    assert_eq!(scene.browser.open(&url).await.returned().error(), "login_required");
+}
+
+/// OpenID Connect Core §10.1.1
+async fn a_rotated_key_stays_published_and_its_tokens_good(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    let old = scene.lasting_tokens().await;
+    let old_kid = header(&old.access)["kid"].clone();
+    scene
+        .server
+        .act(|services| async move {
+            let origin = Origin::system("test");
+            rotate(&services.rotation(), SigningAlgorithm::ES256, origin).await.unwrap();
+        })
+        .await;
+    // The node hears of it by the feed.
+    let rp = scene.rp.clone();
+    crate::support::until("a second key is published", || async {
+        rp.get("/jwks").await.json()["keys"].as_array().unwrap().len() == 2
+    })
+    .await;
+    let new = scene.tokens(&[]).await;
+    assert_ne!(header(&new.access)["kid"], old_kid);
+    assert_ne!(header(new.id())["kid"], old_kid);
+    for token in [&old.access, old.id(), &new.access, new.id()] {
+        verified(&scene.rp, token).await;
+    }
+    scene.rp.userinfo(&old.access).await.ok();
+    assert!(scene.rp.is_alive(&old.access).await);
+    scene.rp.refresh(old.refresh()).await.ok();
+    let hint = [("prompt", "none"), ("id_token_hint", old.id())];
+    scene.code(&hint).await;
+}
+
+/// OpenID Connect Registration §2, `id_token_signed_response_alg`
+async fn every_algorithm_signs_what_it_says(store: StoreKind) {
+    let settings =
+        "[keys]\nsigning_algorithm = \"EdDSA\"\nextra_algorithms = [\"RS256\", \"ES256\"]";
+    let mut scene = Scene::with(store, settings, confidential()).await;
+    let tokens = scene.tokens(&[]).await;
+    for token in [&tokens.access, tokens.id()] {
+        assert_eq!(header(token)["alg"], "EdDSA");
+        verified(&scene.rp, token).await;
+    }
+    for (id, algorithm) in [("rs", SigningAlgorithm::RS256), ("es", SigningAlgorithm::ES256)] {
+        let id_token_signed_response_alg = Some(algorithm);
+        let metadata = ClientMetadata { id_token_signed_response_alg, ..confidential() };
+        scene.rp = scene.server.register(id, metadata).await;
+        let tokens = scene.tokens(&[]).await;
+        assert_eq!(header(tokens.id())["alg"], algorithm.as_str());
+        verified(&scene.rp, tokens.id()).await;
+    }
+}
