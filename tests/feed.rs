@@ -1,7 +1,6 @@
 //! The feed and all that lives on it: subscriptions, read models, cascades.
 
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

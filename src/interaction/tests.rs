@@ -635,7 +635,7 @@ async fn the_response_travels_as_the_client_asks() {
     assert_eq!(page.at_relying_party()["error"], "invalid_request");
 }
 
-/// RFC 9126 §4: the request_uri is for its client, for a while, for one answer.
+/// RFC 9126 §4: the `request_uri` is for its client, for a while, for one answer.
 #[actix_web::test]
 async fn a_pushed_request_is_answered_once() {
     let world = World::new().await;

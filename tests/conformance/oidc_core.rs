@@ -69,7 +69,7 @@ async fn nobody_is_asked_silently(store: StoreKind) {
     // Both.
     scene.tokens(&[]).await;
     let code = silently(&mut scene, &[]).await.unwrap();
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     assert_eq!(claims(tokens.id())["sub"], scene.ada.to_string());
     // Consent to less than is asked for.
     let more = [("scope", "openid read write")];
@@ -237,7 +237,7 @@ async fn another_person_takes_the_session_over(store: StoreKind) {
     let url = scene.rp.authorize_url(&good_request_but(&[("prompt", "login")]));
     scene.browser.go_through(&url, "bob").await.code();
     let code = silently(&mut scene, &[]).await.unwrap();
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     assert_eq!(claims(tokens.id())["sub"], bob.to_string());
     // Ada's session has ended: a copy of her cookie is worth nothing.
     scene.browser = adas;
@@ -253,7 +253,7 @@ async fn a_person_can_switch_at_the_consent_page(store: StoreKind) {
     let page = scene.browser.answer(&page, "switch").await.shows("login-form");
     let page = scene.browser.log_in(&page, "bob").await.shows("consent-form");
     let code = scene.browser.answer(&page, "allow").await.returned().code().to_owned();
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     assert_eq!(claims(tokens.id())["sub"], bob.to_string());
 }
 
@@ -272,7 +272,7 @@ async fn two_people_can_not_approve_for_each_other(store: StoreKind) {
     assert!(matches!(place, crate::support::Place::Page(_)), "{place:?}");
 
     let returned = scene.browser.answer(&adas_page, "allow").await.returned();
-    let tokens = Tokens::of(scene.rp.redeem(returned.code()).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(returned.code()).await.ok());
     assert_eq!(claims(tokens.id())["sub"], scene.ada.to_string());
     bobs.answer(&bobs_page, "allow").await.error_page("invalid_request_uri");
 }
@@ -317,7 +317,7 @@ async fn a_nonce_is_returned_as_it_was_sent(store: StoreKind) {
     assert_eq!(claims(tokens.id())["nonce"], nonce);
     let url = scene.rp.authorize_url(&good_request_but(&[("nonce", nonce)]));
     let code = scene.browser.open(&url).await.returned().code().to_owned();
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     assert_eq!(claims(tokens.id())["nonce"], nonce);
 }
 
@@ -328,7 +328,7 @@ async fn a_refreshed_id_token_is_of_the_same_login(store: StoreKind) {
     scene.server.advance(100);
     // A later login elsewhere does not count for this grant.
     scene.tokens(&[("prompt", "login")]).await;
-    let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
     let (old, new) = (claims(first.id()), verified(&scene.rp, second.id()).await);
     for same in ["iss", "sub", "aud", "auth_time", "acr", "amr", "sid"] {
         assert_eq!(old[same], new[same], "{same}");

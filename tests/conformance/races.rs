@@ -39,8 +39,10 @@ async fn redeem_at_once(mut scene: Scene, other: Option<TestServer>) {
     let answers = rush(&scene.rp, &nodes, |rp| async move { rp.redeem(code).await }).await;
     let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(good.len(), 1, "{:?}", bad.first());
-    bad.iter().for_each(|answer| answer.invalid_grant());
-    let tokens = Tokens::of(good[0].ok());
+    for answer in bad {
+        answer.invalid_grant();
+    }
+    let tokens = Tokens::of(&good[0].ok());
     for node in nodes {
         let rp = scene.rp.at(node);
         rp.refresh(tokens.refresh()).await.invalid_grant();
@@ -64,7 +66,7 @@ async fn refresh_at_once(mut scene: Scene, other: Option<TestServer>) {
         [Some(&scene.server), other.as_ref()].into_iter().flatten().collect();
     let token = first.refresh();
     let answers = rush(&scene.rp, &nodes, |rp| async move { rp.refresh(token).await }).await;
-    let all: Vec<_> = answers.iter().map(|answer| Tokens::of(answer.ok())).collect();
+    let all: Vec<_> = answers.iter().map(|answer| Tokens::of(&answer.ok())).collect();
     let successors: BTreeSet<_> = all.iter().map(Tokens::refresh).collect();
     assert_eq!(successors.len(), 1, "all get the same");
     let access: BTreeSet<_> =
@@ -153,11 +155,11 @@ mod on_two_nodes {
             let page = browser_there.log_in(&page, "ada").await.shows("consent-form");
             scene.browser.cookies.clone_from(&browser_there.cookies);
             let code = scene.browser.answer(&page, "allow").await.returned().code().to_owned();
-            let tokens = Tokens::of(there.redeem(&code).await.ok());
+            let tokens = Tokens::of(&there.redeem(&code).await.ok());
             here.userinfo(&tokens.access).await.ok();
             assert!(here.is_alive(&tokens.access).await);
-            let next = Tokens::of(here.refresh(tokens.refresh()).await.ok());
-            let last = Tokens::of(there.refresh(next.refresh()).await.ok());
+            let next = Tokens::of(&here.refresh(tokens.refresh()).await.ok());
+            let last = Tokens::of(&there.refresh(next.refresh()).await.ok());
             here.redeem(&code).await.invalid_grant();
             until("the end there", || async { !there.is_alive(&last.access).await }).await;
             there.refresh(last.refresh()).await.invalid_grant();

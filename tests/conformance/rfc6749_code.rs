@@ -47,7 +47,7 @@ async fn a_plain_request_leads_to_tokens(store: StoreKind) {
     let returned = scene.browser.answer(&page, "allow").await.returned();
     assert_eq!((&*returned.to, returned.by), (REDIRECT_URI, "query"));
     assert_eq!(returned.get("state"), Some("s p&ce"));
-    let tokens = Tokens::of(scene.rp.redeem(returned.code()).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(returned.code()).await.ok());
     assert_eq!(tokens.scope, "openid read");
     assert_eq!(tokens.refresh, None);
     assert_eq!(claims(tokens.id())["sub"], scene.ada.to_string());
@@ -77,7 +77,7 @@ async fn a_public_client_gets_tokens(store: StoreKind) {
 async fn a_replayed_code_revokes_the_grant(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let code = scene.code(&[("scope", "openid offline_access")]).await;
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     assert!(scene.rp.is_alive(&tokens.access).await);
     assert!(scene.rp.is_alive(tokens.refresh()).await);
 
@@ -100,7 +100,7 @@ async fn a_code_replayed_by_another_client_revokes_the_grant(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let thief = scene.server.register("thief", confidential()).await;
     let code = scene.code(&[]).await;
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     thief.redeem(&code).await.invalid_grant();
     assert!(!scene.rp.is_alive(&tokens.access).await);
 }
@@ -158,7 +158,7 @@ async fn a_code_that_was_never_issued_is_refused(store: StoreKind) {
     let before = scene.server.only_grant().await;
     assert_eq!(before.last().map(String::as_str), Some("CodeIssued"));
     // What is another kind of handle is no code.
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     scene.rp.redeem(&tokens.access).await.invalid_grant();
 }
 

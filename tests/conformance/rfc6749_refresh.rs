@@ -51,10 +51,10 @@ async fn a_refresh_token_is_replaced_by_its_use(store: StoreKind) {
     let first = scene.lasting_tokens().await;
     let answer = scene.rp.refresh(first.refresh()).await;
     assert_eq!(answer.header("pragma"), Some("no-cache"));
-    let second = Tokens::of(answer.ok());
+    let second = Tokens::of(&answer.ok());
     assert_ne!(first.refresh(), second.refresh());
     assert_eq!(second.scope, first.scope);
-    let third = Tokens::of(scene.rp.refresh(second.refresh()).await.ok());
+    let third = Tokens::of(&scene.rp.refresh(second.refresh()).await.ok());
     assert_ne!(second.refresh(), third.refresh());
     // Used tokens, the grace being over: everything ends.
     scene.rp.refresh(first.refresh()).await.invalid_grant();
@@ -71,10 +71,10 @@ async fn a_lost_answer_is_given_again_within_the_grace_period(store: StoreKind) 
     for metadata in [confidential(), public()] {
         let mut scene = Scene::with(store, "", metadata).await;
         let first = scene.lasting_tokens().await;
-        let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+        let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
         let before = scene.server.only_grant().await;
         scene.server.advance(29);
-        let again = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+        let again = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
         assert_eq!(again.refresh(), second.refresh());
         assert_eq!(claims(&again.access)["jti"], claims(&second.access)["jti"]);
         assert_eq!(scene.server.only_grant().await, before, "repeating writes nothing");
@@ -87,8 +87,8 @@ async fn a_lost_answer_is_given_again_within_the_grace_period(store: StoreKind) 
 async fn the_grace_ends_when_the_successor_is_used(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let first = scene.lasting_tokens().await;
-    let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
-    let third = Tokens::of(scene.rp.refresh(second.refresh()).await.ok());
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+    let third = Tokens::of(&scene.rp.refresh(second.refresh()).await.ok());
     scene.rp.refresh(first.refresh()).await.invalid_grant();
     assert!(!scene.rp.is_alive(&third.access).await);
     scene.rp.refresh(third.refresh()).await.invalid_grant();
@@ -98,7 +98,7 @@ async fn the_grace_ends_when_the_successor_is_used(store: StoreKind) {
 async fn the_grace_ends_with_its_time(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let first = scene.lasting_tokens().await;
-    let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
     scene.server.advance(30);
     scene.rp.refresh(first.refresh()).await.invalid_grant();
     scene.rp.refresh(second.refresh()).await.invalid_grant();
@@ -109,7 +109,7 @@ async fn the_grace_is_not_for_another_client(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let thief = scene.server.register("thief", confidential()).await;
     let first = scene.lasting_tokens().await;
-    let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
     thief.refresh(first.refresh()).await.invalid_grant();
     scene.rp.refresh(second.refresh()).await.invalid_grant();
 }
@@ -149,12 +149,12 @@ async fn the_scope_narrows_and_never_widens(store: StoreKind) {
         answer.refused(400, "invalid_scope");
     }
     let narrow = scene.rp.refresh_for(tokens.refresh(), &[("scope", "read")]).await;
-    let narrow = Tokens::of(narrow.ok());
+    let narrow = Tokens::of(&narrow.ok());
     assert_eq!(narrow.scope, "read");
     assert_eq!(narrow.id, None);
     assert_eq!(claims(&narrow.access)["scope"], "read");
     // The refresh token keeps the scope that was granted.
-    let whole = Tokens::of(scene.rp.refresh(narrow.refresh()).await.ok());
+    let whole = Tokens::of(&scene.rp.refresh(narrow.refresh()).await.ok());
     assert_eq!(whole.scope, tokens.scope);
 }
 
@@ -162,7 +162,7 @@ async fn a_refresh_token_ends_when_it_is_not_used(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let tokens = scene.lasting_tokens().await;
     scene.server.advance(14_399);
-    let next = Tokens::of(scene.rp.refresh(tokens.refresh()).await.ok());
+    let next = Tokens::of(&scene.rp.refresh(tokens.refresh()).await.ok());
     scene.server.advance(14_400);
     assert!(!scene.rp.is_alive(next.refresh()).await);
     scene.rp.refresh(next.refresh()).await.invalid_grant();
@@ -173,9 +173,9 @@ async fn a_family_ends_where_the_server_says_so(store: StoreKind) {
     let mut scene = Scene::with(store, settings, confidential()).await;
     let tokens = scene.lasting_tokens().await;
     scene.server.advance(99);
-    let next = Tokens::of(scene.rp.refresh(tokens.refresh()).await.ok());
+    let next = Tokens::of(&scene.rp.refresh(tokens.refresh()).await.ok());
     scene.server.advance(50);
-    let last = Tokens::of(scene.rp.refresh(next.refresh()).await.ok());
+    let last = Tokens::of(&scene.rp.refresh(next.refresh()).await.ok());
     scene.server.advance(1);
     scene.rp.refresh(last.refresh()).await.invalid_grant();
 }
@@ -195,7 +195,7 @@ async fn each_answer_has_a_new_access_token_of_the_same_grant(store: StoreKind) 
     let mut scene = Scene::new(store).await;
     let first = scene.lasting_tokens().await;
     scene.server.advance(10);
-    let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
     let (old, new) = (claims(&first.access), claims(&second.access));
     assert_ne!(old["jti"], new["jti"]);
     assert_eq!(old["sub"], new["sub"]);

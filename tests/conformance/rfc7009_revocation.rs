@@ -18,14 +18,14 @@ both_stores! {
 async fn a_revoked_access_token_ends_alone(store: StoreKind) {
     let mut scene = Scene::new(store).await;
     let first = scene.lasting_tokens().await;
-    let second = Tokens::of(scene.rp.refresh(first.refresh()).await.ok());
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
     let answer = scene.rp.revoke(&first.access).await;
     assert_eq!((answer.status, &*answer.body), (200, ""));
     answer.is_not_kept();
     assert!(!scene.rp.is_alive(&first.access).await);
     assert_eq!(scene.rp.userinfo(&first.access).await.status, 401);
     assert!(scene.rp.is_alive(&second.access).await);
-    let third = Tokens::of(scene.rp.refresh(second.refresh()).await.ok());
+    let third = Tokens::of(&scene.rp.refresh(second.refresh()).await.ok());
     assert!(scene.rp.is_alive(&third.access).await);
     assert!(!scene.rp.is_alive(&first.access).await);
 }

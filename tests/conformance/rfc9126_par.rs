@@ -102,7 +102,7 @@ async fn a_request_that_would_fail_later_is_refused_at_the_push(store: StoreKind
     assert_eq!(server.grants().await.len(), 1, "what is refused is not kept");
 }
 
-/// RFC 9126 §2.1: the client_id of the request is the client's own.
+/// RFC 9126 §2.1: the `client_id` of the request is the client's own.
 async fn a_client_must_push_for_itself(store: StoreKind) {
     let server = TestServer::start(store).await;
     let rp = server.register("rp", confidential()).await;

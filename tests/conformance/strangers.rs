@@ -46,7 +46,7 @@ async fn a_wrong_secret_with_a_right_id_changes_nothing(store: StoreKind) {
     }
     thief.redeem(&guesses(&code)[0]).await.invalid_grant();
     assert_eq!(scene.server.log().await, before);
-    let tokens = Tokens::of(scene.rp.redeem(&code).await.ok());
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
     let before = scene.server.log().await;
     for guess in guesses(&code) {
         scene.rp.redeem(&guess).await.invalid_grant();

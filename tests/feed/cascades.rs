@@ -51,10 +51,10 @@ impl Cascade for Recording {
             if failed.is_ok() {
                 return Err(CascadeError::Unavailable("not now".to_owned()));
             }
-            let word = chancery_projections::grants::cause(&cause);
-            self.revoked.lock().unwrap().push((number(&grant), word, causation));
+            let name = chancery_projections::grants::cause(&cause);
+            self.revoked.lock().unwrap().push((number(&grant), name, causation));
             let Some(world) = self.world.upgrade() else { return Ok(()) };
-            let payload = format!(r#"{{"cause":"{word}","at":50}}"#);
+            let payload = format!(r#"{{"cause":"{name}","at":50}}"#);
             world.append(AggregateKind::Grant, &grant.to_string(), "GrantRevoked", &payload).await;
             Ok(())
         })

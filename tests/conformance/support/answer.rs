@@ -15,11 +15,16 @@ pub struct Answer {
 
 impl Answer {
     pub async fn of(response: reqwest::Response) -> Self {
-        Self {
+        Self::try_of(response).await.unwrap()
+    }
+
+    /// The server may end in the middle.
+    pub async fn try_of(response: reqwest::Response) -> reqwest::Result<Self> {
+        Ok(Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.text().await.unwrap(),
-        }
+            body: response.text().await?,
+        })
     }
 
     /// A header that may be there once.

@@ -156,10 +156,15 @@ impl Returned {
 
 impl Browser {
     pub fn new(server: &TestServer) -> Self {
+        Self::of(&server.issuer).at(server)
+    }
+
+    /// A browser that takes pages of this issuer for the server's.
+    pub fn of(issuer: &str) -> Self {
         Self {
             http: Client::builder().redirect(Policy::none()).no_proxy().build().unwrap(),
-            issuer: server.issuer.clone(),
-            address: server.address.clone(),
+            issuer: issuer.to_owned(),
+            address: issuer.to_owned(),
             cookies: BTreeMap::new(),
         }
     }

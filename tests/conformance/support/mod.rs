@@ -5,7 +5,7 @@ mod browser;
 mod people;
 mod relying_party;
 mod scene;
-mod server;
+pub mod server;
 
 use std::future::Future;
 use std::time::Duration;

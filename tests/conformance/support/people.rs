@@ -74,7 +74,7 @@ impl TestServer {
     pub async fn register(&self, client_id: &str, metadata: ClientMetadata) -> RelyingParty {
         let client_id = ClientId::parse(client_id).unwrap();
         let method = metadata.token_endpoint_auth_method;
-        let party = RelyingParty::new(self, client_id.as_str(), method);
+        let party = RelyingParty::new(&self.address, client_id.as_str(), method);
         let (secret, now) = self
             .act(move |services| async move {
                 let secret: Option<Secret<ClientSecret>> =

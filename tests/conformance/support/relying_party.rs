@@ -29,10 +29,11 @@ pub fn form(parameters: &Form<'_>) -> String {
 }
 
 impl RelyingParty {
-    pub fn new(server: &TestServer, client_id: &str, method: ClientAuthMethod) -> Self {
+    /// A client of the server at this address.
+    pub fn new(address: &str, client_id: &str, method: ClientAuthMethod) -> Self {
         Self {
             http: Client::builder().redirect(Policy::none()).no_proxy().build().unwrap(),
-            address: server.address.clone(),
+            address: address.to_owned(),
             client_id: client_id.to_owned(),
             secret: None,
             method,
@@ -71,6 +72,11 @@ impl RelyingParty {
 
     /// A form, with the client's authentication.
     pub async fn post(&self, path: &str, parameters: &Form<'_>) -> Answer {
+        self.try_post(path, parameters).await.unwrap()
+    }
+
+    /// The same to a server that may end before it has answered.
+    pub async fn try_post(&self, path: &str, parameters: &Form<'_>) -> reqwest::Result<Answer> {
         let secret = self.secret.as_deref().unwrap_or_default();
         let mut parameters = parameters.to_vec();
         let mut authorization = None;
@@ -86,7 +92,7 @@ impl RelyingParty {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        Answer::of(request.send().await.unwrap()).await
+        Answer::try_of(request.send().await?).await
     }
 
     /// RFC 9126 §2.1
@@ -114,6 +120,11 @@ impl RelyingParty {
     /// The same with some parameters replaced or added; left out where they are
     /// empty.
     pub async fn redeem_but(&self, code: &str, changes: &Form<'_>) -> Answer {
+        self.try_redeem(code, changes).await.unwrap()
+    }
+
+    /// The same from a server that may end before it has answered.
+    pub async fn try_redeem(&self, code: &str, changes: &Form<'_>) -> reqwest::Result<Answer> {
         let mut parameters = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -122,7 +133,7 @@ impl RelyingParty {
         ];
         parameters.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
         parameters.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
-        self.post("/token", &parameters).await
+        self.try_post("/token", &parameters).await
     }
 
     /// RFC 6749 §6

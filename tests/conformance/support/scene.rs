@@ -40,7 +40,7 @@ impl Scene {
     /// The tokens for such a code.
     pub async fn tokens(&mut self, changes: &Form<'_>) -> Tokens {
         let code = self.code(changes).await;
-        Tokens::of(self.rp.redeem(&code).await.ok())
+        Tokens::of(&self.rp.redeem(&code).await.ok())
     }
 
     /// Tokens with a refresh token among them.
@@ -60,7 +60,7 @@ pub struct Tokens {
 
 impl Tokens {
     #[track_caller]
-    pub fn of(answer: Value) -> Self {
+    pub fn of(answer: &Value) -> Self {
         let text = |name: &str| answer.get(name).map(|value| value.as_str().unwrap().to_owned());
         Self {
             access: text("access_token").expect("an access token"),

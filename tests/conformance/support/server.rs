@@ -204,7 +204,7 @@ impl Drop for Running {
 
 /// An address that nobody listens on. Below the ports that the system gives out
 /// by itself, and each only once in this process.
-fn free_address() -> String {
+pub fn free_address() -> String {
     const FIRST: u16 = 12_000;
     const LAST: u16 = 32_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -1,0 +1,373 @@
+//! `kill -9` while the server works: whatever it has answered is in the log, no
+//! code is good twice, and all goes on by itself after the next start.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, in its helpers too"
+)]
+
+#[path = "stores/postgres_database.rs"]
+#[expect(dead_code, reason = "some of it is for the tests of the stores")]
+mod postgres_database;
+#[path = "conformance/support/mod.rs"]
+#[expect(dead_code, unused_imports, unused_macros, reason = "most of it is for conformance")]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use chancery::handles::TokenRef;
+use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use futures_util::future::join_all;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+
+use crate::postgres_database::Database;
+use crate::support::server::free_address;
+use crate::support::{
+    Answer, Browser, PASSWORD, REDIRECT_URI, RelyingParty, Tokens, claims, good_request,
+    good_request_but, until,
+};
+
+/// How long the server works before it is killed, in each life. After the last it is
+/// only looked at.
+const LIVES: [Duration; 3] =
+    [Duration::from_millis(400), Duration::from_millis(900), Duration::from_millis(650)];
+
+/// How many codes wait in each life, and how many of them are sent just before
+/// its end.
+const CODES: usize = 40;
+const LAST_CODES: usize = 12;
+
+#[test]
+fn what_was_answered_outlives_a_kill_on_sqlite() {
+    support::run(async {
+        let folder = TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("store").display());
+        Story::begin(folder.path(), &url).await.tell().await;
+    });
+}
+
+#[test]
+fn what_was_answered_outlives_a_kill_on_postgres() {
+    support::run(async {
+        let folder = TempDir::new().unwrap();
+        let database = Database::empty().await;
+        Story::begin(folder.path(), &database.url()).await.tell().await;
+    });
+}
+
+/// A server as operators run it, its clients, and what they were told.
+struct Story {
+    config: PathBuf,
+    service: RelyingParty,
+    web: RelyingParty,
+    browser: Browser,
+    told: Told,
+}
+
+/// What was answered with success.
+#[derive(Default)]
+struct Told {
+    /// Of all access tokens.
+    jtis: BTreeSet<String>,
+    request_uris: Vec<String>,
+    codes: Vec<Code>,
+    /// The last refresh token of each family.
+    families: Vec<String>,
+}
+
+struct Code {
+    text: String,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Redeemed,
+    /// Sent, and never answered.
+    InFlight,
+    /// Not sent.
+    Kept,
+}
+
+impl Story {
+    async fn begin(folder: &Path, store: &str) -> Self {
+        let address = free_address();
+        let issuer = format!("http://{address}");
+        let config = folder.join("chancery.toml");
+        let key = folder.join("master.key");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.create_new(true).write(true).mode(0o600).open(&key).unwrap();
+        file.write_all("5a".repeat(32).as_bytes()).unwrap();
+        let text = format!(
+            "[server]\nissuer = \"{issuer}\"\nlisten = [\"{address}\"]\nworkers = 2\n[store]\n\
+             url = \"{store}\"\n[master_key]\nfile = \"{}\"\n[log]\nfilter = \"warn\"\n",
+            key.display()
+        );
+        std::fs::write(&config, text).unwrap();
+
+        cli(&config, &[&["migrate"]], "").await;
+        let service = ["client", "add", "--json", "--id", "svc", "--scope", "read"];
+        let service =
+            cli(&config, &[&service[..], &["--grant-type", "client_credentials"]], "").await;
+        let web = ["client", "add", "--json", "--id", "web", "--redirect-uri", REDIRECT_URI];
+        let scope = ["--scope", "openid offline_access read"];
+        let grants = ["--grant-type", "authorization_code", "--grant-type", "refresh_token"];
+        let web = cli(&config, &[&web, &scope, &grants], "").await;
+        cli(&config, &[&["account", "add", "ada", "--password-stdin"]], PASSWORD).await;
+        let party = |registered: &str| {
+            let registered: Value = serde_json::from_str(registered).unwrap();
+            let text = |name: &str| registered[name].as_str().unwrap().to_owned();
+            RelyingParty::new(&issuer, &text("client_id"), ClientAuthMethod::SecretBasic)
+                .with_secret(&text("client_secret"))
+        };
+        let (service, web) = (party(&service), party(&web));
+        let browser = Browser::of(&issuer);
+        Self { config, service, web, browser, told: Told::default() }
+    }
+
+    async fn tell(mut self) {
+        let mut server = self.start().await;
+        for life in LIVES {
+            self.prepare().await;
+            let before = self.told.jtis.len();
+            self.work_and_die(&mut server, life).await;
+            assert!(self.told.jtis.len() > before + 10, "there was work going on");
+            server = self.start().await;
+            self.everything_told_is_in_the_log().await;
+        }
+        self.no_code_is_good_twice().await;
+        self.families_go_on().await;
+        self.the_rest_follows().await;
+        server.kill().await.unwrap();
+    }
+
+    /// Starts the server; gives it when it is ready.
+    async fn start(&self) -> Child {
+        let child = chancery(&self.config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
+        let ready = || async {
+            let asked = self.service.request(reqwest::Method::GET, "/health/ready").send().await;
+            asked.is_ok_and(|answer| answer.status() == 200)
+        };
+        until("readiness", ready).await;
+        child
+    }
+
+    /// Codes to redeem, and families to refresh.
+    async fn prepare(&mut self) {
+        let request = good_request_but(&[("scope", "openid offline_access read")]);
+        for _ in 0..4 {
+            let url = self.web.pushed_url(&request).await;
+            let returned = self.browser.go_through(&url, "ada").await;
+            let tokens = Tokens::of(&self.web.redeem(returned.code()).await.ok());
+            self.told.families.push(tokens.refresh().to_owned());
+            self.told.jtis.insert(jti(&tokens.access));
+        }
+        for _ in 0..CODES {
+            let url = self.web.authorize_url(&good_request());
+            let text = self.browser.go_through(&url, "ada").await.code().to_owned();
+            self.told.codes.push(Code { text, fate: Fate::Kept });
+        }
+    }
+
+    /// All clients at work at once, until the server is killed.
+    async fn work_and_die(&mut self, server: &mut Child, life: Duration) {
+        let (web, service) = (&self.web, &self.service);
+        let tokens = join_all((0..4).map(|_| get_tokens(service)));
+        let pushes = join_all((0..2).map(|_| push_requests(web)));
+        let families = join_all(self.told.families.iter_mut().map(|last| refresh(web, last)));
+        let new = self.told.codes.len() - CODES;
+        let (codes, last) = self.told.codes[new..].split_at_mut(CODES - LAST_CODES);
+        let pace = life / u32::try_from(codes.len() / 2).unwrap();
+        let codes = redeem(web, codes, pace);
+        let death = async {
+            tokio::time::sleep(life).await;
+            // Just before the end, so that some are under way.
+            let last = join_all(last.iter_mut().map(|code| redeem_one(web, code)));
+            let kill = async {
+                tokio::time::sleep(Duration::from_millis(12)).await;
+                server.kill().await.unwrap();
+            };
+            tokio::join!(last, kill).0
+        };
+        let (tokens, pushes, refreshed, redeemed, last) =
+            tokio::join!(tokens, pushes, families, codes, death);
+        let redeemed = redeemed.into_iter().chain(last.into_iter().flatten()).collect();
+        let all = tokens.into_iter().chain(refreshed).chain([redeemed]).flatten();
+        self.told.jtis.extend(all);
+        self.told.request_uris.extend(pushes.into_iter().flatten());
+    }
+
+    async fn everything_told_is_in_the_log(&self) {
+        let log = self.log().await;
+        let issued: BTreeSet<String> = log.iter().filter_map(issued_jti).collect();
+        let lost: Vec<_> = self.told.jtis.difference(&issued).collect();
+        assert!(lost.is_empty(), "{} of {} tokens: {lost:?}", lost.len(), self.told.jtis.len());
+
+        let pushed: BTreeSet<&str> = log
+            .iter()
+            .filter(|event| event["event_type"] == "RequestPushed")
+            .map(|event| event["aggregate_id"].as_str().unwrap())
+            .collect();
+        for request_uri in &self.told.request_uris {
+            let grant = grant_of(request_uri.rsplit(':').next().unwrap());
+            assert!(pushed.contains(&*grant), "{grant} was pushed");
+        }
+
+        let mut redemptions = BTreeMap::<&str, u32>::new();
+        for event in log.iter().filter(|event| event["event_type"] == "CodeRedeemed") {
+            *redemptions.entry(event["aggregate_id"].as_str().unwrap()).or_default() += 1;
+        }
+        assert!(redemptions.values().all(|count| *count == 1), "a code was redeemed twice");
+        for code in self.told.codes.iter().filter(|code| code.fate == Fate::Redeemed) {
+            assert!(redemptions.contains_key(&*grant_of(&code.text)));
+        }
+    }
+
+    async fn no_code_is_good_twice(&self) {
+        let mut fates = BTreeMap::<String, u32>::new();
+        for code in &self.told.codes {
+            *fates.entry(format!("{:?}", code.fate)).or_default() += 1;
+            let first = self.web.redeem(&code.text).await;
+            match code.fate {
+                Fate::Kept => drop(first.ok()),
+                Fate::InFlight if first.status == 200 => {}
+                Fate::InFlight | Fate::Redeemed => first.invalid_grant(),
+            }
+            self.web.redeem(&code.text).await.invalid_grant();
+        }
+        for fate in [Fate::Redeemed, Fate::InFlight, Fate::Kept] {
+            assert!(fates.contains_key(&format!("{fate:?}")), "{fates:?}");
+        }
+    }
+
+    /// Whether or not the last rotation came through: its answer is given again.
+    async fn families_go_on(&self) {
+        for last in &self.told.families {
+            let next = Tokens::of(&self.web.refresh(last).await.ok());
+            assert!(self.web.is_alive(&next.access).await);
+            self.web.refresh(next.refresh()).await.ok();
+        }
+    }
+
+    async fn the_rest_follows(&self) {
+        until("the projections", || async {
+            let rows = cli(&self.config, &[&["projections", "list", "--json"]], "").await;
+            let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+            assert!(rows.len() > 3);
+            rows.iter().all(|row| row["behind"] == 0)
+        })
+        .await;
+        // Exit code 0: chains, folds, snapshots and projections agree.
+        cli(&self.config, &[&["replay"]], "").await;
+    }
+
+    async fn log(&self) -> Vec<Value> {
+        let lines = cli(&self.config, &[&["events"]], "").await;
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+async fn get_tokens(service: &RelyingParty) -> Vec<String> {
+    let mut told = Vec::new();
+    let form = [("grant_type", "client_credentials")];
+    while let Ok(answer) = service.try_post("/token", &form).await {
+        told.push(jti(&Tokens::of(&answer.ok()).access));
+    }
+    told
+}
+
+async fn push_requests(web: &RelyingParty) -> Vec<String> {
+    let mut told = Vec::new();
+    let request = good_request_but(&[("state", "kept for the answer")]);
+    while let Ok(answer) = web.try_post("/par", &request).await {
+        told.push(answer.succeeded(201)["request_uri"].as_str().unwrap().to_owned());
+    }
+    told
+}
+
+async fn refresh(web: &RelyingParty, last: &mut String) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", last.as_str())];
+        let answer: reqwest::Result<Answer> = web.try_post("/token", &form).await;
+        let Ok(answer) = answer else { return told };
+        let tokens = Tokens::of(&answer.ok());
+        told.push(jti(&tokens.access));
+        tokens.refresh().clone_into(last);
+    }
+}
+
+/// Redeems every other code: some are left for later.
+async fn redeem(web: &RelyingParty, codes: &mut [Code], pace: Duration) -> Vec<String> {
+    let mut told = Vec::new();
+    for code in codes.iter_mut().step_by(2) {
+        let Some(jti) = redeem_one(web, code).await else { return told };
+        told.push(jti);
+        tokio::time::sleep(pace).await;
+    }
+    told
+}
+
+/// Nothing: the server died over it.
+async fn redeem_one(web: &RelyingParty, code: &mut Code) -> Option<String> {
+    code.fate = Fate::InFlight;
+    let answer = web.try_redeem(&code.text, &[]).await.ok()?;
+    code.fate = Fate::Redeemed;
+    Some(jti(&Tokens::of(&answer.ok()).access))
+}
+
+fn jti(access_token: &str) -> String {
+    claims(access_token)["jti"].as_str().unwrap().to_owned()
+}
+
+/// The `jti` of the access token that an event issued.
+fn issued_jti(event: &Value) -> Option<String> {
+    let number = event["payload"]["tokens"]["access"]["number"].as_u64()?;
+    let grant = event["aggregate_id"].as_str()?.parse().ok()?;
+    Some(TokenRef { grant, number: u32::try_from(number).ok()? }.encode())
+}
+
+/// The grant that a handle names.
+fn grant_of(handle: &str) -> String {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(handle).unwrap();
+    uuid::Uuid::from_slice(&bytes[..16]).unwrap().as_simple().to_string()
+}
+
+/// The program; it ends with the test.
+fn chancery(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+    command.args(arguments).arg("--config").arg(config).kill_on_drop(true);
+    // It takes every variable of this prefix for a setting.
+    command.env_remove("CHANCERY_TEST_POSTGRES");
+    command
+}
+
+/// Runs a command to its good end; gives what it printed.
+async fn cli(config: &Path, arguments: &[&[&str]], input: &str) -> String {
+    let mut child = chancery(config, &arguments.concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // It need not read it.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {}\n{errors}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
