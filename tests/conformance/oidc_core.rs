@@ -26,6 +26,7 @@ both_stores! {
     another_person_takes_the_session_over,
     a_person_can_switch_at_the_consent_page,
     two_people_can_not_approve_for_each_other,
+    a_page_for_one_person_is_not_answered_by_the_next,
     an_id_token_has_its_claims,
     a_nonce_is_returned_as_it_was_sent,
     a_refreshed_id_token_is_of_the_same_login,
@@ -275,6 +276,24 @@ async fn two_people_can_not_approve_for_each_other(store: StoreKind) {
     let tokens = Tokens::of(&scene.rp.redeem(returned.code()).await.ok());
     assert_eq!(claims(tokens.id())["sub"], scene.ada.to_string());
     bobs.answer(&bobs_page, "allow").await.error_page("invalid_request_uri");
+}
+
+/// Two tabs of one browser: in the second, somebody else logs in.
+async fn a_page_for_one_person_is_not_answered_by_the_next(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    let bob = scene.server.account("bob").await;
+    let url = scene.rp.pushed_url(&good_request_but(&[])).await;
+    let page = scene.browser.open(&url).await.shows("login-form");
+    let adas = scene.browser.log_in(&page, "ada").await.shows("consent-form");
+    let other = scene.rp.authorize_url(&good_request_but(&[("prompt", "login")]));
+    let page = scene.browser.open(&other).await.shows("login-form");
+    scene.browser.log_in(&page, "bob").await.shows("consent-form");
+
+    let page = scene.browser.answer(&adas, "allow").await.shows("login-form");
+    let page = scene.browser.log_in(&page, "bob").await.shows("consent-form");
+    let code = scene.browser.answer(&page, "allow").await.returned().code().to_owned();
+    let tokens = Tokens::of(&scene.rp.redeem(&code).await.ok());
+    assert_eq!(claims(tokens.id())["sub"], bob.to_string());
 }
 
 /// OpenID Connect Core §3.1.3.6
