@@ -420,7 +420,11 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
-    for address in addresses(config) {
+    let addresses = addresses(config);
+    if addresses.len() < config.server.addresses().len() {
+        tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
+    }
+    for address in addresses {
         server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
@@ -452,7 +456,6 @@ fn addresses(config: &Config) -> Vec<SocketAddr> {
         .copied()
         .collect();
     if !without.is_empty() && TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
         addresses.retain(|address| !without.contains(address));
     }
     addresses

@@ -2,7 +2,6 @@
 //! sees of the demo in a browser stands in `relying_parties/demo.test.mjs`.
 
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -28,7 +27,7 @@ struct Server {
     greeting: String,
     base: String,
     // Held open: who writes to nobody may not notice, or may end.
-    _out: Option<BufReader<ChildStdout>>,
+    out: Option<BufReader<ChildStdout>>,
 }
 
 impl Server {
@@ -45,7 +44,7 @@ impl Server {
         while !greeting.contains("Ctrl-C") {
             assert!(out.read_line(&mut greeting).unwrap() > 0, "it ended: {greeting}");
         }
-        Self { child, greeting, base: format!("http://{listen}"), _out: Some(out) }
+        Self { child, greeting, base: format!("http://{listen}"), out: Some(out) }
     }
 
     /// A server as for real.
@@ -66,7 +65,7 @@ impl Server {
             .spawn()
             .unwrap();
         let base = format!("http://{listen}");
-        let server = Self { child, greeting: String::new(), base, _out: None };
+        let server = Self { child, greeting: String::new(), base, out: None };
         for _ in 0..300 {
             let ready = client().get(format!("{}/health/ready", server.base)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -373,7 +372,7 @@ async fn events_come_at_once_and_end_when_the_server_is_told_to_stop() {
 async fn a_reader_who_goes_away_does_not_end_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::quickstart(folder.path());
-    drop(server._out.take());
+    drop(server.out.take());
     assert_eq!(server.get("/health/live").await.status(), StatusCode::OK);
     assert!(server.child.try_wait().unwrap().is_none());
 }

@@ -80,7 +80,10 @@ pub struct Execute {
 /// Asks for the grant as it is (here, or at most a second ago elsewhere).
 #[derive(Message)]
 #[rtype(result = "Result<Grant, GrantFailure>")]
-pub struct Look;
+pub struct Look {
+    /// Look into the store, whatever is in memory.
+    pub again: bool,
+}
 
 /// Asks for the sealed part of the request.
 #[derive(Message)]
@@ -250,8 +253,8 @@ impl Handler<Execute> for GrantActor {
 impl Handler<Look> for GrantActor {
     type Result = AtomicResponse<Self, Result<Grant, GrantFailure>>;
 
-    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Self::Result {
-        if !self.stale {
+    fn handle(&mut self, look: Look, _: &mut Self::Context) -> Self::Result {
+        if !self.stale && !look.again {
             let grant = self.folded.state.clone();
             return AtomicResponse::new(Box::pin(actix::fut::ready(Ok(grant))));
         }

@@ -123,7 +123,23 @@ impl Grants {
 
     /// The grant as it is (here, or at most a second ago elsewhere).
     pub async fn look(&self, id: GrantId) -> Result<Grant, GrantFailure> {
-        self.actor(id).await?.send(Look).await.map_err(|_| GrantFailure::Gone)?
+        let look = Look { again: false };
+        self.actor(id).await?.send(look).await.map_err(|_| GrantFailure::Gone)?
+    }
+
+    /// The grant, for an answer that is a refusal unless it `fits`: then what is in memory may
+    /// be out of date, and the store is asked.
+    pub async fn look_for(
+        &self,
+        id: GrantId,
+        fits: impl Fn(&Grant) -> bool,
+    ) -> Result<Grant, GrantFailure> {
+        let grant = self.look(id).await?;
+        if !self.core.shared || fits(&grant) {
+            return Ok(grant);
+        }
+        let look = Look { again: true };
+        self.actor(id).await?.send(look).await.map_err(|_| GrantFailure::Gone)?
     }
 
     /// The sealed part of the request that began the grant.

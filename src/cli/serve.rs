@@ -107,7 +107,7 @@ async fn heard(signal: io::Result<Signal>) {
         Ok(mut signal) => drop(signal.recv().await),
         Err(error) => {
             tracing::warn!(%error, "a signal can't be waited for: {error}");
-            pending().await
+            pending::<()>().await;
         }
     }
 }

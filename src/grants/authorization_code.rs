@@ -21,7 +21,8 @@ pub(super) async fn redeem(
     let code = Handle::<AuthorizationCode>::decode(code).ok_or_else(invalid_grant)?;
 
     // The nonce and the account are looked up before the code is spent.
-    let before = services.grants.look(code.owner).await?;
+    let before =
+        services.grants.look_for(code.owner, |grant| matches!(grant, Grant::CodeIssued(_))).await?;
     let mut nonce = None;
     if let Grant::CodeIssued(stage) = &before {
         check_account(services, &stage.authorization).await?;

@@ -21,7 +21,10 @@ pub(super) async fn refresh(
         .map_err(|error| OAuthError::new(ErrorCode::InvalidScope, error.to_string()))?;
     let presented = presented.ok_or_else(invalid_grant)?;
     let keys = services.keys.get();
-    let before = services.grants.look(presented.grant).await?;
+    let before = services
+        .grants
+        .look_for(presented.grant, |grant| matches!(grant, Grant::Active(_)))
+        .await?;
     let Grant::Active(stage) = &before else { return Err(invalid_grant()) };
     let genuine = stage.seed.as_ref().is_some_and(|seed| {
         let key = keys.handle_key(&seed.key);

@@ -4,6 +4,7 @@
 use actix_web::{HttpResponse, web};
 use chancery_domain::authorization::{Parameters, Rejection, RequestError, Via, check_request};
 use chancery_domain::grant::GrantError;
+use chancery_domain::secret::RequestUri;
 use url::form_urlencoded;
 
 use super::context::Visit;
@@ -78,7 +79,7 @@ async fn client(
 fn request_uri(
     parameters: &Parameters<'_>,
     client: &AuthenticatedClient,
-) -> Result<Option<Handle<chancery_domain::secret::RequestUri>>, Problem> {
+) -> Result<Option<Handle<RequestUri>>, Problem> {
     let repeated =
         |_| Problem::bad_request(RequestError::ParameterRepeated, Some(&client.client_id));
     let text = parameters.once("request_uri").map_err(repeated)?;

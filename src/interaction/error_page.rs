@@ -17,7 +17,10 @@ use crate::tally::What;
 
 /// Something to tell the person.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Facts>);
+
+#[derive(Debug)]
+struct Facts {
     title: &'static str,
     what: String,
     remedy: &'static str,
@@ -33,6 +36,10 @@ const START_AGAIN: &str = "Please go back to the application and start again. If
 const TELL_THEM: &str = "You can do nothing about this. Please tell those who run the application.";
 
 impl Problem {
+    fn of(facts: Facts) -> Self {
+        Self(Box::new(facts))
+    }
+
     /// RFC 6749 §4.1.2.1: nobody is redirected for an unknown client.
     #[must_use]
     pub fn unknown_client(client_id: Option<&str>) -> Self {
@@ -45,27 +52,27 @@ impl Problem {
             None => OAuthError::invalid_request("client_id is missing"),
         };
         let reason = if client_id.is_some() { "unknown_client" } else { "missing_client" };
-        Self {
+        Self::of(Facts {
             title: "Unknown application",
             what: what.to_owned(),
             remedy: TELL_THEM,
             error: Box::new(OAuthError { status: Some(400), ..error }),
             client_id: client_id.map(|id| id.chars().take(ClientId::MAX_LENGTH).collect()),
             counted: Some((reason, None)),
-        }
+        })
     }
 
     /// A request whose redirect URI can't be believed.
     #[must_use]
     pub fn bad_request(error: RequestError, client_id: Option<&ClientId>) -> Self {
-        Self {
+        Self::of(Facts {
             title: "This request is not right",
             what: format!("The application sent a request that this server can't answer: {error}."),
             remedy: TELL_THEM,
             error: Box::new(error.into()),
             client_id: client_id.map(ToString::to_string),
             counted: Some(("no_redirect_target", client_id.cloned())),
-        }
+        })
     }
 
     /// A `request_uri` that is not good, or not for this client.
@@ -80,74 +87,76 @@ impl Problem {
             }
             _ => ("The request of the application is not known here.", "request_uri_unknown"),
         };
-        Self {
+        Self::of(Facts {
             title: "This request is not good any more",
             what: what.to_owned(),
             remedy: START_AGAIN,
             error: Box::new(OAuthError::new(ErrorCode::InvalidRequestUri, what)),
             client_id: Some(client_id.to_string()),
             counted: Some((reason, Some(client_id.clone()))),
-        }
+        })
     }
 
     /// What the browser carries from page to page is too old, or not ours.
     #[must_use]
     pub fn lost_interaction() -> Self {
         let what = "This page was open for too long, or its address is not complete.";
-        Self {
+        Self::of(Facts {
             title: "This page has expired",
             what: what.to_owned(),
             remedy: START_AGAIN,
             error: Box::new(OAuthError::invalid_request(what)),
             client_id: None,
             counted: Some(("interaction_lost", None)),
-        }
+        })
     }
 
     /// The interaction can't go on: answered in another tab, or expired.
     #[must_use]
     pub fn refused(error: GrantError, client_id: &ClientId) -> Self {
-        Self { counted: None, ..Self::request_uri(error, client_id) }
+        let Self(facts) = Self::request_uri(error, client_id);
+        Self::of(Facts { counted: None, ..*facts })
     }
 
     /// The form is not one that we understand.
     #[must_use]
     pub fn bad_form(error: OAuthError) -> Self {
-        Self {
+        Self::of(Facts {
             title: "This request is not right",
             what: "The form that was sent can't be read.".to_owned(),
             remedy: START_AGAIN,
             error: Box::new(error),
             client_id: None,
             counted: Some(("malformed", None)),
-        }
+        })
     }
 
     /// The page.
     #[must_use]
     pub fn answer(self, visit: &Visit) -> HttpResponse {
-        if let Some((reason, client)) = &self.counted {
+        let facts = *self.0;
+        if let Some((reason, client)) = &facts.counted {
             visit.tallies.count(What::AuthorizationRequestRefused, reason, client.as_ref());
         }
-        let code = self.error.code.as_str();
+        let code = facts.error.code.as_str();
         tracing::info!(
             request.id = %visit.id,
-            client.id = self.client_id.as_deref(),
+            client.id = facts.client_id.as_deref(),
             error = code,
             "an error page was shown: {code}"
         );
         let html = ErrorPage {
-            title: self.title,
-            what: &self.what,
-            remedy: self.remedy,
+            title: facts.title,
+            what: &facts.what,
+            remedy: facts.remedy,
             code,
-            client_id: self.client_id.as_deref(),
+            client_id: facts.client_id.as_deref(),
             request_id: &visit.id,
         }
         .render();
-        let status = StatusCode::from_u16(self.error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let status = StatusCode::from_u16(facts.error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let mut answer = page(status, html, &security_headers(None));
-        if let Some(seconds) = self.error.retry_after {
+        if let Some(seconds) = facts.error.retry_after {
             answer.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         answer
@@ -159,7 +168,7 @@ impl<E: Into<OAuthError>> From<E> for Problem {
     fn from(error: E) -> Self {
         let error = error.into();
         let busy = error.code == ErrorCode::TemporarilyUnavailable;
-        Self {
+        Self::of(Facts {
             title: if busy { "Too much to do" } else { "Something went wrong" },
             what: if busy {
                 "The server can't answer at the moment.".to_owned()
@@ -170,6 +179,6 @@ impl<E: Into<OAuthError>> From<E> for Problem {
             error: Box::new(error),
             client_id: None,
             counted: None,
-        }
+        })
     }
 }

@@ -128,11 +128,14 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
         Some(handle) => TokenRef { grant: handle.grant, number: handle.number },
         None => jwt_reference(services, &keys, text).ok_or(TokenRefusal::NotAlive)?,
     };
-    let Grant::Active(grant) = services.grants.look(reference.grant).await? else {
-        return Err(TokenRefusal::NotAlive);
+    let now = services.now();
+    let alive = |grant: &Grant| match grant {
+        Grant::Active(grant) => grant.access_token(reference.number, now).cloned(),
+        _ => None,
     };
-    let facts = grant.access_token(reference.number, services.now()).cloned();
-    let facts = facts.ok_or(TokenRefusal::NotAlive)?;
+    let grant = services.grants.look_for(reference.grant, |grant| alive(grant).is_some()).await?;
+    let facts = alive(&grant).ok_or(TokenRefusal::NotAlive)?;
+    let Grant::Active(grant) = grant else { return Err(TokenRefusal::NotAlive) };
     let form_fits = match (&opaque, &facts.form) {
         (Some(handle), AccessTokenForm::Opaque) => grant.seed.as_ref().is_some_and(|seed| {
             let key = keys.handle_key(&seed.key);

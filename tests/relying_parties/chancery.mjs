@@ -19,6 +19,12 @@ function required(name) {
   return value;
 }
 
+// The server reads its settings from variables of that name, and refuses those
+// that it does not know: the tests' own are not for it.
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('CHANCERY_')),
+);
+
 const children = new Set();
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
@@ -34,7 +40,7 @@ export async function freePort() {
 // Runs a program to its end.
 export function run(program, args, { input, allowFailure = false } = {}) {
   return new Promise((resolve, reject) => {
-    const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
+    const options = { env, maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error && !allowFailure) {
         reject(new Error(`${program} ${args.join(' ')}\n${error.message}\n${stdout}${stderr}`));
@@ -58,6 +64,7 @@ export class Node {
 
   async start() {
     const child = spawn(BINARY, ['serve', '--config', this.config], {
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;

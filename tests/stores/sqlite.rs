@@ -64,7 +64,7 @@ fn open(dir: &Path) -> Arc<dyn Store> {
 
 fn refusal(opened: Result<SqliteStore, StoreError>) -> String {
     match opened {
-        Err(StoreError::InUse(why)) => why,
+        Err(StoreError::InUse(why) | StoreError::Closed(why)) => why,
         Err(other) => panic!("another error: {other:?}"),
         Ok(_) => panic!("it opened"),
     }
@@ -85,7 +85,9 @@ fn copy(from: &Path, to: &Path) {
 async fn a_second_writer_is_refused_and_told_why() {
     let dir = TempDir::new().unwrap();
     let first = open(dir.path());
-    let why = refusal(SqliteStore::open(dir.path()));
+    let second = SqliteStore::open(dir.path());
+    assert!(matches!(second, Err(StoreError::InUse(_))), "told apart from what can't be opened");
+    let why = refusal(second);
     assert!(why.contains(&dir.path().display().to_string()), "{why}");
     assert!(why.contains("in use"), "{why}");
     assert!(why.contains(&std::process::id().to_string()), "{why}");

@@ -118,7 +118,11 @@ async fn of_refresh_token(
 ) -> Result<Answer, OAuthError> {
     let inactive = Answer::default();
     let Some(handle) = RefreshHandle::decode(text) else { return Ok(inactive) };
-    let grant = match services.grants.look(handle.grant).await {
+    let grant = match services
+        .grants
+        .look_for(handle.grant, |grant| matches!(grant, Grant::Active(_)))
+        .await
+    {
         Ok(Grant::Active(grant)) => grant,
         Ok(_) | Err(GrantFailure::Refused(GrantError::Unknown)) => return Ok(inactive),
         Err(failure) => return Err(failure.into()),

@@ -71,7 +71,11 @@ async fn of_refresh_token(
     text: &str,
 ) -> Result<Option<GrantId>, OAuthError> {
     let Some(handle) = RefreshHandle::decode(text) else { return Ok(None) };
-    let grant = match services.grants.look(handle.grant).await {
+    let grant = match services
+        .grants
+        .look_for(handle.grant, |grant| matches!(grant, Grant::Active(_)))
+        .await
+    {
         Ok(Grant::Active(grant)) => grant,
         Ok(_) | Err(GrantFailure::Refused(GrantError::Unknown)) => return Ok(None),
         Err(failure) => return Err(failure.into()),
