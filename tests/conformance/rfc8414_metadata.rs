@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{RelyingParty, StoreKind, TestServer, service};
+use crate::support::{Answer, RelyingParty, StoreKind, TestServer, public, service};
 
 both_stores! {
     both_documents_are_the_same_and_true,
     every_endpoint_named_is_there,
     metadata_and_keys_are_for_scripts_of_all,
+    other_answers_are_for_scripts_of_the_client_only,
     no_key_has_a_private_part_and_each_has_a_name,
     a_path_that_is_not_there_is_not_found,
     health_is_told,
@@ -97,6 +98,29 @@ async fn metadata_and_keys_are_for_scripts_of_all(store: StoreKind) {
     let preflight = client.request(reqwest::Method::OPTIONS, "/token").send().await.unwrap();
     assert_eq!(preflight.status(), 204);
     assert!(preflight.headers().contains_key("access-control-allow-headers"));
+}
+
+/// Fetch §3.2: a browser keeps the answer from the scripts of others.
+async fn other_answers_are_for_scripts_of_the_client_only(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let app = server.register("app", public()).await;
+    for (origin, may_read) in [
+        ("https://rp.example", true),
+        ("https://evil.example", false),
+        ("http://rp.example", false),
+        ("https://rp.example.evil.example", false),
+        ("null", false),
+    ] {
+        let refresh =
+            [("client_id", "app"), ("grant_type", "refresh_token"), ("refresh_token", "x")];
+        let request = app.form("/token", &refresh).header("origin", origin);
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        answer.invalid_grant();
+        let allowed = answer.header("access-control-allow-origin");
+        assert_eq!(allowed, may_read.then_some(origin));
+        assert_eq!(answer.header("vary"), Some("origin"));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+    }
 }
 
 /// RFC 7517 §4, §9.2
