@@ -61,6 +61,8 @@ impl Server {
         std::fs::write(&file, settings).unwrap();
         let child = Command::new(PROGRAM)
             .args(["serve", "--config", &file])
+            // The tests' own variable is no setting of the server's.
+            .env_remove("CHANCERY_TEST_POSTGRES")
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
