@@ -27,9 +27,8 @@ settings! {
         /// A proxy in front of this server terminates TLS and reaches it over plain
         /// HTTP, by a network that nobody else can read.
         behind_tls_proxy: bool = default false;
-        /// Proxies, as IP addresses or networks (192.0.2.0/24), whose Forwarded,
-        /// X-Forwarded-For and X-Forwarded-Proto headers are believed. Those of anyone
-        /// else are ignored.
+        /// Proxies, as IP addresses or networks (192.0.2.0/24), whose X-Forwarded-For
+        /// header is believed. That of anyone else is ignored.
         trusted_proxies: Vec<Proxy> = default [];
         /// How long running requests may take to finish when the server is told to stop.
         shutdown_grace: Lifetime = default 30 within 0..=3600;
