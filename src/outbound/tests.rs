@@ -1,3 +1,5 @@
+//! Calls to real servers on this machine.
+
 use std::future::Future;
 use std::net::SocketAddr;
 
