@@ -190,7 +190,7 @@ pub struct Metadata {
     #[arg(
         long,
         value_name = "ALG",
-        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::NAMES)
+        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::ASYMMETRIC_NAMES)
     )]
     pub id_token_alg: Option<SigningAlgorithm>,
     /// It must push its authorization requests (RFC 9126)
