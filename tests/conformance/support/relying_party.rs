@@ -31,6 +31,7 @@ pub fn form(parameters: &Form<'_>) -> String {
 impl RelyingParty {
     /// A client of the server at this address.
     pub fn new(address: &str, client_id: &str, method: ClientAuthMethod) -> Self {
+        chancery::outbound::crypto_provider();
         Self {
             http: Client::builder().redirect(Policy::none()).no_proxy().build().unwrap(),
             address: address.to_owned(),
