@@ -26,6 +26,7 @@ pub mod event;
 pub mod grant;
 pub mod ids;
 pub mod protocol;
+mod schema;
 pub mod secret;
 pub mod session;
 pub mod signing_key;
