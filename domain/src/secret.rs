@@ -44,6 +44,8 @@ kinds! {
     SessionCookie = "session";
     /// A generated client secret (RFC 6749 §2.3.1), of 256 bits.
     ClientSecret = "client_secret";
+    /// The secret of a one-time link to choose a new password by.
+    PasswordResetToken = "password_reset";
 }
 
 /// A secret of 256 random (or pseudo-random) bits.
