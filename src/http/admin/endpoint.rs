@@ -23,6 +23,7 @@ type Answered = LocalBoxFuture<'static, Result<HttpResponse, Problem>>;
 type Handler = Rc<dyn Fn(web::Data<Services>, HttpRequest, web::Bytes, StatusCode) -> Answered>;
 
 /// One endpoint.
+#[derive(Clone)]
 pub struct Endpoint {
     pub method: Method,
     /// Below [`BASE`].

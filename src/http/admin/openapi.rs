@@ -106,14 +106,14 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator, error: &Value
     if let (Some(body), Value::Object(operation)) = (endpoint.body, &mut operation) {
         let schema = body(generator).to_value();
         let content = json!({ "application/json": { "schema": schema } });
-        operation
-            .insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+        operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     operation
 }
 
 fn status_text(status: u16) -> String {
-    StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |code| code.as_str().to_owned())
+    StatusCode::from_u16(status)
+        .map_or_else(|_| status.to_string(), |code| code.as_str().to_owned())
 }
 
 /// The members of an object as parameters: those that the path names stand

@@ -139,8 +139,8 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable(&error),
-            error => Self::internal(&error),
+            StoreError::Corrupt(_) => Self::internal(&error),
+            error => Self::unavailable(&error),
         }
     }
 }
