@@ -152,7 +152,7 @@ impl Node {
             entropy: &*entropy,
             node: &node,
         };
-        bootstrap(&rotation, &config.keys.algorithms()).await?;
+        bootstrap(&rotation, &config.keys.all_algorithms()).await?;
         let keys = KeyRing::load(Arc::clone(&store), master.clone(), clock.now()).await?;
         let vault = Arc::new(Vault::new(master.clone(), Arc::clone(&store), Arc::clone(&entropy)));
         let threads = NonZeroUsize::new(config.server.worker_count()).unwrap_or(NonZeroUsize::MIN);

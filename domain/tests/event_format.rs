@@ -376,7 +376,7 @@ fn signing_key_samples() -> impl Iterator<Item = Sample> {
         SigningKeyEvent {
             KeyPublished: KeyPublished {
                 key_id: key("sig-1"),
-                algorithm: SigningAlgorithm::EdDSA,
+                algorithm: SigningAlgorithm::EdDSA.into(),
                 // In the order of the alphabet, which every build of serde_json keeps.
                 jwk: json!({ "alg": "EdDSA", "crv": "Ed25519", "kty": "OKP", "x": "AAAA" }),
                 at: at(0),

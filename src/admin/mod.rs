@@ -17,7 +17,7 @@ use chancery_domain::client::{ClientMetadata, RegisteredClient};
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -76,7 +76,7 @@ pub enum Operation {
     },
     RotateKey {
         /// Absent: that of the settings.
-        algorithm: Option<SigningAlgorithm>,
+        algorithm: Option<KeyAlgorithm>,
     },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
@@ -252,11 +252,11 @@ pub struct GrantView {
     pub changed: bool,
 }
 
-/// A signing key after an operation.
+/// A key after an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyView {
     pub kid: KeyId,
-    pub alg: SigningAlgorithm,
+    pub alg: KeyAlgorithm,
 }
 
 /// Carries out an operation, in the name of an operator.
@@ -342,10 +342,10 @@ async fn revoke_grant(
 
 async fn rotate_key(
     services: &Services,
-    algorithm: Option<SigningAlgorithm>,
+    algorithm: Option<KeyAlgorithm>,
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
-    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm);
+    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm.into()).kind();
     let kid = crate::keys::rotate(&services.rotation(), alg, origin).await?;
     services.keys.reload(services.now()).await?;
     let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;
