@@ -32,6 +32,7 @@ use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
+use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
 use crate::sealing::MasterKey;
@@ -63,6 +64,8 @@ pub enum StartError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    #[error(transparent)]
+    Outbound(#[from] OutboundSetupError),
     #[error("can't listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("can't serve: {0}")]
@@ -179,6 +182,7 @@ impl Node {
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
             metadata: metadata.into(),
+            outbound: Outbound::new(&config.outbound)?,
             config,
             clock,
             entropy,

@@ -20,6 +20,7 @@ pub mod jose;
 pub mod keys;
 pub mod lookups;
 pub mod oauth_error;
+pub mod outbound;
 pub mod passwords;
 pub mod policy;
 pub mod replay;

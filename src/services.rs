@@ -19,6 +19,7 @@ use crate::entropy::Entropy;
 use crate::feed::Feed;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
+use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::policy::Budget;
 use crate::sealing::MasterKey;
@@ -54,6 +55,8 @@ pub struct Services {
     /// The server metadata, ready to be sent.
     pub metadata: Arc<str>,
     pub feed: Feed,
+    /// Calls to others' servers.
+    pub outbound: Outbound,
 }
 
 impl Services {

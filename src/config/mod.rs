@@ -17,6 +17,7 @@ pub mod limits;
 pub mod log;
 pub mod login;
 pub mod master_key;
+pub mod outbound;
 pub mod problem;
 pub mod scopes;
 pub mod secret;
@@ -71,6 +72,7 @@ sections! {
     login: login::Login,
     http: http::Http,
     limits: limits::Limits,
+    outbound: outbound::Outbound,
     log: log::Log,
 }
 
