@@ -498,8 +498,22 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which,
         ..Sample::new(AggregateKind::Client, AnyEvent::Client, event)
     };
-    [client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into())]
-        .into_iter()
+    // A key that others encrypt to; before, all keys signed.
+    let encryption = SigningKeyEvent::from(KeyPublished {
+        key_id: key("enc-1"),
+        algorithm: KeyManagementAlgorithm::EcdhEs.into(),
+        jwk: json!({ "crv": "P-256", "kty": "EC", "use": "enc", "x": "AAAA", "y": "AAAA" }),
+        at: at(0),
+    });
+    let encryption = Sample {
+        which: "encryption",
+        ..Sample::new(AggregateKind::SigningKey, AnyEvent::SigningKey, encryption)
+    };
+    [
+        client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
+        encryption,
+    ]
+    .into_iter()
 }
 
 /// Metadata with every member that is not in [`metadata`].

@@ -159,7 +159,14 @@ impl Keys {
         }
         all.sort_by_key(|key| (key.published_at, key.key_id.clone()));
         decryption.sort_by_key(|(published_at, _)| Reverse(*published_at));
-        let published = || all.iter().filter(|key| key.is_listed(now)).map(|key| &key.jwk);
+        let published = || {
+            // Those that sign first: there are readers who take the first key.
+            let listed = || all.iter().filter(|key| key.is_listed(now));
+            let signs = listed().filter(|key| key.algorithm.signing().is_some());
+            signs
+                .chain(listed().filter(|key| key.algorithm.signing().is_none()))
+                .map(|key| &key.jwk)
+        };
         let jwks = json!({ "keys": published().collect::<Vec<_>>() }).to_string();
         let parsed: Vec<Jwk> =
             published().filter_map(|jwk| serde_json::from_value(jwk.clone()).ok()).collect();
