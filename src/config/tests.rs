@@ -170,7 +170,7 @@ fn all_problems_are_found_at_once_in_the_order_of_the_file() {
              you mean \"opaque\"? give one of: jwt, opaque",
             "chancery.toml:12:2: sesions: is no section > did you mean [sessions]?",
             "chancery.toml:14:30: keys.extra_algorithms: \"plain\" is not known here > give one \
-             of: ES256, RS256, EdDSA",
+             of: ES256, RS256, EdDSA, ES384, ES512, RS384, RS512, PS256, PS384, PS512",
             "chancery.toml:14:39: keys.extra_algorithms: is a number where a string belongs > for \
              example: extra_algorithms = []",
             "chancery.toml:15:1: keys.require_par: is no setting > it belongs below \
