@@ -41,6 +41,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::tls::{self, Certificates, TlsError};
 use crate::tokens::VerifiedTokens;
 use crate::{http, interaction};
 
@@ -64,6 +65,8 @@ pub enum StartError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Outbound(#[from] OutboundSetupError),
     #[error("can't listen on {address}: {source}")]
@@ -183,6 +186,7 @@ impl Node {
             throttle: Throttle::new(&config.login),
             metadata: metadata.into(),
             outbound: Outbound::new(&config.outbound)?,
+            certificates: Certificates::load(&config.tls).await?.map(Arc::new),
             config,
             clock,
             entropy,
@@ -206,6 +210,7 @@ impl Node {
             start("news", services, |services| Box::pin(spread_news(services))),
             start("tally", services, |services| Box::pin(count_windows(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
+            start("certificates", services, |services| Box::pin(renew_certificates(services))),
         ];
         if let (Some(grants), Some(sessions)) =
             (projectors.progress("grants"), projectors.progress("sessions"))
@@ -335,6 +340,12 @@ async fn tidy(services: Arc<Services>) {
     }
 }
 
+/// Takes certificates that were replaced.
+async fn renew_certificates(services: Arc<Services>) {
+    let Some(certificates) = &services.certificates else { return std::future::pending().await };
+    certificates.follow().await
+}
+
 /// Carries the process manager's commands to their aggregates.
 struct Cascades(Arc<Services>);
 
@@ -429,7 +440,14 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
         tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
     }
     for address in addresses {
-        server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
+        let bound = match &services.certificates {
+            None => server.bind(address),
+            Some(certificates) => {
+                let tls = tls::server_config(certificates, config.tls.min_version)?;
+                server.bind_rustls_0_23(address, tls)
+            }
+        };
+        server = bound.map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
     let server = server.run();

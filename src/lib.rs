@@ -32,4 +32,5 @@ pub mod stores;
 pub mod tally;
 pub mod telemetry;
 pub mod timeline;
+pub mod tls;
 pub mod tokens;

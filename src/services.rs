@@ -25,6 +25,7 @@ use crate::policy::Budget;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
+use crate::tls::Certificates;
 use crate::tokens::VerifiedTokens;
 
 /// Everything that a node works with.
@@ -57,6 +58,8 @@ pub struct Services {
     pub feed: Feed,
     /// Calls to others' servers.
     pub outbound: Outbound,
+    /// What this server shows to those who connect by TLS.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 impl Services {

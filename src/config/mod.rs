@@ -26,6 +26,7 @@ pub mod sessions;
 pub mod show;
 mod sources;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 pub mod value;
 
@@ -56,13 +57,16 @@ macro_rules! sections {
             // all problems are found at once.
             $(let $field = load.section::<$type>();)*
             let scopes = load.scopes();
-            Some(Config { $($field: $field?,)* scopes: scopes? })
+            let config = Config { $($field: $field?,)* scopes: scopes? };
+            load.check_together(&config);
+            Some(config)
         }
     };
 }
 
 sections! {
     server: server::Server,
+    tls: tls::Tls,
     store: store::Store,
     master_key: master_key::MasterKey,
     tokens: tokens::Tokens,
@@ -142,6 +146,21 @@ impl Load<'_> {
         })?;
         section.check(&mut Report { section: T::NAME, written, place, problems: self.problems });
         Some(section)
+    }
+
+    /// Looks for settings of two sections that don't go together.
+    fn check_together(&mut self, config: &Config) {
+        let nothing = declaration::Written::new();
+        let name = <server::Server as Section>::NAME;
+        config.server.check_transport(
+            config.tls.is_on(),
+            &mut Report {
+                section: name,
+                written: self.collected.sections.get(name).unwrap_or(&nothing),
+                place: self.collected.headings.get(name).cloned().unwrap_or(Place::Default),
+                problems: self.problems,
+            },
+        );
     }
 
     fn scopes(&mut self) -> Option<BTreeMap<String, scopes::ScopeText>> {
