@@ -299,7 +299,7 @@ async fn add(args: Add) -> Result<(), CliError> {
     let operation = Operation::AddClient(NewClient {
         client_id: args.id,
         secret: args.secret.map(NewSecret::into_confidential),
-        metadata: args.metadata.complete()?,
+        metadata: args.metadata.complete()?.into(),
     });
     print(&perform(&args.store, operation).await?, args.format)
 }

@@ -87,6 +87,9 @@ impl RelyingParty {
                 parameters.push(("client_id", &self.client_id));
                 parameters.push(("client_secret", secret));
             }
+            ClientAuthMethod::SecretJwt | ClientAuthMethod::PrivateKeyJwt => {
+                panic!("the test makes its own assertion")
+            }
             ClientAuthMethod::SecretBasic => authorization = Some(basic(&self.client_id, secret)),
         }
         let mut request = self.form(path, &parameters);
