@@ -69,11 +69,3 @@ mod tests {
         }
     }
 }
-
-impl SigningAlgorithm {
-    /// Is it a MAC, which whoever can check it can also make?
-    #[must_use]
-    pub fn is_symmetric(self) -> bool {
-        self.as_str().starts_with("HS")
-    }
-}
