@@ -23,7 +23,8 @@ use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
-use crate::client_auth::ChosenHashes;
+use crate::client_auth::UnsealedSecrets;
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
@@ -179,7 +180,8 @@ impl Node {
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
-            chosen_hashes: ChosenHashes::default(),
+            unsealed_secrets: UnsealedSecrets::default(),
+            client_keys: ClientKeys::default(),
             verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),

@@ -12,7 +12,8 @@ use chancery_domain::time::UnixTime;
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
 use crate::aggregates::{Aggregates, Origin, Vault, Work};
-use crate::client_auth::ChosenHashes;
+use crate::client_auth::UnsealedSecrets;
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -46,7 +47,9 @@ pub struct Services {
     pub consents: Aggregates<Consent>,
     pub grants: Grants,
     pub passwords: Passwords,
-    pub chosen_hashes: ChosenHashes,
+    pub unsealed_secrets: UnsealedSecrets,
+    /// What clients sign by.
+    pub client_keys: ClientKeys,
     pub verified_tokens: VerifiedTokens,
     pub tallies: Tallies,
     /// What public clients may push.

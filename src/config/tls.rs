@@ -81,10 +81,9 @@ impl Check for Tls {
         };
         if let Err(error) = files.read().and_then(|pair| pair.parse()) {
             let (name, remedy) = match error {
-                PairError::Unreadable { is_key: false, .. } | PairError::NoCertificate(_) => (
-                    "certificate_file",
-                    "name a PEM file of certificates that this user may read",
-                ),
+                PairError::Unreadable { is_key: false, .. } | PairError::NoCertificate(_) => {
+                    ("certificate_file", "name a PEM file of certificates that this user may read")
+                }
                 PairError::Unreadable { is_key: true, .. } | PairError::NoKey(_) => {
                     ("key_file", "name a PEM file of a private key that this user may read")
                 }
