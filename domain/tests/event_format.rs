@@ -498,8 +498,15 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which,
         ..Sample::new(AggregateKind::Client, AnyEvent::Client, event)
     };
-    [client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into())]
-        .into_iter()
+    [
+        client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
+        client(
+            "sealed",
+            ClientSecretRotated { secret: SecretRecord::Sealed(sha256(9)), previous_until: None }
+                .into(),
+        ),
+    ]
+    .into_iter()
 }
 
 /// Metadata with every member that is not in [`metadata`].
