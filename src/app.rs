@@ -345,7 +345,7 @@ async fn tidy(services: Arc<Services>) {
 /// Takes certificates that were replaced.
 async fn renew_certificates(services: Arc<Services>) {
     let Some(certificates) = &services.certificates else { return std::future::pending().await };
-    certificates.follow().await
+    certificates.follow().await;
 }
 
 /// Carries the process manager's commands to their aggregates.

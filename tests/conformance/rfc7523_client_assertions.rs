@@ -1,6 +1,8 @@
 //! Client assertions: `private_key_jwt` and `client_secret_jwt` (RFC 7523,
 //! OpenID Connect Core §9, FAPI 2.0 Security Profile §5.3.2).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chancery::admin::{NewClient, Operation, Outcome, perform};
 use chancery::jose::{PrivateKey, SharedSecret};
 use chancery_domain::client::{ClientMetadata, SecurityProfile};
@@ -65,12 +67,14 @@ fn fetched(uri: &str) -> ClientMetadata {
     }
 }
 
+static NEXT_ID: AtomicUsize = AtomicUsize::new(0);
+
 /// Claims that nothing is wrong with, but for these changes; `null` removes.
 fn claims(server: &TestServer, changes: &Value) -> Value {
     let now = BEGINNING.seconds();
     let mut claims = json!({
         "iss": "rp", "sub": "rp", "aud": server.issuer, "iat": now, "exp": now + 60,
-        "jti": uuid::Uuid::now_v7(),
+        "jti": NEXT_ID.fetch_add(1, Ordering::Relaxed).to_string(),
     });
     for (name, value) in changes.as_object().unwrap() {
         claims[name] = value.clone();
@@ -153,7 +157,7 @@ async fn each_rule_for_the_claims_is_held(store: StoreKind) {
         json!({"nbf": now + 10, "iat": now + 10}),
         json!({"exp": now + 1}),
         json!({"exp": now + 3600}),
-        json!({"exp": (now + 60) as f64 + 0.5}),
+        json!({"exp": 1_800_000_060.5}),
         json!({"more": "is ignored"}),
     ] {
         signer.ask(&good).await.ok();
@@ -361,7 +365,9 @@ async fn operate(server: &TestServer, operation: Operation) -> (Option<String>, 
         .act(|services| async move { perform(&services, operation, "test").await.unwrap() })
         .await;
     let Outcome::Client(client) = outcome else { panic!("a client") };
-    (client.client_secret.map(|secret| secret.expose().to_owned()), client.notice)
+    #[expect(clippy::disallowed_methods, reason = "this is its owner")]
+    let secret = client.client_secret.map(|secret| secret.expose().to_owned());
+    (secret, client.notice)
 }
 
 fn rotate(keep: u32) -> Operation {
@@ -445,7 +451,7 @@ async fn a_secret_that_can_not_be_read_must_be_rotated(store: StoreKind) {
 async fn keys_behind_a_uri_are_found_and_kept(store: StoreKind) {
     let server = TestServer::with_settings(store, LOOPBACK).await;
     let key = key(SigningAlgorithm::ES256);
-    let keys = KeysServer::start(jwks(&[&key])).await;
+    let keys = KeysServer::start(&jwks(&[&key])).await;
     let client = server.register("rp", fetched(&keys.uri)).await;
     let ask = async || {
         let assertion = key.sign("JWT", &claims(&server, &json!({}))).unwrap();
@@ -467,7 +473,7 @@ async fn keys_behind_a_uri_are_found_and_kept(store: StoreKind) {
 async fn a_new_key_is_found_within_a_minute_and_nobody_is_hammered(store: StoreKind) {
     let server = TestServer::with_settings(store, LOOPBACK).await;
     let (old, new) = (key(SigningAlgorithm::ES256), key(SigningAlgorithm::ES256));
-    let keys = KeysServer::start(jwks(&[&old])).await;
+    let keys = KeysServer::start(&jwks(&[&old])).await;
     let client = server.register("rp", fetched(&keys.uri)).await;
     let ask = async |key: &PrivateKey, later: i64| {
         let now = BEGINNING.seconds() + later;
@@ -481,7 +487,7 @@ async fn a_new_key_is_found_within_a_minute_and_nobody_is_hammered(store: StoreK
         ask(&made_up, 0).await.refused(401, "invalid_client");
     }
     assert_eq!(keys.asked(), 1);
-    keys.say(200, jwks(&[&old, &new]));
+    keys.say(200, &jwks(&[&old, &new]));
     server.advance(60);
     ask(&new, 60).await.ok();
     assert_eq!(keys.asked(), 2);
@@ -495,7 +501,7 @@ async fn a_new_key_is_found_within_a_minute_and_nobody_is_hammered(store: StoreK
 async fn old_keys_stay_good_while_new_ones_can_not_be_had(store: StoreKind) {
     let server = TestServer::with_settings(store, LOOPBACK).await;
     let key = key(SigningAlgorithm::ES256);
-    let keys = KeysServer::start(jwks(&[&key])).await;
+    let keys = KeysServer::start(&jwks(&[&key])).await;
     let client = server.register("rp", fetched(&keys.uri)).await;
     let ask = async |later: i64| {
         let now = BEGINNING.seconds() + later;
@@ -503,7 +509,7 @@ async fn old_keys_stay_good_while_new_ones_can_not_be_had(store: StoreKind) {
         with(&client, &key.sign("JWT", &good).unwrap(), &[]).await
     };
     ask(0).await.ok();
-    keys.say(500, "");
+    keys.say(500, &json!(""));
     server.advance(700);
     ask(700).await.ok();
     ask(700).await.ok();
@@ -515,7 +521,7 @@ async fn old_keys_stay_good_while_new_ones_can_not_be_had(store: StoreKind) {
 async fn no_keys_is_a_refusal_and_no_failure(store: StoreKind) {
     let server = TestServer::with_settings(store, LOOPBACK).await;
     let key = key(SigningAlgorithm::ES256);
-    let keys = KeysServer::start("no JSON").await;
+    let keys = KeysServer::start(&json!("no keys")).await;
     let client = server.register("rp", fetched(&keys.uri)).await;
     let ask = async || {
         let assertion = key.sign("JWT", &claims(&server, &json!({}))).unwrap();
@@ -525,7 +531,7 @@ async fn no_keys_is_a_refusal_and_no_failure(store: StoreKind) {
         ask().await.refused(401, "invalid_client");
     }
     assert_eq!(keys.asked(), 1);
-    keys.say(200, jwks(&[&key]));
+    keys.say(200, &jwks(&[&key]));
     server.advance(10);
     ask().await.ok();
 }
@@ -534,7 +540,7 @@ async fn no_keys_is_a_refusal_and_no_failure(store: StoreKind) {
 async fn private_addresses_are_not_asked_for_keys(store: StoreKind) {
     let server = TestServer::start(store).await;
     let key = key(SigningAlgorithm::ES256);
-    let keys = KeysServer::start(jwks(&[&key])).await;
+    let keys = KeysServer::start(&jwks(&[&key])).await;
     for (id, uri) in [("rp", keys.uri.clone()), ("tls", keys.uri.replace("http:", "https:"))] {
         let client = server.register(id, fetched(&uri)).await;
         let good = claims(&server, &json!({"iss": id, "sub": id}));

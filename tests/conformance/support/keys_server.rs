@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -15,7 +16,7 @@ pub struct KeysServer {
 }
 
 impl KeysServer {
-    pub async fn start(document: impl ToString) -> Self {
+    pub async fn start(document: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}/jwks", listener.local_addr().unwrap());
         let answer = Arc::new(Mutex::new((200, document.to_string())));
@@ -40,7 +41,7 @@ impl KeysServer {
     }
 
     /// From now on it answers this.
-    pub fn say(&self, status: u16, document: impl ToString) {
+    pub fn say(&self, status: u16, document: &Value) {
         *self.answer.lock().unwrap() = (status, document.to_string());
     }
 
