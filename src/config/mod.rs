@@ -57,9 +57,7 @@ macro_rules! sections {
             // all problems are found at once.
             $(let $field = load.section::<$type>();)*
             let scopes = load.scopes();
-            let config = Config { $($field: $field?,)* scopes: scopes? };
-            load.check_together(&config);
-            Some(config)
+            Some(Config { $($field: $field?,)* scopes: scopes? })
         }
     };
 }
@@ -144,23 +142,11 @@ impl Load<'_> {
             folder: self.folder,
             problems: self.problems,
         })?;
-        section.check(&mut Report { section: T::NAME, written, place, problems: self.problems });
+        let tls = self.collected.sections.get(<tls::Tls as Section>::NAME);
+        let has_tls = tls.is_some_and(|tls| tls.contains_key("certificate_file"));
+        let problems = &mut *self.problems;
+        section.check(&mut Report { section: T::NAME, written, place, has_tls, problems });
         Some(section)
-    }
-
-    /// Looks for settings of two sections that don't go together.
-    fn check_together(&mut self, config: &Config) {
-        let nothing = declaration::Written::new();
-        let name = <server::Server as Section>::NAME;
-        config.server.check_transport(
-            config.tls.is_on(),
-            &mut Report {
-                section: name,
-                written: self.collected.sections.get(name).unwrap_or(&nothing),
-                place: self.collected.headings.get(name).cloned().unwrap_or(Place::Default),
-                problems: self.problems,
-            },
-        );
     }
 
     fn scopes(&mut self) -> Option<BTreeMap<String, scopes::ScopeText>> {

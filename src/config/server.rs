@@ -50,9 +50,8 @@ impl Server {
         addresses
     }
 
-    /// Looks for addresses that would speak plain HTTP with strangers, now that
-    /// it is known whether this server terminates TLS.
-    pub(super) fn check_transport(&self, has_tls: bool, report: &mut Report<'_>) {
+    /// Looks for addresses that would speak plain HTTP with strangers.
+    fn check_transport(&self, has_tls: bool, report: &mut Report<'_>) {
         let plain_in_public = self.addresses().into_iter().find(|address| !is_loopback(address));
         if let Some(address) = plain_in_public
             && !self.behind_tls_proxy
@@ -100,6 +99,7 @@ impl Check for Server {
                 "give at least one address, for example: listen = [\"127.0.0.1:8080\"]",
             );
         }
+        self.check_transport(report.has_tls, report);
         if self.behind_tls_proxy && !self.issuer.is_https() {
             report.contradiction(
                 "issuer",
