@@ -512,6 +512,11 @@ fn later_samples() -> impl Iterator<Item = Sample> {
     [
         client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
         encryption,
+        client(
+            "sealed",
+            ClientSecretRotated { secret: SecretRecord::Sealed(sha256(9)), previous_until: None }
+                .into(),
+        ),
     ]
     .into_iter()
 }

@@ -183,7 +183,15 @@ pub struct ClientView {
     pub metadata: ClientMetadata,
     /// `enabled` or `disabled`
     pub state: String,
+    /// What its operator has to do before all of it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
+
+/// Why a secret must be rotated.
+const ROTATE: &str = "rotate the secret (chancery client rotate-secret): one of the client's \
+                      methods or algorithms needs a secret that the server can read, and of the \
+                      present one it keeps a digest only";
 
 impl ClientView {
     /// A client without its secret.
@@ -196,6 +204,7 @@ impl ClientView {
             client_secret_expires_at: None,
             metadata: client.metadata.clone(),
             state: if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+            notice: client.must_rotate_secret().then(|| ROTATE.to_owned()),
         }
     }
 }

@@ -52,11 +52,22 @@ async fn both_documents_are_the_same_and_true(store: StoreKind) {
         ),
         (
             "token_endpoint_auth_methods_supported",
-            json!(["none", "client_secret_basic", "client_secret_post"]),
+            json!([
+                "none",
+                "client_secret_basic",
+                "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt"
+            ]),
         ),
         (
             "introspection_endpoint_auth_methods_supported",
-            json!(["client_secret_basic", "client_secret_post"]),
+            json!([
+                "client_secret_basic",
+                "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt"
+            ]),
         ),
     ] {
         let mut found = metadata[name].clone();
