@@ -6,8 +6,11 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ids::{ClientId, ConsentId, GrantId, KeyId, SessionId, SubjectId};
+use crate::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
+use crate::protocol::signing_algorithm::SigningAlgorithm;
+use crate::signing_key::KeyAlgorithm;
 use crate::time::{Lifetime, UnixTime};
 
 /// The schema of a value by its own members: `{ "type": … }`.
@@ -47,6 +50,10 @@ schema! {
         "type": "string",
         "pattern": "^([!#-\\[\\]-~]+( [!#-\\[\\]-~]+)*)?$",
         "description": "Scope tokens with a space between (RFC 6749 §3.3).",
+    },
+    KeyAlgorithm: {
+        "type": "string",
+        "enum": ([SigningAlgorithm::NAMES, KeyManagementAlgorithm::NAMES].concat()),
     },
     RedirectUri: { "type": "string", "format": "uri" },
 }

@@ -18,8 +18,8 @@ use chancery_domain::consent::ConsentCommand;
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{ClientId, ConsentId, GrantId, KeyId, SessionId, SubjectId};
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::session::{SessionCommand, SessionEndCause, SessionError};
+use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ pub enum Operation {
     },
     RotateKey {
         /// Absent: that of the settings.
-        algorithm: Option<SigningAlgorithm>,
+        algorithm: Option<KeyAlgorithm>,
     },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
@@ -203,7 +203,15 @@ pub struct ClientView {
     pub metadata: ClientMetadata,
     /// `enabled` or `disabled`
     pub state: String,
+    /// What its operator has to do before all of it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
+
+/// Why a secret must be rotated.
+const ROTATE: &str = "rotate the secret (chancery client rotate-secret): one of the client's \
+                      methods or algorithms needs a secret that the server can read, and of the \
+                      present one it keeps a digest only";
 
 impl ClientView {
     /// A client without its secret.
@@ -216,6 +224,7 @@ impl ClientView {
             client_secret_expires_at: None,
             metadata: client.metadata.clone(),
             state: if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+            notice: client.must_rotate_secret().then(|| ROTATE.to_owned()),
         }
     }
 }
@@ -296,11 +305,11 @@ pub struct ConsentView {
     pub state: String,
 }
 
-/// A signing key after an operation.
+/// A key after an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyView {
     pub kid: KeyId,
-    pub alg: SigningAlgorithm,
+    pub alg: KeyAlgorithm,
 }
 
 /// Carries out an operation, in the name of an operator.
@@ -431,10 +440,10 @@ async fn withdraw_consent(
 
 async fn rotate_key(
     services: &Services,
-    algorithm: Option<SigningAlgorithm>,
+    algorithm: Option<KeyAlgorithm>,
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
-    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm);
+    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm.into()).kind();
     let kid = crate::keys::rotate(&services.rotation(), alg, origin).await?;
     services.keys.reload(services.now()).await?;
     let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;

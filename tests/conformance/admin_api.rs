@@ -156,7 +156,7 @@ async fn a_change_names_its_operator_in_the_log(store: StoreKind) {
     let last = server.log().await.pop().unwrap();
     assert_eq!(last.event.event_type, "ClientRegistered");
     let metadata: Value = serde_json::from_str(&last.event.metadata).unwrap();
-    assert_eq!(metadata["actor_kind"], "operator", "{metadata}");
+    assert_eq!(metadata["actor"], "operator", "{metadata}");
     assert_eq!(metadata["actor_ref"], "client admin", "{metadata}");
 }
 

@@ -1,7 +1,7 @@
 //! Signing keys.
 
 use actix_web::http::Method;
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[serde(deny_unknown_fields)]
 struct RotateKey {
     /// Left out: that of the settings (`keys.signing_algorithm`).
-    algorithm: Option<SigningAlgorithm>,
+    algorithm: Option<KeyAlgorithm>,
 }
 
 async fn list(call: Call<PartOfList, NoBody>) -> Result<List<SigningKeyRow>, Problem> {
@@ -36,8 +36,14 @@ async fn list(call: Call<PartOfList, NoBody>) -> Result<List<SigningKeyRow>, Pro
 
 async fn rotate(call: Call<Nothing, Json<RotateKey>>) -> Result<KeyView, Problem> {
     let algorithm = call.body.0.algorithm;
-    if algorithm.is_some_and(SigningAlgorithm::is_symmetric) {
-        return Err(Problem::invalid("the server has no key for a MAC: clients' secrets are"));
+    if let Some(algorithm) = algorithm
+        && !call.services.config.keys.all_algorithms().contains(&algorithm.kind())
+    {
+        let detail = format!(
+            "the server has no key for {algorithm}; keys.extra_algorithms and \
+             keys.encryption_algorithms say which it has"
+        );
+        return Err(Problem::invalid(detail));
     }
     match call.perform(Operation::RotateKey { algorithm }).await? {
         Outcome::Key(key) => Ok(key),
