@@ -32,6 +32,7 @@ use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
+use crate::mail::{MailError, Outbox};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
 use crate::sealing::MasterKey;
@@ -63,6 +64,8 @@ pub enum StartError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
     #[error("can't listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("can't serve: {0}")]
@@ -178,6 +181,8 @@ impl Node {
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
+            requests: Throttle::for_requests(),
+            mail: Outbox::new(&config.mail)?,
             metadata: metadata.into(),
             config,
             clock,
@@ -201,6 +206,7 @@ impl Node {
             feed_reader::start(&services.feed, polling),
             start("news", services, |services| Box::pin(spread_news(services))),
             start("tally", services, |services| Box::pin(count_windows(services))),
+            start("mail", services, |services| Box::pin(Outbox::work(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
         ];
         if let (Some(grants), Some(sessions)) =

@@ -19,6 +19,7 @@ pub mod interaction;
 pub mod jose;
 pub mod keys;
 pub mod lookups;
+pub mod mail;
 pub mod oauth_error;
 pub mod passwords;
 pub mod policy;
