@@ -5,9 +5,6 @@ use super::declaration::{Check, Report, settings};
 settings! {
     /// What people may do with their accounts by themselves.
     Accounts in "accounts" {
-        /// Let anybody make an account (Initiating User Registration via OpenID Connect
-        /// 1.0, `prompt=create`).
-        self_registration: bool = default false;
         /// The claims (OpenID Connect Core §5.1) that people may change on their account's
         /// page. An e-mail address or phone number that is changed is not verified any more.
         editable_claims: Vec<String> = default ["name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale", "email", "phone_number", "address"];

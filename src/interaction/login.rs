@@ -183,7 +183,6 @@ impl Shown<'_> {
         // Back to here, with the request that waits.
         let query =
             if interaction.is_empty() { String::new() } else { format!("?i={interaction}") };
-        let accounts = &visit.config.accounts;
         let html = LoginPage {
             frame,
             client_name: pending.map(|pending| client_name(&pending.client, frame.t.lang)),
@@ -193,7 +192,6 @@ impl Shown<'_> {
             username: self.username,
             to,
             forgot: visit.mail.is_there().then_some(&*query),
-            register: accounts.self_registration.then_some(&*query),
             error,
         }
         .render();

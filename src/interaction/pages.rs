@@ -68,8 +68,6 @@ pub struct LoginPage<'a> {
     pub to: Option<&'a str>,
     /// Passwords can be set anew by mail: the query of that page.
     pub forgot: Option<&'a str>,
-    /// People make their accounts themselves: the query of that page.
-    pub register: Option<&'a str>,
     pub error: Option<LoginError>,
 }
 
@@ -291,7 +289,6 @@ mod tests {
             username: "",
             to: None,
             forgot: None,
-            register: None,
             error,
         }
     }
@@ -310,7 +307,6 @@ mod tests {
                     username: text,
                     to: Some(text),
                     forgot: Some(text),
-                    register: Some(text),
                     error: Some(LoginError::WrongCredentials),
                 }
                 .render(),

@@ -173,7 +173,10 @@ async fn claims_that_the_operator_keeps_are_not_changed(store: StoreKind) {
     let fields = [("name", "Ada King"), ("email", "king@example.com")];
     browser.submit(&page, "profile-form", &fields).await.shows("account-done");
     let claims = userinfo(&mut scene).await;
-    assert_eq!((&claims["name"], &claims["email"]), (&"Ada King".into(), &"ada@example.com".into()));
+    assert_eq!(
+        (&claims["name"], &claims["email"]),
+        (&"Ada King".into(), &"ada@example.com".into())
+    );
 }
 
 const NEW: &str = "a wholly other phrase";
@@ -192,13 +195,11 @@ async fn a_password_is_changed_by_who_knows_the_one_before(store: StoreKind) {
         (PASSWORD, "short", "short"),
         (PASSWORD, "ada@example.com", "ada@example.com"),
     ] {
-        let fields =
-            [("old_password", old), ("new_password", new), ("new_password_again", again)];
+        let fields = [("old_password", old), ("new_password", new), ("new_password_again", again)];
         let page = change_password(&mut browser, &scene, &fields).await;
         assert!(page.has("account-error") && page.status == 400, "{old} {new}: {page:?}");
     }
-    let fields =
-        [("old_password", PASSWORD), ("new_password", NEW), ("new_password_again", NEW)];
+    let fields = [("old_password", PASSWORD), ("new_password", NEW), ("new_password_again", NEW)];
     let page = change_password(&mut browser, &scene, &fields).await;
     assert!(page.has("account-done"), "{page:?}");
     let mut other = Browser::new(&scene.server);
@@ -223,10 +224,7 @@ async fn changing_the_password_can_end_all_other_sessions(store: StoreKind) {
     other.open(&url(&scene, "/account")).await.shows("login-form");
     kept.open(&url(&scene, "/account")).await.shows("account-page");
     // What was given in the sessions that ended, ends with them.
-    until("the cascade", || async {
-        scene.rp.userinfo(&tokens.access).await.status == 401
-    })
-    .await;
+    until("the cascade", || async { scene.rp.userinfo(&tokens.access).await.status == 401 }).await;
 }
 
 async fn guessing_the_old_password_is_slowed_down(store: StoreKind) {
@@ -255,7 +253,8 @@ async fn a_person_ends_another_session(store: StoreKind) {
         page = open(&mut browser, &scene, "sessions").await;
     }
     let id = sessions(&page).remove(1);
-    let page = browser.submit(&page, &format!("session-form-{id}"), &[]).await.shows("account-done");
+    let page =
+        browser.submit(&page, &format!("session-form-{id}"), &[]).await.shows("account-done");
     assert!(!sessions(&page).contains(&id));
     other.open(&url(&scene, "/account")).await.shows("login-form");
     let ended = scene.server.log().await.into_iter().find(|stored| {

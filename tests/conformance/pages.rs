@@ -70,7 +70,6 @@ async fn every_page_has_strict_headers(store: StoreKind) {
             ("x-frame-options", "DENY"),
             // `no-referrer` would send our own forms with `Origin: null`.
             ("referrer-policy", "same-origin"),
-
         ] {
             assert_eq!(page.header(header), Some(value), "{header} of {name}");
         }

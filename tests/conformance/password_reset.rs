@@ -7,9 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use crate::support::{
-    Browser, Page, Scene, StoreKind, confidential, good_request_but, until,
-};
+use crate::support::{Browser, Page, Scene, StoreKind, confidential, good_request_but, until};
 
 both_stores! {
     a_forgotten_password_is_set_anew_by_a_link,

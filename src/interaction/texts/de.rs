@@ -25,7 +25,6 @@ pub static DE: Texts = Texts {
     login_unavailable: "Die Anmeldung geht im Moment nicht. Bitte versuchen Sie es gleich noch einmal.",
     login_expired: "Diese Seite war zu lange offen. Bitte melden Sie sich noch einmal an.",
     forgot_link: "Passwort vergessen?",
-    register_link: "Konto anlegen",
     // The consent page.
     allow_access: "Zugriff erlauben",
     asks_for_access: "bittet um Zugriff",
@@ -85,18 +84,6 @@ pub static DE: Texts = Texts {
     cannot_answer_now: "Der Server kann im Moment nicht antworten.",
     went_wrong: "Etwas ist schiefgegangen",
     server_failed: "Der Server hat nicht getan, was er sollte.",
-    // Choosing an account.
-    choose_account: "Konto wählen",
-    continue_as: "Weiter als",
-    use_another: "Anderes Konto benutzen",
-    // Making an account.
-    create_account: "Konto anlegen",
-    full_name: "Name",
-    email: "E-Mail-Adresse",
-    password_again: "Passwort, noch einmal",
-    have_an_account: "Ich habe schon ein Konto",
-    name_taken: "Ein Konto mit diesem Benutzernamen gibt es schon.",
-    name_rule: "Ein Benutzername hat 1 bis 128 Zeichen, ohne Leerzeichen davor oder danach.",
     // Passwords.
     password_rule: "Mindestens 8 Zeichen; einige Wörter ohne Zusammenhang sind gut und leicht zu merken.",
     password_too_short: "Das Passwort ist zu kurz: es braucht mindestens 8 Zeichen.",

@@ -25,7 +25,6 @@ pub static EN: Texts = Texts {
     login_unavailable: "Signing in does not work at the moment. Please try again shortly.",
     login_expired: "This page was open for too long. Please sign in again.",
     forgot_link: "Forgot your password?",
-    register_link: "Create an account",
     // The consent page.
     allow_access: "Allow access",
     asks_for_access: "asks for access",
@@ -84,18 +83,6 @@ pub static EN: Texts = Texts {
     cannot_answer_now: "The server can't answer at the moment.",
     went_wrong: "Something went wrong",
     server_failed: "The server failed to do what it should.",
-    // Choosing an account.
-    choose_account: "Choose an account",
-    continue_as: "Continue as",
-    use_another: "Use another account",
-    // Making an account.
-    create_account: "Create an account",
-    full_name: "Name",
-    email: "E-mail address",
-    password_again: "Password, once more",
-    have_an_account: "I have an account",
-    name_taken: "There is an account with this user name already.",
-    name_rule: "A user name has 1 to 128 characters, without space before or after them.",
     // Passwords.
     password_rule: "At least 8 characters; a few unrelated words are good and easy to keep in mind.",
     password_too_short: "The password is too short: it needs at least 8 characters.",

@@ -51,7 +51,6 @@ texts! {
         login_unavailable,
         login_expired,
         forgot_link,
-        register_link,
         // The consent page.
         allow_access,
         asks_for_access,
@@ -108,18 +107,6 @@ texts! {
         cannot_answer_now,
         went_wrong,
         server_failed,
-        // Choosing an account.
-        choose_account,
-        continue_as,
-        use_another,
-        // Making an account.
-        create_account,
-        full_name,
-        email,
-        password_again,
-        have_an_account,
-        name_taken,
-        name_rule,
         // Passwords.
         password_rule,
         password_too_short,
@@ -326,7 +313,7 @@ mod tests {
     #[test]
     fn nothing_was_left_untranslated() {
         /// The same in both languages, and rightly so.
-        const SAME: [&str; 6] = [
+        const SAME: [&str; 5] = [
             "either_way_after",
             "full_name",
             "claim_name",
