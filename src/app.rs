@@ -33,6 +33,7 @@ use crate::feed::{Feed, Polling};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::mail::{MailError, Outbox};
+use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
 use crate::sealing::MasterKey;
@@ -66,6 +67,8 @@ pub enum StartError {
     Passwords(#[from] PasswordError),
     #[error(transparent)]
     Mail(#[from] MailError),
+    #[error(transparent)]
+    Outbound(#[from] OutboundSetupError),
     #[error("can't listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("can't serve: {0}")]
@@ -184,6 +187,7 @@ impl Node {
             requests: Throttle::for_requests(),
             mail: Outbox::new(&config.mail)?,
             metadata: metadata.into(),
+            outbound: Outbound::new(&config.outbound)?,
             config,
             clock,
             entropy,

@@ -20,6 +20,7 @@ use crate::feed::Feed;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
 use crate::mail::Outbox;
+use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::policy::Budget;
 use crate::sealing::MasterKey;
@@ -58,6 +59,8 @@ pub struct Services {
     /// The server metadata, ready to be sent.
     pub metadata: Arc<str>,
     pub feed: Feed,
+    /// Calls to others' servers.
+    pub outbound: Outbound,
 }
 
 impl Services {

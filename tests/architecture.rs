@@ -62,6 +62,13 @@ fn jwts_are_made_and_read_only_in_jose() {
     assert_confined(&["src"], "jsonwebtoken", &["src/jose/"]);
 }
 
+/// Strangers choose some of the URLs: limits and checks stand in one place. (The demo is a client
+/// of this server only.)
+#[test]
+fn others_servers_are_called_from_one_place() {
+    assert_confined(&["src"], "reqwest", &["src/outbound/", "src/demo/"]);
+}
+
 #[test]
 fn http_is_spoken_only_at_the_edge() {
     let edge = ["src/http/", "src/interaction/", "src/console/", "src/demo/", "src/app.rs"];

@@ -137,6 +137,7 @@ fn free_address() -> String {
 }
 
 fn client() -> Client {
+    chancery::outbound::crypto_provider();
     Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
 }
 

@@ -4,8 +4,8 @@
 //! exactly as a store holds it, with a line end after it. These files are never
 //! changed, only added: what they hold stands in logs that nobody rewrites. An
 //! event that has optional fields has a second file, `….least.json`, without
-//! them. A new event, a new version or a new optional field brings new files;
-//! the old ones must still be read.
+//! them. A new event, a new version or a new optional field brings new files
+//! (`….<what came>.json`, see `later_samples`); the old ones must still be read.
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers and all")]
 
 use std::collections::BTreeSet;
@@ -19,8 +19,9 @@ use chancery_domain::account::{
 };
 use chancery_domain::authorization::{Authentication, Authorization, AuthorizationRequest};
 use chancery_domain::client::{
-    AccessTokenFormat, ClientDisabled, ClientEnabled, ClientEvent, ClientMetadata,
-    ClientMetadataReplaced, ClientRegistered, ClientSecretRotated, SecretRecord,
+    AccessTokenFormat, ApplicationType, ClientDisabled, ClientEnabled, ClientEvent, ClientMetadata,
+    ClientMetadataReplaced, ClientRegistered, ClientSecretRotated, SecretRecord, SecurityProfile,
+    SubjectType,
 };
 use chancery_domain::consent::{ConsentEvent, ConsentRecorded, ConsentWithdrawn};
 use chancery_domain::digest::{Salt, Sha256Digest};
@@ -37,7 +38,9 @@ use chancery_domain::ids::{
     AggregateKind, ClientId, CommandId, GrantId, KeyId, SessionId, SubjectId,
 };
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::grant_type::GrantType;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::protocol::pkce::CodeChallenge;
 use chancery_domain::protocol::prompt::Prompts;
 use chancery_domain::protocol::redirect_uri::RedirectUri;
@@ -62,8 +65,8 @@ struct Sample {
     version: &'static str,
     json: String,
     event: AnyEvent,
-    /// Without its optional fields?
-    least: bool,
+    /// Which sample of the event: empty for the first.
+    which: &'static str,
 }
 
 impl Sample {
@@ -74,13 +77,13 @@ impl Sample {
             version: event.version(),
             json: event.to_json().unwrap(),
             event: wrap(event),
-            least: false,
+            which: "",
         }
     }
 
     fn file(&self) -> PathBuf {
-        let least = if self.least { ".least" } else { "" };
-        let name = format!("{}.v{}{least}.json", self.name, self.version);
+        let which = if self.which.is_empty() { "" } else { "." };
+        let name = format!("{}.v{}{which}{}.json", self.name, self.version, self.which);
         events_folder().join(self.kind.as_str()).join(name)
     }
 }
@@ -237,6 +240,7 @@ fn metadata() -> ClientMetadata {
         par_lifetime: Some(seconds(60)),
         introspect_any_token: true,
         skip_consent: true,
+        ..ClientMetadata::default()
     }
 }
 
@@ -300,11 +304,11 @@ fn client_samples() -> impl Iterator<Item = Sample> {
         ClientEvent {
             ClientRegistered: ClientRegistered {
                 client_id: client_id(),
-                metadata: metadata(),
+                metadata: metadata().into(),
                 secret: Some(SecretRecord::Generated(Digest::of(&[3; 32]))),
                 at: at(0),
             },
-            ClientMetadataReplaced: ClientMetadataReplaced { metadata: metadata() },
+            ClientMetadataReplaced: ClientMetadataReplaced { metadata: metadata().into() },
             ClientSecretRotated: ClientSecretRotated {
                 secret: SecretRecord::Chosen(sha256(5)),
                 previous_until: Some(at(86_400)),
@@ -445,12 +449,12 @@ fn least_samples() -> impl Iterator<Item = Sample> {
     let clients: [ClientEvent; 3] = [
         ClientRegistered {
             client_id: client_id(),
-            metadata: ClientMetadata::default(),
+            metadata: ClientMetadata::default().into(),
             secret: None,
             at: at(0),
         }
         .into(),
-        ClientMetadataReplaced { metadata: ClientMetadata::default() }.into(),
+        ClientMetadataReplaced { metadata: ClientMetadata::default().into() }.into(),
         ClientSecretRotated {
             secret: SecretRecord::Generated(Digest::of(&[3; 32])),
             previous_until: None,
@@ -486,7 +490,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
             Sample::new(AggregateKind::Session, AnyEvent::Session, session),
             Sample::new(AggregateKind::Tally, AnyEvent::Tally, tally),
         ])
-        .map(|sample| Sample { least: true, ..sample })
+        .map(|sample| Sample { which: "least", ..sample })
 }
 
 fn all_samples() -> impl Iterator<Item = Sample> {
@@ -498,6 +502,76 @@ fn all_samples() -> impl Iterator<Item = Sample> {
         .chain(signing_key_samples())
         .chain(tally_samples())
         .chain(least_samples())
+        .chain(later_samples())
+}
+
+/// Fields that came after the first files of their event.
+fn later_samples() -> impl Iterator<Item = Sample> {
+    let client = |which, event: ClientEvent| Sample {
+        which,
+        ..Sample::new(AggregateKind::Client, AnyEvent::Client, event)
+    };
+    [client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into())]
+        .into_iter()
+}
+
+/// Metadata with every member that is not in [`metadata`].
+fn every_member() -> ClientMetadata {
+    let text = |text: &str| Some(text.to_owned());
+    ClientMetadata {
+        redirect_uris: vec![uri("https://rp.example/cb")],
+        logo_uri: text("https://rp.example/logo.png"),
+        policy_uri: text("https://rp.example/privacy"),
+        tos_uri: text("https://rp.example/terms"),
+        contacts: vec!["ops@rp.example".to_owned()],
+        application_type: ApplicationType::Native,
+        redirect_uris_regex: text("https://[a-z]+\\.rp\\.example/cb"),
+        initiate_login_uri: text("https://rp.example/login"),
+        additional_token_endpoint_auth_methods: vec![ClientAuthMethod::PrivateKeyJwt],
+        token_endpoint_auth_signing_alg: Some(SigningAlgorithm::ES256),
+        jwks: Some(json!({ "keys": [] })),
+        jwks_uri: text("https://rp.example/jwks"),
+        software_id: text("rp"),
+        software_version: text("1"),
+        software_statement: text("e30.e30.e30"),
+        subject_type: SubjectType::Pairwise,
+        sector_identifier_uri: text("https://rp.example/sector"),
+        id_token_encrypted_response_alg: Some(KeyManagementAlgorithm::RsaOaep256),
+        id_token_encrypted_response_enc: Some(ContentEncryption::A256Gcm),
+        userinfo_signed_response_alg: Some(SigningAlgorithm::RS256),
+        userinfo_encrypted_response_alg: Some(KeyManagementAlgorithm::EcdhEs),
+        userinfo_encrypted_response_enc: Some(ContentEncryption::A128CbcHs256),
+        introspection_signed_response_alg: Some(SigningAlgorithm::ES256),
+        introspection_encrypted_response_alg: Some(KeyManagementAlgorithm::EcdhEsA128Kw),
+        introspection_encrypted_response_enc: Some(ContentEncryption::A128Gcm),
+        authorization_signed_response_alg: Some(SigningAlgorithm::EdDSA),
+        authorization_encrypted_response_alg: Some(KeyManagementAlgorithm::EcdhEsA256Kw),
+        authorization_encrypted_response_enc: Some(ContentEncryption::A256CbcHs512),
+        request_object_signing_alg: Some(SigningAlgorithm::ES256),
+        request_object_encryption_alg: Some(KeyManagementAlgorithm::RsaOaep),
+        request_object_encryption_enc: Some(ContentEncryption::A256Gcm),
+        require_signed_request_object: true,
+        request_uris: vec!["https://rp.example/request.jwt".to_owned()],
+        require_pkce: true,
+        default_max_age: Some(seconds(600)),
+        require_auth_time: true,
+        default_acr_values: vec!["gold".to_owned()],
+        minimum_acr: text("silver"),
+        authorized_acr_values: vec!["gold".to_owned(), "silver".to_owned()],
+        default_prompt_login: true,
+        backchannel_logout_uri: text("https://rp.example/logged-out"),
+        backchannel_logout_session_required: true,
+        frontchannel_logout_uri: text("https://rp.example/log-out"),
+        frontchannel_logout_session_required: true,
+        authorization_details_types: vec!["payment".to_owned()],
+        dpop_bound_access_tokens: true,
+        security_profile: SecurityProfile::Fapi2,
+        access_token_signing_alg: Some(SigningAlgorithm::ES256),
+        hooks: vec!["claims".to_owned()],
+        client_expires_at: Some(at(86_400)),
+        localized: [("client_name#de".to_owned(), json!("Eine Anwendung"))].into(),
+        ..ClientMetadata::default()
+    }
 }
 
 /// Every file that was ever added, with what it holds.

@@ -128,7 +128,7 @@ pub(super) async fn update(
         let client = registered(&folded, client_id)?;
         let metadata = changed(&client.metadata, changes)?;
         let work = services.work(origin.clone())?;
-        let command = ClientCommand::ReplaceMetadata(metadata);
+        let command = ClientCommand::ReplaceMetadata(metadata.into());
         if append(services, client_id, command, work).await? {
             return view(services, client_id, None).await;
         }

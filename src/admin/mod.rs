@@ -126,7 +126,7 @@ pub struct NewClient {
     pub client_id: Option<ClientId>,
     /// Absent: generated, if its method of authentication needs one.
     pub secret: Option<Confidential>,
-    pub metadata: ClientMetadata,
+    pub metadata: Box<ClientMetadata>,
 }
 
 /// An account about to be made.

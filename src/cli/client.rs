@@ -190,7 +190,7 @@ pub struct Metadata {
     #[arg(
         long,
         value_name = "ALG",
-        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::NAMES)
+        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::ASYMMETRIC_NAMES)
     )]
     pub id_token_alg: Option<SigningAlgorithm>,
     /// It must push its authorization requests (RFC 9126)
@@ -299,7 +299,7 @@ async fn add(args: Add) -> Result<(), CliError> {
     let operation = Operation::AddClient(NewClient {
         client_id: args.id,
         secret: args.secret.map(NewSecret::into_confidential),
-        metadata: args.metadata.complete()?,
+        metadata: args.metadata.complete()?.into(),
     });
     print(&perform(&args.store, operation).await?, args.format)
 }

@@ -67,7 +67,7 @@ pub struct Rotate {
     #[arg(
         long,
         value_name = "ALG",
-        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::NAMES)
+        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::ASYMMETRIC_NAMES)
     )]
     pub algorithm: Option<SigningAlgorithm>,
     #[command(flatten)]

@@ -14,6 +14,7 @@ use chancery_domain::client::{Client, RegisteredClient, SecretRecord};
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::ClientId;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::time::UnixTime;
 use lru::LruCache;
 
 use crate::aggregates::{Folded, Kept as _};
@@ -39,7 +40,7 @@ enum Refusal {
     SeveralMethods,
     /// The header can't be read.
     MalformedHeader,
-    /// No such client, or it is disabled.
+    /// No such client, or it is disabled or has expired.
     UnknownClient,
     /// The client is registered for another method.
     WrongMethod,
@@ -65,9 +66,9 @@ impl Refusal {
 pub struct AuthenticatedClient(Arc<Folded<Client>>);
 
 impl AuthenticatedClient {
-    /// Wraps a client that is registered and enabled.
-    fn new(folded: Arc<Folded<Client>>) -> Option<Self> {
-        folded.state.registered().filter(|client| client.enabled)?;
+    /// Wraps a client that may be used.
+    fn new(folded: Arc<Folded<Client>>, now: UnixTime) -> Option<Self> {
+        folded.state.registered().filter(|client| client.is_usable(now))?;
         Some(Self(folded))
     }
 }
@@ -89,7 +90,7 @@ pub async fn known_client(
 ) -> Result<Option<AuthenticatedClient>, OAuthError> {
     let Ok(client_id) = ClientId::parse(client_id) else { return Ok(None) };
     let folded = services.clients.get(client_id.as_str()).await?;
-    Ok(AuthenticatedClient::new(folded))
+    Ok(AuthenticatedClient::new(folded, services.now()))
 }
 
 /// Says who the client of a request is.
@@ -138,7 +139,7 @@ async fn verify(
     client: &RegisteredClient,
     presented: &Presented,
 ) -> Result<Option<Refusal>, OAuthError> {
-    if presented.method != client.metadata.token_endpoint_auth_method {
+    if !client.metadata.auth_methods().any(|method| method == presented.method) {
         return Ok(Some(Refusal::WrongMethod));
     }
     let Some(secret) = &presented.secret else { return Ok(None) };
@@ -189,5 +190,5 @@ async fn chosen_hash(
 /// The methods that this server has, for its metadata.
 #[must_use]
 pub fn methods() -> &'static [ClientAuthMethod] {
-    ClientAuthMethod::ALL
+    &[ClientAuthMethod::None, ClientAuthMethod::SecretBasic, ClientAuthMethod::SecretPost]
 }

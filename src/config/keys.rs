@@ -1,9 +1,12 @@
 //! `[keys]`: what tokens are signed with.
 
+use std::path::Path;
+
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 
 use super::declaration::{Check, Report, settings};
-use super::value::protocol_value;
+use super::problem::Refusal;
+use super::value::{Kind, TextSetting, one_of};
 
 settings! {
     /// What tokens are signed with.
@@ -19,7 +22,14 @@ settings! {
     }
 }
 
-protocol_value!(SigningAlgorithm, "algorithms");
+/// Those that the server can have keys of: a secret is each client's own.
+impl TextSetting for SigningAlgorithm {
+    const KIND: Kind = Kind { choices: Self::ASYMMETRIC_NAMES, ..Kind::text("algorithms") };
+
+    fn parse(text: &str, _: &Path) -> Result<Self, Refusal> {
+        one_of(text, Self::ASYMMETRIC_NAMES, Self::ASYMMETRIC)
+    }
+}
 
 impl Keys {
     /// Every algorithm there must be a key of, the default first, none twice.

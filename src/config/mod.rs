@@ -19,6 +19,7 @@ pub mod log;
 pub mod login;
 pub mod mail;
 pub mod master_key;
+pub mod outbound;
 pub mod problem;
 pub mod scopes;
 pub mod secret;
@@ -75,6 +76,7 @@ sections! {
     mail: mail::Mail,
     http: http::Http,
     limits: limits::Limits,
+    outbound: outbound::Outbound,
     log: log::Log,
 }
 

@@ -81,6 +81,7 @@ type Parameters = Vec<(String, String)>;
 impl RelyingParty {
     /// A client of the server that listens there.
     pub fn new(server: &Server) -> Result<Self, reqwest::Error> {
+        crate::outbound::crypto_provider();
         let mut http = reqwest::Client::builder()
             .redirect(Policy::none())
             // Where a proxy is set for the rest of the world, it has no way to

@@ -112,7 +112,8 @@ impl Template<'_> {
         let folded = services.clients.fresh(client_id.as_str()).await?;
         let Some(client) = folded.state.registered() else {
             let secret = self.secret.map(|secret| Confidential::new(secret.to_owned()));
-            let new = NewClient { client_id: Some(client_id), secret, metadata: self.metadata()? };
+            let metadata = self.metadata()?.into();
+            let new = NewClient { client_id: Some(client_id), secret, metadata };
             perform(services, Operation::AddClient(new), OPERATOR).await?;
             return Ok(Found::Made);
         };

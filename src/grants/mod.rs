@@ -44,9 +44,13 @@ pub async fn answer(
     services: &Services,
     request: &TokenRequest<'_>,
 ) -> Result<TokenResponse, OAuthError> {
-    let grant_type: GrantType = request.required("grant_type")?.parse().map_err(|_| {
-        OAuthError::new(ErrorCode::UnsupportedGrantType, "this grant_type is not supported")
-    })?;
+    let unsupported =
+        || OAuthError::new(ErrorCode::UnsupportedGrantType, "this grant_type is not supported");
+    let grant_type: GrantType =
+        request.required("grant_type")?.parse().map_err(|_| unsupported())?;
+    if !grant_types().contains(&grant_type) {
+        return Err(unsupported());
+    }
     if !request.client.metadata.allows(grant_type) {
         let text = "the client is not registered for this grant_type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, text));
@@ -55,13 +59,14 @@ pub async fn answer(
         GrantType::AuthorizationCode => authorization_code::redeem(services, request).await,
         GrantType::RefreshToken => refresh_token::refresh(services, request).await,
         GrantType::ClientCredentials => client_credentials::issue(services, request).await,
+        GrantType::Implicit | GrantType::Password => Err(unsupported()),
     }
 }
 
 /// The grant types that this server has, for its metadata.
 #[must_use]
 pub fn grant_types() -> &'static [GrantType] {
-    GrantType::ALL
+    &[GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials]
 }
 
 fn invalid_grant() -> OAuthError {

@@ -26,10 +26,7 @@ pub(super) async fn refresh(
         .look_for(presented.grant, |grant| matches!(grant, Grant::Active(_)))
         .await?;
     let Grant::Active(stage) = &before else { return Err(invalid_grant()) };
-    let genuine = stage.seed.as_ref().is_some_and(|seed| {
-        let key = keys.handle_key(&seed.key);
-        key.is_some_and(|key| key.genuine(&presented, seed.salt.as_bytes()))
-    });
+    let genuine = stage.seed.as_ref().is_some_and(|seed| keys.is_genuine(seed, &presented));
     if !genuine {
         return Err(invalid_grant());
     }

@@ -81,7 +81,7 @@ fn serve(asset: &'static Asset) -> HttpResponse {
 /// Registration §4.
 pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("authorization_endpoint", "/authorize");
-    metadata.set("response_types_supported", ResponseType::ALL);
+    metadata.set("response_types_supported", &[ResponseType::Code]);
     metadata.set("response_modes_supported", response_modes::modes());
     metadata.set("code_challenge_methods_supported", &["S256"]);
     metadata.set("authorization_response_iss_parameter_supported", &true);

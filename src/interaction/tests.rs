@@ -76,14 +76,14 @@ impl World {
         let client_id = ClientId::parse(client_id).unwrap();
         let command = ClientCommand::Register {
             client_id: client_id.clone(),
-            metadata: ClientMetadata {
+            metadata: Box::new(ClientMetadata {
                 client_name: Some("An <App>".to_owned()),
                 redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
                 grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
                 scope: Scope::parse("openid email orders:read offline_access").unwrap(),
                 token_endpoint_auth_method: ClientAuthMethod::None,
                 ..metadata
-            },
+            }),
             secret: None,
             now: self.services.now(),
         };

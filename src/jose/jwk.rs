@@ -1,6 +1,10 @@
 //! Public keys as JSON (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2). There is no
 //! member for a private part, so none can be published.
 
+use std::ops::RangeInclusive;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -34,6 +38,28 @@ pub enum PublicParameters {
     /// RFC 7518 §6.3.1
     #[serde(rename = "RSA")]
     Rsa { n: String, e: String },
+}
+
+/// The lengths of RSA keys that are accepted: RFC 7518 §3.3 sets the lower end,
+/// the library, so that nobody has us compute for long, the upper.
+pub(super) const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+
+impl PublicParameters {
+    /// How many bits the modulus of an RSA key has.
+    pub(super) fn modulus_bits(&self) -> Option<usize> {
+        let Self::Rsa { n, .. } = self else { return None };
+        let bytes = URL_SAFE_NO_PAD.decode(n).ok()?;
+        let first = bytes.iter().position(|byte| *byte != 0)?;
+        let zeros = usize::try_from(bytes.get(first)?.leading_zeros()).ok()?;
+        Some((bytes.len() - first) * 8 - zeros)
+    }
+
+    /// The point of an elliptic curve, uncompressed: 4, x, y (SEC 1 §2.3.3).
+    pub(super) fn point(&self) -> Option<Vec<u8>> {
+        let Self::Ec { x, y, .. } = self else { return None };
+        let (x, y) = (URL_SAFE_NO_PAD.decode(x).ok()?, URL_SAFE_NO_PAD.decode(y).ok()?);
+        Some([&[4], &*x, &*y].concat())
+    }
 }
 
 /// RFC 7517 §4.2
@@ -80,7 +106,7 @@ mod tests {
     fn a_set_leaves_out_what_is_not_understood() {
         let text = r#"{"keys":[
             {"kty":"oct","k":"c2VjcmV0"},
-            {"kty":"EC","crv":"P-521","x":"eA","y":"eQ","alg":"ES512"},
+            {"kty":"EC","crv":"secp256k1","x":"eA","y":"eQ","alg":"ES256K"},
             {"kty":"RSA","n":"bg","e":"AQAB","kid":"good","alg":"RS256"}
         ]}"#;
         let set: JwkSet = serde_json::from_str(text).unwrap();

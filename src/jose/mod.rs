@@ -4,22 +4,39 @@
 //! `jsonwebtoken` parses a private key at every signature, which for ES256 is a
 //! third of the work. So signing keeps parsed keys of `aws-lc-rs` (the back end
 //! of `jsonwebtoken`) and writes the three parts itself; verifying is
-//! `jsonwebtoken`'s, and the tests let it read what was signed here.
+//! `jsonwebtoken`'s, and the tests let it read what was signed here. ES512,
+//! which it does not know, is verified by `aws-lc-rs`.
+//!
+//! Three kinds of tokens, three ways to verify them: our own, by [`Verifier`]
+//! (the `kid` names the key, and the key its one algorithm); those of others,
+//! by [`PeerKeys`] (their keys may lack both, and the caller says which
+//! algorithms are good); those made with a secret that we share with a client,
+//! by [`SharedSecret`]. [`Unverified`] reads what a token says of itself, to
+//! find out whose keys to ask.
 
-use aws_lc_rs::digest;
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RsaEncoding,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 
+mod compact;
 mod jwk;
+mod peer;
+mod secret;
 mod sign;
 mod thumbprint;
 mod verify;
 
+pub use compact::Unverified;
 pub use jwk::{Jwk, JwkSet, KeyUse, PublicParameters};
+pub use peer::{Accept, PeerKeys, Types};
+pub use secret::SharedSecret;
 pub use sign::PrivateKey;
 pub use verify::{PublicKey, Verifier, VerifyError};
 
@@ -38,6 +55,9 @@ pub enum KeyError {
     /// No algorithm of ours works with a key of this type and curve.
     #[error("no supported algorithm for a key of this type")]
     Unsupported,
+    /// RFC 7518 §3.2: the secret is shorter than the algorithm's hash.
+    #[error("the secret is too short for {0}")]
+    SecretTooShort(SigningAlgorithm),
     /// The claims could not be written as JSON.
     #[error("the claims can't be written as JSON")]
     Claims,
@@ -45,35 +65,47 @@ pub enum KeyError {
 
 /// Everything that distinguishes one algorithm from the next.
 struct Suite {
-    name: jsonwebtoken::Algorithm,
+    /// What `jsonwebtoken` calls it; it does not know ES512.
+    name: Option<jsonwebtoken::Algorithm>,
     key: KeyShape,
     /// For `at_hash` and its like.
     hash: &'static digest::Algorithm,
 }
 
+#[derive(Clone, Copy)]
 enum KeyShape {
     Ec { curve: &'static str, coordinate: usize, signing: &'static EcdsaSigningAlgorithm },
     Ed25519,
     Rsa { padding: &'static dyn RsaEncoding },
+    Secret { mac: hmac::Algorithm },
 }
 
 /// One row for each algorithm.
 fn suite(alg: SigningAlgorithm) -> Suite {
     use jsonwebtoken::Algorithm as Name;
+    let ec = |curve, coordinate, signing| KeyShape::Ec { curve, coordinate, signing };
+    let rsa = |padding| KeyShape::Rsa { padding };
+    let secret = |mac| KeyShape::Secret { mac };
     let (name, hash, key) = match alg {
-        SigningAlgorithm::ES256 => (
-            Name::ES256,
-            &digest::SHA256,
-            KeyShape::Ec {
-                curve: "P-256",
-                coordinate: 32,
-                signing: &ECDSA_P256_SHA256_FIXED_SIGNING,
-            },
-        ),
-        SigningAlgorithm::EdDSA => (Name::EdDSA, &digest::SHA512, KeyShape::Ed25519),
-        SigningAlgorithm::RS256 => {
-            (Name::RS256, &digest::SHA256, KeyShape::Rsa { padding: &RSA_PKCS1_SHA256 })
+        SigningAlgorithm::ES256 => {
+            (Some(Name::ES256), &SHA256, ec("P-256", 32, &ECDSA_P256_SHA256_FIXED_SIGNING))
         }
+        SigningAlgorithm::ES384 => {
+            (Some(Name::ES384), &SHA384, ec("P-384", 48, &ECDSA_P384_SHA384_FIXED_SIGNING))
+        }
+        SigningAlgorithm::ES512 => {
+            (None, &SHA512, ec("P-521", 66, &ECDSA_P521_SHA512_FIXED_SIGNING))
+        }
+        SigningAlgorithm::EdDSA => (Some(Name::EdDSA), &SHA512, KeyShape::Ed25519),
+        SigningAlgorithm::RS256 => (Some(Name::RS256), &SHA256, rsa(&RSA_PKCS1_SHA256)),
+        SigningAlgorithm::RS384 => (Some(Name::RS384), &SHA384, rsa(&RSA_PKCS1_SHA384)),
+        SigningAlgorithm::RS512 => (Some(Name::RS512), &SHA512, rsa(&RSA_PKCS1_SHA512)),
+        SigningAlgorithm::PS256 => (Some(Name::PS256), &SHA256, rsa(&RSA_PSS_SHA256)),
+        SigningAlgorithm::PS384 => (Some(Name::PS384), &SHA384, rsa(&RSA_PSS_SHA384)),
+        SigningAlgorithm::PS512 => (Some(Name::PS512), &SHA512, rsa(&RSA_PSS_SHA512)),
+        SigningAlgorithm::HS256 => (Some(Name::HS256), &SHA256, secret(hmac::HMAC_SHA256)),
+        SigningAlgorithm::HS384 => (Some(Name::HS384), &SHA384, secret(hmac::HMAC_SHA384)),
+        SigningAlgorithm::HS512 => (Some(Name::HS512), &SHA512, secret(hmac::HMAC_SHA512)),
     };
     Suite { name, key, hash }
 }

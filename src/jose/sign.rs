@@ -46,6 +46,7 @@ impl PrivateKey {
                 pair: RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed)?,
                 padding,
             },
+            KeyShape::Secret { .. } => return Err(KeyError::NotAPrivateKey(alg)),
         };
         Self::with(alg, pair)
     }
@@ -61,6 +62,7 @@ impl PrivateKey {
             KeyShape::Rsa { padding } => {
                 Pair::Rsa { pair: RsaKeyPair::from_pkcs8(der).map_err(|_| wrong)?, padding }
             }
+            KeyShape::Secret { .. } => return Err(wrong),
         };
         Self::with(alg, pair)
     }
@@ -113,21 +115,19 @@ impl PrivateKey {
         matches!(self.pair, Pair::Rsa { .. })
     }
 
+    /// The bare signature over these bytes.
+    #[cfg(test)]
+    pub(super) fn signature(&self, message: &[u8]) -> Option<Vec<u8>> {
+        self.pair.sign(message)
+    }
+
     /// Signs claims as a compact JWS of type `typ` (RFC 7519 §3, RFC 8725
     /// §3.11).
     pub fn sign<C: Serialize + ?Sized>(&self, typ: &str, claims: &C) -> Result<String, KeyError> {
-        let header = Header { alg: self.alg, typ, kid: &self.kid };
-        let header = serde_json::to_vec(&header).map_err(|_| KeyError::Claims)?;
-        let claims = serde_json::to_vec(claims).map_err(|_| KeyError::Claims)?;
-        let length = (header.len() + claims.len()) * 4 / 3 + self.pair.signature_text_length();
-        let mut token = String::with_capacity(length + 8);
-        URL_SAFE_NO_PAD.encode_string(header, &mut token);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        let signature = self.pair.sign(token.as_bytes()).ok_or(KeyError::Library(self.alg))?;
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(token)
+        let room = self.pair.signature_text_length();
+        compact(self.alg, typ, Some(self.kid.as_str()), claims, room, |message| {
+            self.pair.sign(message)
+        })
     }
 }
 
@@ -142,7 +142,30 @@ impl fmt::Debug for PrivateKey {
 struct Header<'a> {
     alg: SigningAlgorithm,
     typ: &'a str,
-    kid: &'a KeyId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+}
+
+/// Writes a compact JWS (RFC 7515 §3.1). `room` is about how long the signature
+/// will be in base64url.
+pub(super) fn compact<C: Serialize + ?Sized>(
+    alg: SigningAlgorithm,
+    typ: &str,
+    kid: Option<&str>,
+    claims: &C,
+    room: usize,
+    sign: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+) -> Result<String, KeyError> {
+    let header = serde_json::to_vec(&Header { alg, typ, kid }).map_err(|_| KeyError::Claims)?;
+    let claims = serde_json::to_vec(claims).map_err(|_| KeyError::Claims)?;
+    let mut token = String::with_capacity((header.len() + claims.len()) * 4 / 3 + room + 8);
+    URL_SAFE_NO_PAD.encode_string(header, &mut token);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+    let signature = sign(token.as_bytes()).ok_or(KeyError::Library(alg))?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
 }
 
 impl Pair {
@@ -184,7 +207,9 @@ impl Pair {
     /// About how long a signature is in base64url.
     fn signature_text_length(&self) -> usize {
         match self {
-            Self::Ec(_) | Self::Ed25519(_) => 86,
+            // P-521; the others are shorter.
+            Self::Ec(_) => 176,
+            Self::Ed25519(_) => 86,
             Self::Rsa { pair, .. } => pair.public_modulus_len() * 4 / 3,
         }
     }

@@ -4,23 +4,26 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use jsonwebtoken::{DecodingKey, crypto};
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
 
-use super::jwk::{Jwk, KeyUse, PublicParameters};
+use super::compact::{Header, Parts};
+use super::jwk::{Jwk, KeyUse, PublicParameters, RSA_BITS};
+use super::peer::Types;
 use super::{KeyError, KeyShape, suite};
 
 /// Why a token is not to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Not three parts of base64url, or the header is not what RFC 7515 wants.
+    /// Too long, not three parts of base64url, or the header is not what RFC 7515 wants.
     #[error("not a compact JWS")]
     Malformed,
-    /// It has no `kid`, or one that is not in the set.
+    /// It has no `kid`, or one that is not in the set: who holds a copy of the
+    /// set may want a new one.
     #[error("signed with a key that is not known")]
     UnknownKey,
     /// Its `alg` is not that of the key, `none` included.
@@ -35,6 +38,9 @@ pub enum VerifyError {
     /// The signature is not one of that key over these bytes.
     #[error("the signature is wrong")]
     WrongSignature,
+    /// The secret is shorter than the hash of its algorithm (RFC 7518 §3.2).
+    #[error("the secret is too short for this algorithm")]
+    SecretTooShort,
     /// Signed all right, but the claims are not what was asked for.
     #[error("the claims are not what they should be")]
     Claims,
@@ -44,7 +50,14 @@ pub enum VerifyError {
 #[derive(Clone)]
 pub struct PublicKey {
     alg: SigningAlgorithm,
-    key: DecodingKey,
+    key: Key,
+}
+
+#[derive(Clone)]
+enum Key {
+    /// To `jsonwebtoken`.
+    Known(DecodingKey),
+    P521(UnparsedPublicKey<Vec<u8>>),
 }
 
 impl PublicKey {
@@ -59,16 +72,25 @@ impl PublicKey {
                 .find(|alg| fits(&suite(*alg).key, &jwk.key))
                 .ok_or(KeyError::Unsupported)?,
         };
-        let wrong = KeyError::NotAPublicKey(alg);
-        if !fits(&suite(alg).key, &jwk.key) {
-            return Err(wrong);
+        Self::of(&jwk.key, alg).ok_or(KeyError::NotAPublicKey(alg))
+    }
+
+    /// The key for this one algorithm, if it fits.
+    pub(super) fn of(key: &PublicParameters, alg: SigningAlgorithm) -> Option<Self> {
+        let suite = suite(alg);
+        if !fits(&suite.key, key) {
+            return None;
         }
-        let key = match &jwk.key {
-            PublicParameters::Ec { x, y, .. } => DecodingKey::from_ec_components(x, y),
-            PublicParameters::Okp { x, .. } => DecodingKey::from_ed_components(x),
-            PublicParameters::Rsa { n, e } => DecodingKey::from_rsa_components(n, e),
+        let known = match (suite.name, key) {
+            (Some(_), PublicParameters::Ec { x, y, .. }) => DecodingKey::from_ec_components(x, y),
+            (Some(_), PublicParameters::Okp { x, .. }) => DecodingKey::from_ed_components(x),
+            (Some(_), PublicParameters::Rsa { n, e }) => DecodingKey::from_rsa_components(n, e),
+            (None, key) => {
+                let key = UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, key.point()?);
+                return Some(Self { alg, key: Key::P521(key) });
+            }
         };
-        Ok(Self { alg, key: key.map_err(|_| wrong)? })
+        Some(Self { alg, key: Key::Known(known.ok()?) })
     }
 
     /// The algorithm that it verifies.
@@ -93,22 +115,23 @@ impl PublicKey {
         if header.alg != self.alg.as_str() {
             return Err(VerifyError::WrongAlgorithm);
         }
-        if header.is_extended {
-            return Err(VerifyError::CriticalExtension);
-        }
-        if !header.typ.as_deref().is_some_and(|found| typ.iter().any(|t| same_type(t, found))) {
-            return Err(VerifyError::WrongType);
-        }
+        header.check(&Types::Required(typ))?;
         if !self.is_signature(parts.signature, parts.message) {
             return Err(VerifyError::WrongSignature);
         }
-        let claims = URL_SAFE_NO_PAD.decode(parts.claims).map_err(|_| VerifyError::Malformed)?;
-        serde_json::from_slice(&claims).map_err(|_| VerifyError::Claims)
+        parts.claims()
     }
 
-    fn is_signature(&self, signature: &str, message: &str) -> bool {
-        crypto::verify(signature, message.as_bytes(), &self.key, suite(self.alg).name)
-            .unwrap_or(false)
+    pub(super) fn is_signature(&self, signature: &str, message: &str) -> bool {
+        match (&self.key, suite(self.alg).name) {
+            (Key::Known(key), Some(name)) => {
+                crypto::verify(signature, message.as_bytes(), key, name).unwrap_or(false)
+            }
+            (Key::P521(key), _) => URL_SAFE_NO_PAD
+                .decode(signature)
+                .is_ok_and(|signature| key.verify(message.as_bytes(), &signature).is_ok()),
+            (Key::Known(_), None) => false,
+        }
     }
 }
 
@@ -167,68 +190,17 @@ fn fits(shape: &KeyShape, key: &PublicParameters) -> bool {
             curve == crv && is_long(x, *coordinate) && is_long(y, *coordinate)
         }
         (KeyShape::Ed25519, PublicParameters::Okp { crv, x }) => crv == "Ed25519" && is_long(x, 32),
-        // Shorter than 2048 bits is refused at verification (RFC 7518 §3.3).
-        (KeyShape::Rsa { .. }, PublicParameters::Rsa { .. }) => true,
+        // RFC 7518 §3.3
+        (KeyShape::Rsa { .. }, PublicParameters::Rsa { .. }) => {
+            key.modulus_bits().is_some_and(|bits| RSA_BITS.contains(&bits))
+        }
         _ => false,
     }
 }
 
-/// Are these the same media type? RFC 7515 §4.1.9: case does not count, and
-/// `application/` may be left out.
-fn same_type(one: &str, other: &str) -> bool {
-    bare_type(one).eq_ignore_ascii_case(bare_type(other))
-}
-
-fn bare_type(typ: &str) -> &str {
-    match typ.split_once('/') {
-        Some((top, bare)) if top.eq_ignore_ascii_case("application") => bare,
-        _ => typ,
-    }
-}
-
-struct Parts<'a> {
-    message: &'a str,
-    header: &'a str,
-    claims: &'a str,
-    signature: &'a str,
-}
-
-impl<'a> Parts<'a> {
-    fn split(token: &'a str) -> Result<Self, VerifyError> {
-        let (message, signature) = token.rsplit_once('.').ok_or(VerifyError::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(VerifyError::Malformed)?;
-        if claims.contains('.') {
-            return Err(VerifyError::Malformed);
-        }
-        Ok(Self { message, header, claims, signature })
-    }
-
-    fn header(&self) -> Result<Header, VerifyError> {
-        let json = URL_SAFE_NO_PAD.decode(self.header).map_err(|_| VerifyError::Malformed)?;
-        serde_json::from_slice(&json).map_err(|_| VerifyError::Malformed)
-    }
-}
-
-/// What of a header is looked at; a member that stands twice is refused
-/// (RFC 7515 §4).
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    typ: Option<String>,
-    #[serde(default)]
-    kid: Option<String>,
-    #[serde(default, rename = "crit", deserialize_with = "present")]
-    is_extended: bool,
-}
-
-/// True for any value, even `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::{Value, json};
 
     use super::super::PrivateKey;
@@ -346,25 +318,46 @@ mod tests {
         assert_a_changed_vector_fails(&key, message, signature);
     }
 
+    /// RFC 7515 appendix A.4.
+    #[test]
+    fn the_rfc_s_es512_signature_is_right() {
+        let key = key(concat!(
+            r#"{"kty":"EC","crv":"P-521","x":"AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_"#,
+            r#"NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk","y":"ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1"#,
+            r#"WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"}"#,
+        ));
+        assert_eq!(key.alg(), SigningAlgorithm::ES512);
+        let message = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA";
+        let signature = concat!(
+            "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZq",
+            "wqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8Kp",
+            "EHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn",
+        );
+        assert_a_changed_vector_fails(&key, message, signature);
+    }
+
     #[test]
     fn what_every_algorithm_signs_verifies_and_jsonwebtoken_agrees() {
-        for alg in SigningAlgorithm::ALL {
+        for alg in SigningAlgorithm::ASYMMETRIC {
             let (token, verifier) = signed_by(*alg);
             assert_eq!(verifier.verify::<Value>(&token, &[TYP]), Ok(claims()), "{alg}");
 
+            let Some(name) = suite(*alg).name else { continue };
             let header = jsonwebtoken::decode_header(&token).unwrap();
             assert_eq!(header.typ.as_deref(), Some(TYP));
             let key = verifier.key(header.kid.as_deref().unwrap()).unwrap();
-            let mut rules = jsonwebtoken::Validation::new(suite(*alg).name);
+            let Key::Known(key) = &key.key else { panic!("not a key of jsonwebtoken") };
+            let mut rules = jsonwebtoken::Validation::new(name);
             rules.validate_exp = false;
-            let read = jsonwebtoken::decode::<Value>(&token, &key.key, &rules).unwrap();
+            let read = jsonwebtoken::decode::<Value>(&token, key, &rules).unwrap();
             assert_eq!(read.claims, claims(), "{alg}");
         }
     }
 
     #[test]
     fn a_key_survives_pkcs8_and_is_refused_as_another_algorithm_s() {
-        for alg in SigningAlgorithm::ALL {
+        let family = |alg: SigningAlgorithm| std::mem::discriminant(&suite(alg).key);
+        for alg in SigningAlgorithm::ASYMMETRIC {
             let key = PrivateKey::generate(*alg).unwrap();
             let der = key.to_pkcs8().unwrap();
             let again = PrivateKey::from_pkcs8(*alg, &der).unwrap();
@@ -374,7 +367,12 @@ mod tests {
             let verifier = Verifier::new([&key.public_jwk()]);
             assert_eq!(verifier.verify::<Value>(&token, &[TYP]), Ok(claims()));
 
-            for other in SigningAlgorithm::ALL.iter().filter(|other| *other != alg) {
+            // An RSA key serves every RSA algorithm; a curve, one.
+            let is_rsa = matches!(suite(*alg).key, KeyShape::Rsa { .. });
+            let is_other = |other: &&SigningAlgorithm| {
+                *other != alg && !(is_rsa && family(**other) == family(*alg))
+            };
+            for other in SigningAlgorithm::ALL.iter().filter(is_other) {
                 assert_eq!(
                     PrivateKey::from_pkcs8(*other, &der).unwrap_err(),
                     KeyError::NotAPrivateKey(*other)

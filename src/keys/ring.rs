@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chancery_domain::grant::HandleSeed;
 use chancery_domain::ids::KeyId;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::signing_key::{PublishedKey, SigningKey};
@@ -10,7 +11,7 @@ use chancery_domain::time::UnixTime;
 use serde_json::json;
 
 use crate::aggregates::{Folded, Kept as _, LoadError};
-use crate::handles::HandleKey;
+use crate::handles::{DerivedHandle, DerivedKind, HandleKey};
 use crate::jose::{Jwk, KeyError, PrivateKey, Verifier};
 use crate::sealing::{
     MacKey, MasterKey, NamesKey, SealingFailed, ServerKey, TokenKey, UnwrapError,
@@ -92,6 +93,12 @@ impl Keys {
     #[must_use]
     pub fn handle_key(&self, key_id: &KeyId) -> Option<&HandleKey> {
         self.by_id.get(key_id)
+    }
+
+    /// Is this handle the one that our key derives from the seed of its grant?
+    #[must_use]
+    pub fn is_genuine<K: DerivedKind>(&self, seed: &HandleSeed, handle: &DerivedHandle<K>) -> bool {
+        self.handle_key(&seed.key).is_some_and(|key| key.genuine(handle, seed.salt.as_bytes()))
     }
 
     /// The algorithms that there is a key for.

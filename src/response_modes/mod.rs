@@ -40,14 +40,18 @@ pub fn carry(
     match mode {
         ResponseMode::Query => Carrier::Redirect(query::url(redirect_uri, parameters)),
         ResponseMode::Fragment => Carrier::Redirect(fragment::url(redirect_uri, parameters)),
-        ResponseMode::FormPost => Carrier::Page(form_post::page(redirect_uri, parameters, shown)),
+        ResponseMode::FormPost
+        | ResponseMode::QueryJwt
+        | ResponseMode::FragmentJwt
+        | ResponseMode::FormPostJwt
+        | ResponseMode::Jwt => Carrier::Page(form_post::page(redirect_uri, parameters, shown)),
     }
 }
 
 /// The modes that this server has, for its metadata.
 #[must_use]
 pub fn modes() -> &'static [ResponseMode] {
-    ResponseMode::ALL
+    &[ResponseMode::Query, ResponseMode::Fragment, ResponseMode::FormPost]
 }
 
 fn encode(parameters: &Parameters<'_>) -> String {

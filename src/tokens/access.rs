@@ -137,10 +137,9 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
     let facts = alive(&grant).ok_or(TokenRefusal::NotAlive)?;
     let Grant::Active(grant) = grant else { return Err(TokenRefusal::NotAlive) };
     let form_fits = match (&opaque, &facts.form) {
-        (Some(handle), AccessTokenForm::Opaque) => grant.seed.as_ref().is_some_and(|seed| {
-            let key = keys.handle_key(&seed.key);
-            key.is_some_and(|key| key.genuine(handle, seed.salt.as_bytes()))
-        }),
+        (Some(handle), AccessTokenForm::Opaque) => {
+            grant.seed.as_ref().is_some_and(|seed| keys.is_genuine(seed, handle))
+        }
         (None, AccessTokenForm::Jwt(_)) => true,
         _ => false,
     };

@@ -52,6 +52,7 @@ impl Server {
     }
 
     async fn token(&self, secret: &str) -> (u16, Value) {
+        chancery::outbound::crypto_provider();
         let answer = reqwest::Client::new()
             .post(format!("http://127.0.0.1:{}/token", self.port))
             .basic_auth("cron", Some(secret))

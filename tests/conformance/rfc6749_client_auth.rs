@@ -44,7 +44,9 @@ async fn another_method_than_the_registered_one_is_refused(store: StoreKind) {
     let server = TestServer::start(store).await;
     for own in [ClientAuthMethod::SecretBasic, ClientAuthMethod::SecretPost] {
         let client = server.register(own.as_str(), by(own)).await;
-        for other in ClientAuthMethod::ALL.iter().filter(|other| **other != own) {
+        let others =
+            [ClientAuthMethod::None, ClientAuthMethod::SecretBasic, ClientAuthMethod::SecretPost];
+        for other in others.iter().filter(|other| **other != own) {
             let answer = client.by(*other).client_credentials(&[]).await;
             answer.refused(401, "invalid_client");
         }

@@ -186,7 +186,7 @@ async fn a_client_that_lost_the_grant_type_is_refused(store: StoreKind) {
     let tokens = scene.lasting_tokens().await;
     let grant_types = vec![GrantType::AuthorizationCode];
     let less = ClientMetadata { grant_types, ..confidential() };
-    scene.server.command_client("rp", ClientCommand::ReplaceMetadata(less)).await;
+    scene.server.command_client("rp", ClientCommand::ReplaceMetadata(less.into())).await;
     scene.rp.refresh(tokens.refresh()).await.refused(400, "unauthorized_client");
 }
 

@@ -269,13 +269,20 @@ fn no_parameter_repeated(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), 
     s.parameters.repeated().map_or(Ok(()), |_| Err(RequestError::ParameterRepeated))
 }
 
+/// The modes that need no signature.
+const PLAIN: [ResponseMode; 3] =
+    [ResponseMode::Query, ResponseMode::Fragment, ResponseMode::FormPost];
+
 /// First, because every later error travels by it.
 fn response_mode_known(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     draft.request.response_mode = s
         .parameters
         .once("response_mode")
         .map_err(|_| RequestError::ParameterRepeated)?
-        .map(|mode| mode.parse().map_err(|_| RequestError::ResponseModeUnknown))
+        .map(|mode| {
+            let mode = mode.parse().ok().filter(|mode| PLAIN.contains(mode));
+            mode.ok_or(RequestError::ResponseModeUnknown)
+        })
         .transpose()?;
     Ok(())
 }
@@ -302,7 +309,9 @@ fn no_registration(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), Reques
 /// RFC 6749 §3.1.1, §4.1.2.1
 fn response_type_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let text = s.parameters.get("response_type").ok_or(RequestError::ResponseTypeMissing)?;
-    let response_type = text.parse().map_err(|_| RequestError::ResponseTypeUnknown)?;
+    let response_type = ResponseType::parse(text)
+        .filter(|response_type| *response_type == ResponseType::Code)
+        .ok_or(RequestError::ResponseTypeUnknown)?;
     let metadata = &s.client.metadata;
     if !metadata.response_types.contains(&response_type)
         || !metadata.allows(GrantType::AuthorizationCode)
@@ -429,7 +438,7 @@ mod tests {
         let mut client = Client::default();
         let registered = ClientRegistered {
             client_id: ClientId::parse("rp").unwrap(),
-            metadata,
+            metadata: metadata.into(),
             secret: None,
             at: UnixTime::from_seconds(1),
         };

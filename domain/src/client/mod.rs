@@ -8,7 +8,10 @@ mod metadata;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::metadata::{AccessTokenFormat, ClientMetadata, InvalidMetadata};
+pub use self::metadata::{
+    AccessTokenFormat, ApplicationType, ClientMetadata, InvalidMetadata, SecurityProfile,
+    SubjectType,
+};
 use crate::digest::Sha256Digest;
 use crate::event::{aggregate, events};
 use crate::ids::{AggregateKind, ClientId};
@@ -33,7 +36,7 @@ pub struct ClientRegistered {
     /// Its identifier.
     pub client_id: ClientId,
     /// What it is and may do.
-    pub metadata: ClientMetadata,
+    pub metadata: Box<ClientMetadata>,
     /// Its secret, if it is confidential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretRecord>,
@@ -45,7 +48,7 @@ pub struct ClientRegistered {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientMetadataReplaced {
     /// What it is and may do from now on.
-    pub metadata: ClientMetadata,
+    pub metadata: Box<ClientMetadata>,
 }
 
 /// A client got a new secret.
@@ -99,7 +102,7 @@ pub struct RegisteredClient {
     pub metadata: ClientMetadata,
     /// The newest secret first.
     pub secrets: Vec<CurrentSecret>,
-    /// May it be used?
+    /// Has no operator switched it off? See [`Self::is_usable`].
     pub enabled: bool,
     /// When it was registered.
     pub registered_at: UnixTime,
@@ -110,6 +113,12 @@ impl RegisteredClient {
     /// The secrets that are good now.
     pub fn secrets_at(&self, now: UnixTime) -> impl Iterator<Item = &CurrentSecret> {
         self.secrets.iter().filter(move |secret| secret.until.is_none_or(|until| now < until))
+    }
+
+    /// May it be used?
+    #[must_use]
+    pub fn is_usable(&self, now: UnixTime) -> bool {
+        self.enabled && self.metadata.client_expires_at.is_none_or(|end| now < end)
     }
 
     /// A client without credentials (RFC 6749 §2.1).
@@ -137,14 +146,14 @@ pub enum ClientCommand {
         /// Its identifier.
         client_id: ClientId,
         /// What it is and may do.
-        metadata: ClientMetadata,
+        metadata: Box<ClientMetadata>,
         /// Its secret, where its method needs one.
         secret: Option<SecretRecord>,
         /// Now.
         now: UnixTime,
     },
     /// Replaces its metadata.
-    ReplaceMetadata(ClientMetadata),
+    ReplaceMetadata(Box<ClientMetadata>),
     /// Gives it a new secret.
     RotateSecret {
         /// The new one.
@@ -174,7 +183,10 @@ pub enum ClientError {
     #[error(transparent)]
     Metadata(#[from] InvalidMetadata),
     /// A confidential client was given no secret, or a public one was given one.
-    #[error("a client has a secret exactly if its token_endpoint_auth_method uses one")]
+    #[error(
+        "a client has a secret exactly if a method of its authentication or one of its algorithms \
+         uses one"
+    )]
     SecretMismatch,
 }
 
@@ -192,8 +204,7 @@ impl Client {
         match (self, command) {
             (Self::Unknown, ClientCommand::Register { client_id, metadata, secret, now }) => {
                 metadata.check()?;
-                let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
-                if public != secret.is_none() {
+                if metadata.needs_secret() != secret.is_some() {
                     return Err(ClientError::SecretMismatch);
                 }
                 Ok(vec![ClientRegistered { client_id, metadata, secret, at: now }.into()])
@@ -202,17 +213,16 @@ impl Client {
             (Self::Unknown, _) => Err(ClientError::Unknown),
             (Self::Registered(client), ClientCommand::ReplaceMetadata(metadata)) => {
                 metadata.check()?;
-                let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
-                if !public && client.secrets.is_empty() {
+                if metadata.needs_secret() && client.secrets.is_empty() {
                     return Err(ClientError::SecretMismatch);
                 }
-                if metadata == client.metadata {
+                if *metadata == client.metadata {
                     return Ok(vec![]);
                 }
                 Ok(vec![ClientMetadataReplaced { metadata }.into()])
             }
             (Self::Registered(client), ClientCommand::RotateSecret { secret, previous_until }) => {
-                if client.is_public() {
+                if !client.metadata.needs_secret() {
                     return Err(ClientError::SecretMismatch);
                 }
                 Ok(vec![ClientSecretRotated { secret, previous_until }.into()])
@@ -231,7 +241,7 @@ impl Client {
             let secrets = event.secret.into_iter();
             *self = Self::Registered(Box::new(RegisteredClient {
                 client_id: event.client_id,
-                metadata: event.metadata,
+                metadata: *event.metadata,
                 secrets: secrets
                     .map(|record| CurrentSecret { record, sequence: 1, until: None })
                     .collect(),
@@ -245,7 +255,7 @@ impl Client {
         client.sequence += 1;
         match event {
             ClientEvent::ClientRegistered(_) => {}
-            ClientEvent::ClientMetadataReplaced(event) => client.metadata = event.metadata,
+            ClientEvent::ClientMetadataReplaced(event) => client.metadata = *event.metadata,
             ClientEvent::ClientSecretRotated(event) => {
                 client.secrets.truncate(1);
                 match event.previous_until {
@@ -285,7 +295,7 @@ mod tests {
     fn registered() -> ClientEvent {
         ClientRegistered {
             client_id: ClientId::parse("rp").unwrap(),
-            metadata: metadata(),
+            metadata: metadata().into(),
             secret: Some(record(1)),
             at: UnixTime::from_seconds(1),
         }
@@ -298,7 +308,7 @@ mod tests {
             .given_no_previous_events()
             .when(ClientCommand::Register {
                 client_id: ClientId::parse("rp").unwrap(),
-                metadata: metadata(),
+                metadata: metadata().into(),
                 secret: None,
                 now: UnixTime::from_seconds(1),
             })
@@ -311,7 +321,7 @@ mod tests {
             .given(vec![registered()])
             .when(ClientCommand::Register {
                 client_id: ClientId::parse("rp").unwrap(),
-                metadata: metadata(),
+                metadata: metadata().into(),
                 secret: Some(record(1)),
                 now: UnixTime::from_seconds(1),
             })
@@ -355,7 +365,7 @@ mod tests {
     #[test]
     fn nothing_is_done_to_a_client_that_is_not_there() {
         for command in [
-            ClientCommand::ReplaceMetadata(metadata()),
+            ClientCommand::ReplaceMetadata(metadata().into()),
             rotate(2),
             ClientCommand::Disable { reason: String::new() },
             ClientCommand::Enable,
@@ -368,7 +378,7 @@ mod tests {
     fn a_public_client_has_no_secret() {
         let register = |secret| ClientCommand::Register {
             client_id: ClientId::parse("rp").unwrap(),
-            metadata: public(),
+            metadata: public().into(),
             secret,
             now: UnixTime::from_seconds(1),
         };
@@ -378,7 +388,7 @@ mod tests {
 
         let registered: ClientEvent = ClientRegistered {
             client_id: ClientId::parse("rp").unwrap(),
-            metadata: public(),
+            metadata: public().into(),
             secret: None,
             at: UnixTime::from_seconds(1),
         }
@@ -388,7 +398,7 @@ mod tests {
             .when(rotate(2))
             .then_expect_error(ClientError::SecretMismatch);
         given(vec![registered])
-            .when(ClientCommand::ReplaceMetadata(metadata()))
+            .when(ClientCommand::ReplaceMetadata(metadata().into()))
             .then_expect_error(ClientError::SecretMismatch);
     }
 
@@ -399,20 +409,20 @@ mod tests {
         given(vec![])
             .when(ClientCommand::Register {
                 client_id: ClientId::parse("rp").unwrap(),
-                metadata: wrong.clone(),
+                metadata: wrong.clone().into(),
                 secret: Some(record(1)),
                 now: UnixTime::from_seconds(1),
             })
             .then_expect_error(refused.clone());
         given(vec![registered()])
-            .when(ClientCommand::ReplaceMetadata(wrong))
+            .when(ClientCommand::ReplaceMetadata(wrong.into()))
             .then_expect_error(refused);
     }
 
     #[test]
     fn the_same_metadata_again_are_no_event() {
         given(vec![registered()])
-            .when(ClientCommand::ReplaceMetadata(metadata()))
+            .when(ClientCommand::ReplaceMetadata(metadata().into()))
             .then_expect_events(vec![]);
         given(vec![registered()]).when(ClientCommand::Enable).then_expect_events(vec![]);
     }
@@ -421,8 +431,8 @@ mod tests {
     fn each_change_is_an_event() {
         let disabled = || ClientDisabled { reason: "gone".to_owned() }.into();
         given(vec![registered()])
-            .when(ClientCommand::ReplaceMetadata(public()))
-            .then_expect_events(vec![ClientMetadataReplaced { metadata: public() }.into()]);
+            .when(ClientCommand::ReplaceMetadata(public().into()))
+            .then_expect_events(vec![ClientMetadataReplaced { metadata: public().into() }.into()]);
         given(vec![registered()]).when(rotate(2)).then_expect_events(vec![
             ClientSecretRotated { secret: record(2), previous_until: None }.into(),
         ]);

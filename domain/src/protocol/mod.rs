@@ -1,7 +1,9 @@
 //! Protocol values, one parameter a file: parse, check, narrow.
 
 pub mod client_auth_method;
+pub mod content_encryption;
 pub mod grant_type;
+pub mod key_management_algorithm;
 pub mod pkce;
 pub mod prompt;
 pub mod redirect_uri;

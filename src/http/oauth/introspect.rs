@@ -129,9 +129,7 @@ async fn of_refresh_token(
     };
     let (Some(seed), Some(family)) = (&grant.seed, &grant.refresh) else { return Ok(inactive) };
     let keys = services.keys.get();
-    let genuine =
-        keys.handle_key(&seed.key).is_some_and(|key| key.genuine(&handle, seed.salt.as_bytes()));
-    let alive = genuine
+    let alive = keys.is_genuine(seed, &handle)
         && handle.number == family.generation
         && services.now() < family.expires_at
         && may_know(client, &grant);

@@ -81,10 +81,7 @@ async fn of_refresh_token(
         Err(failure) => return Err(failure.into()),
     };
     let keys = services.keys.get();
-    let genuine = grant.seed.as_ref().is_some_and(|seed| {
-        let key = keys.handle_key(&seed.key);
-        key.is_some_and(|key| key.genuine(&handle, seed.salt.as_bytes()))
-    });
+    let genuine = grant.seed.as_ref().is_some_and(|seed| keys.is_genuine(seed, &handle));
     if !genuine {
         return Ok(None);
     }

@@ -161,6 +161,7 @@ impl Browser {
 
     /// A browser that takes pages of this issuer for the server's.
     pub fn of(issuer: &str) -> Self {
+        chancery::outbound::crypto_provider();
         Self {
             http: Client::builder().redirect(Policy::none()).no_proxy().build().unwrap(),
             issuer: issuer.to_owned(),

@@ -75,15 +75,17 @@ impl TestServer {
         let client_id = ClientId::parse(client_id).unwrap();
         let method = metadata.token_endpoint_auth_method;
         let party = RelyingParty::new(&self.address, client_id.as_str(), method);
+        let needs_secret = metadata.needs_secret();
         let (secret, now) = self
             .act(move |services| async move {
                 let secret: Option<Secret<ClientSecret>> =
-                    (method != ClientAuthMethod::None).then(|| services.entropy.secret());
+                    needs_secret.then(|| services.entropy.secret());
                 (secret, services.now())
             })
             .await;
         let record = secret.as_ref().map(|secret| SecretRecord::Generated(secret.digest()));
         let id = client_id.to_string();
+        let metadata = Box::new(metadata);
         let command = ClientCommand::Register { client_id, metadata, secret: record, now };
         self.command_client(&id, command).await;
         match secret {

@@ -31,6 +31,7 @@ pub fn form(parameters: &Form<'_>) -> String {
 impl RelyingParty {
     /// A client of the server at this address.
     pub fn new(address: &str, client_id: &str, method: ClientAuthMethod) -> Self {
+        chancery::outbound::crypto_provider();
         Self {
             http: Client::builder().redirect(Policy::none()).no_proxy().build().unwrap(),
             address: address.to_owned(),
@@ -85,6 +86,9 @@ impl RelyingParty {
             ClientAuthMethod::SecretPost => {
                 parameters.push(("client_id", &self.client_id));
                 parameters.push(("client_secret", secret));
+            }
+            ClientAuthMethod::SecretJwt | ClientAuthMethod::PrivateKeyJwt => {
+                panic!("the test makes its own assertion")
             }
             ClientAuthMethod::SecretBasic => authorization = Some(basic(&self.client_id, secret)),
         }
