@@ -76,7 +76,7 @@ async fn save(
     let mut changes = Map::new();
     for claim in editable(visit) {
         let value = fields.get(claim.field).unwrap_or_default().trim();
-        if claim.complaint(value, t).is_some() {
+        if claim.complaint(value, &owner.profile.claims, t).is_some() {
             let complaints = Complaints { error: Some(t.check_fields), ..Complaints::default() };
             return Ok(page(visit, owner, Some(fields), &complaints));
         }
@@ -123,7 +123,7 @@ fn page(
                 || claim.value(claims),
                 |sent| sent.get(claim.field).unwrap_or_default(),
             );
-            let complaint = sent.and_then(|_| claim.complaint(value.trim(), frame.t));
+            let complaint = sent.and_then(|_| claim.complaint(value.trim(), claims, frame.t));
             Field { claim, id: claim.id(), value, complaint }
         })
         .collect();
