@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn nothing_was_left_untranslated() {
         /// The same in both languages, and rightly so.
-        const SAME: [&str; 5] = [
+        const SAME: &[&str] = &[
             "either_way_after",
             "full_name",
             "claim_name",
