@@ -33,6 +33,7 @@ use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
+use crate::mail::{MailError, Outbox};
 use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
@@ -68,6 +69,8 @@ pub enum StartError {
     Passwords(#[from] PasswordError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
     #[error(transparent)]
     Outbound(#[from] OutboundSetupError),
     #[error("can't listen on {address}: {source}")]
@@ -186,6 +189,8 @@ impl Node {
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
+            requests: Throttle::for_requests(),
+            mail: Outbox::new(&config.mail)?,
             metadata: metadata.into(),
             outbound: Outbound::new(&config.outbound)?,
             certificates: Certificates::load(&config.tls).await?.map(Arc::new),
@@ -211,6 +216,7 @@ impl Node {
             feed_reader::start(&services.feed, polling),
             start("news", services, |services| Box::pin(spread_news(services))),
             start("tally", services, |services| Box::pin(count_windows(services))),
+            start("mail", services, |services| Box::pin(Outbox::work(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
             start("certificates", services, |services| Box::pin(renew_certificates(services))),
         ];

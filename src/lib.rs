@@ -21,6 +21,7 @@ pub mod interaction;
 pub mod jose;
 pub mod keys;
 pub mod lookups;
+pub mod mail;
 pub mod oauth_error;
 pub mod outbound;
 pub mod passwords;

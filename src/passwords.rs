@@ -69,6 +69,44 @@ pub enum PasswordError {
     Hashing(String),
 }
 
+/// The least length of a password that a person chooses (NIST SP 800-63B
+/// §5.1.1.2).
+pub const MIN_LENGTH: usize = 8;
+
+/// Why a password that a person chose is not taken. Length counts most; what
+/// is refused besides is what a guesser tries first. There is no list of common
+/// passwords: guessing is slowed down, and stolen hashes are argon2id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weakness {
+    TooShort,
+    TooLong,
+    /// It is one of the person's own names, or little more.
+    HasName,
+    /// A few characters, again and again.
+    TooSimple,
+}
+
+/// May somebody with these names choose this password?
+pub fn check_new(password: &Password, names: &[&str]) -> Result<(), Weakness> {
+    const LITTLE: usize = 4;
+    let text = password.0.to_lowercase();
+    if text.chars().count() < MIN_LENGTH {
+        return Err(Weakness::TooShort);
+    }
+    if password.0.len() > MAX_LENGTH {
+        return Err(Weakness::TooLong);
+    }
+    let has_name = names.iter().map(|name| name.trim().to_lowercase()).any(|name| {
+        let rest = text.chars().count().saturating_sub(name.chars().count());
+        name.chars().count() >= LITTLE && text.contains(&name) && rest < LITTLE
+    });
+    if has_name {
+        return Err(Weakness::HasName);
+    }
+    let distinct: std::collections::BTreeSet<char> = text.chars().collect();
+    if distinct.len() < LITTLE { Err(Weakness::TooSimple) } else { Ok(()) }
+}
+
 /// Hashes and verifies passwords, off the event loop and bounded.
 pub struct Passwords {
     entropy: Arc<dyn Entropy>,
@@ -339,6 +377,20 @@ mod tests {
         ] {
             assert!(needs_rehash(&other), "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_guesser_tries_first_is_not_taken() {
+        let check = |text| check_new(&Password::new(text), &["adalove", "Ada@Example.com"]);
+        assert_eq!(check("seven77"), Err(Weakness::TooShort));
+        assert_eq!(check("ünïcödé"), Err(Weakness::TooShort), "characters count, not bytes");
+        assert_eq!(check("AdaLove1!"), Err(Weakness::HasName));
+        assert_eq!(check("ada@example.com"), Err(Weakness::HasName));
+        assert_eq!(check("adalove and more"), Ok(()));
+        assert_eq!(check("abababab"), Err(Weakness::TooSimple));
+        assert_eq!(check("correct horse"), Ok(()));
+        let endless = Password::from("abcd".repeat(MAX_LENGTH));
+        assert_eq!(check_new(&endless, &[]), Err(Weakness::TooLong));
     }
 
     #[test]

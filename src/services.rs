@@ -20,6 +20,7 @@ use crate::entropy::Entropy;
 use crate::feed::Feed;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
+use crate::mail::Outbox;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::policy::Budget;
@@ -56,6 +57,9 @@ pub struct Services {
     pub push_budget: Budget,
     /// Slows down who guesses passwords.
     pub throttle: Throttle,
+    /// Slows down who asks for mail and for accounts.
+    pub requests: Throttle,
+    pub mail: Outbox,
     /// The server metadata, ready to be sent.
     pub metadata: Arc<str>,
     pub feed: Feed,

@@ -1,20 +1,19 @@
 //! Operations on accounts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chancery_domain::account::{Account, AccountCommand, Profile, RegisteredAccount};
+use chancery_domain::account::{Account, AccountCommand, Profile, RegisteredAccount, Role};
 use chancery_domain::ids::SubjectId;
 use serde_json::{Map, Value};
 
-use super::{AccountView, AdminError, Confidential, NewAccount, Outcome};
+use super::{AccountView, AdminError, Confidential, NewAccount, Outcome, ResetLinkView};
 use crate::accounts::{self, AccountFailure};
-use crate::aggregates::{Folded, Kept as _, Origin, VaultError};
+use crate::aggregates::{Folded, Origin, VaultError};
+use crate::interaction::texts;
+use crate::mail;
 use crate::passwords::Password;
 use crate::services::Services;
-use crate::stores::AppendError;
-
-/// How often a change is decided again after a conflict.
-const ATTEMPTS: usize = 4;
 
 /// What a name to log in with may be.
 pub const NAME_RULE: &str =
@@ -54,30 +53,20 @@ pub(super) async fn add(
     new: NewAccount,
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
-    let NewAccount { name, password, claims } = new;
+    let NewAccount { name, password, claims, roles } = new;
     if !is_account_name(&name) {
         return Err(AdminError::Invalid(NAME_RULE.to_owned()));
     }
     check_claims(&claims)?;
     let hash = hash(services, &password).await?;
-    let subject = SubjectId::from_uuid(services.entropy.uuid_v4());
     let profile = Profile { username: name.clone(), claims };
     let failed = |error: AccountFailure| AdminError::of_account(error, &name);
-    let new = accounts::NewAccount {
-        subject,
-        profile: &profile,
-        password_hash: &hash,
-        now: services.now(),
-    };
-    let mut work = services.work(Origin { subject: Some(subject), ..origin })?;
-    let keys = services.keys.get();
-    let commands =
-        accounts::register(&services.vault, &keys.names, &new, &mut work).map_err(failed)?;
-    services
-        .accounts
-        .execute(&subject.to_string(), commands, work)
-        .await
-        .map_err(|error| failed(error.into()))?;
+    let subject =
+        accounts::create(services, &profile, &hash, origin.clone()).await.map_err(failed)?;
+    if !roles.is_empty() {
+        let command = AccountCommand::ReplaceRoles { roles };
+        return execute(services, &subject.to_string(), command, origin).await;
+    }
     view(services, subject).await
 }
 
@@ -103,45 +92,59 @@ pub(super) async fn set_claims(
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
     check_claims(claims)?;
-    let failed = |error: AccountFailure| AdminError::of_account(error, account);
     let subject = subject(&*find_account(services, account).await?, account)?;
-    let id = subject.to_string();
-    let stream = Account::stream(&id);
-    let key = services.vault.key(&stream).await.map_err(|error| failed(error.into()))?;
-    let origin = Origin { subject: Some(subject), ..origin };
-    for _ in 0..ATTEMPTS {
-        let folded = services.accounts.fresh(&id).await?;
-        let mut profile = accounts::profile(&services.vault, registered(&folded, account)?)
-            .await
-            .map_err(failed)?;
-        for (name, value) in claims {
-            if value.is_null() {
-                profile.claims.remove(name);
-            } else {
-                profile.claims.insert(name.clone(), value.clone());
-            }
-        }
-        let json = serde_json::to_vec(&profile)
-            .map_err(|_| failed(AccountFailure::Unreadable("profile")))?;
-        let mut work = services.work(origin.clone())?;
-        let sequence = folded.head.sequence + 1;
-        let profile = services.vault.seal(&mut work.append, &key, &stream, sequence, &json)?;
-        let command = AccountCommand::ReplaceProfile { profile };
-        services
-            .accounts
-            .prepare(&id, vec![command], &mut work)
-            .await
-            .map_err(|error| failed(error.into()))?;
-        match services.committer.append(work.append).await {
-            Ok(_) => {
-                services.accounts.forget(&id);
-                return view(services, subject).await;
-            }
-            Err(AppendError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let work = services.work(Origin { subject: Some(subject), ..origin })?;
+    accounts::change_claims(services, subject, claims, &work)
+        .await
+        .map_err(|error| AdminError::of_account(error, account))?;
+    view(services, subject).await
+}
+
+pub(super) async fn replace_roles(
+    services: &Services,
+    account: &str,
+    roles: BTreeSet<Role>,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    execute(services, account, AccountCommand::ReplaceRoles { roles }, origin).await
+}
+
+/// Opens a one-time link; mails it to the person, or gives it to the operator
+/// to hand over.
+pub(super) async fn reset_link(
+    services: &Services,
+    account: &str,
+    by_mail: bool,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let folded = find_account(services, account).await?;
+    let failed = |error: AccountFailure| AdminError::of_account(error, account);
+    let registered = registered(&folded, account)?;
+    let profile = accounts::profile(&services.vault, registered).await.map_err(failed)?;
+    let address = mail::address_for_resets(&profile).map(str::to_owned);
+    if by_mail && !services.mail.is_there() {
+        return Err(AdminError::Refused("no mail server is set: see [mail]".to_owned()));
     }
-    Err(AppendError::Conflict.into())
+    if by_mail && address.is_none() {
+        let text = "the account has no e-mail address that a link may be sent to";
+        return Err(AdminError::Refused(text.to_owned()));
+    }
+    let link =
+        accounts::open_reset_link(services, registered.subject, origin).await.map_err(failed)?;
+    let url = accounts::reset_url(services, &link);
+    let expires_at = services.now() + accounts::RESET_LINK_LIFETIME;
+    let Some(to) = address.filter(|_| by_mail) else {
+        let url = Some(Confidential::new(url));
+        return Ok(Outcome::ResetLink(ResetLinkView { url, mailed: false, expires_at }));
+    };
+    let letter = mail::reset_letter(to, &url, texts::choose(&locale(&profile), None));
+    services.mail.deliver(&letter).await.map_err(|error| AdminError::Failed(error.to_string()))?;
+    Ok(Outcome::ResetLink(ResetLinkView { url: None, mailed: true, expires_at }))
+}
+
+/// The person's own language, if their profile names one.
+fn locale(profile: &Profile) -> Vec<String> {
+    profile.claims.get("locale").and_then(Value::as_str).map(str::to_owned).into_iter().collect()
 }
 
 pub(super) async fn lock(

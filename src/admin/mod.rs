@@ -10,9 +10,10 @@ mod clients;
 mod error;
 pub mod socket;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use chancery_domain::account::{Profile, RegisteredAccount};
+use chancery_domain::account::{Profile, RegisteredAccount, Role};
 use chancery_domain::client::{ClientMetadata, RegisteredClient};
 use chancery_domain::consent::ConsentCommand;
 use chancery_domain::envelope::ActorKind;
@@ -79,6 +80,17 @@ pub enum Operation {
     WithdrawConsent {
         consent_id: ConsentId,
     },
+    /// The account has these roles from now on, and no others.
+    ReplaceRoles {
+        account: String,
+        roles: BTreeSet<Role>,
+    },
+    /// Opens a one-time link to choose a new password by.
+    ResetPasswordLink {
+        account: String,
+        /// To the person; else it is given to the operator.
+        by_mail: bool,
+    },
     RevokeGrant {
         grant_id: GrantId,
         reason: String,
@@ -109,6 +121,8 @@ impl Operation {
             Self::UnlockAccount { .. } => "unlock_account",
             Self::EndSession { .. } => "end_session",
             Self::WithdrawConsent { .. } => "withdraw_consent",
+            Self::ReplaceRoles { .. } => "replace_roles",
+            Self::ResetPasswordLink { .. } => "reset_password_link",
             Self::RevokeGrant { .. } => "revoke_grant",
             Self::RotateKey { .. } => "rotate_key",
             Self::RebuildProjections { .. } => "rebuild_projections",
@@ -134,6 +148,9 @@ pub struct NewAccount {
     pub password: Confidential,
     /// About the person (OpenID Connect Core §5.1).
     pub claims: Map<String, Value>,
+    /// What it may do here besides logging in.
+    #[serde(default)]
+    pub roles: BTreeSet<Role>,
 }
 
 impl fmt::Debug for NewAccount {
@@ -186,6 +203,17 @@ pub enum Outcome {
     Consent(ConsentView),
     Key(KeyView),
     Projections { names: Vec<String> },
+    ResetLink(ResetLinkView),
+}
+
+/// A one-time link to choose a new password by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResetLinkView {
+    /// Shown once, to be handed over; absent where it was mailed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Confidential>,
+    pub mailed: bool,
+    pub expires_at: UnixTime,
 }
 
 /// A client as its operator sees it (RFC 7591 §3.2.1).
@@ -244,6 +272,9 @@ pub struct AccountView {
     pub created_at: UnixTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_set_at: Option<UnixTime>,
+    /// What it may do here besides logging in.
+    #[serde(default)]
+    pub roles: BTreeSet<Role>,
     #[serde(default)]
     pub claims: Map<String, Value>,
 }
@@ -266,6 +297,7 @@ impl AccountView {
             reason: account.locked.clone(),
             created_at: account.registered_at,
             password_set_at: account.password_set_at,
+            roles: account.roles.clone(),
             claims,
         }
     }
@@ -364,6 +396,12 @@ async fn carry_out(
         Operation::EndSession { session_id } => end_session(services, session_id, origin).await,
         Operation::WithdrawConsent { consent_id } => {
             withdraw_consent(services, consent_id, origin).await
+        }
+        Operation::ReplaceRoles { account, roles } => {
+            accounts::replace_roles(services, &account, roles, origin).await
+        }
+        Operation::ResetPasswordLink { account, by_mail } => {
+            accounts::reset_link(services, &account, by_mail, origin).await
         }
         Operation::RevokeGrant { grant_id, reason } => {
             revoke_grant(services, grant_id, reason, origin).await
@@ -481,6 +519,7 @@ mod tests {
             name: "alice".to_owned(),
             password: Confidential::new("correct horse".to_owned()),
             claims: Map::from_iter([("email".to_owned(), "alice@example.com".into())]),
+            roles: BTreeSet::new(),
         };
         let rotate = Operation::RotateClientSecret {
             client_id: ClientId::parse("web").unwrap(),

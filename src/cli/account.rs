@@ -1,13 +1,13 @@
 //! `chancery account`: the people who log in.
 
-use chancery_domain::account::RegisteredAccount;
+use chancery_domain::account::{RegisteredAccount, Role};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value};
 
 use super::StoreArgs;
 use super::access::{Access, unexpected};
 use super::exit::{CliError, ExitCode};
-use super::input::{claim, password_from_stdin};
+use super::input::{claim, named, password_from_stdin};
 use super::output::{self, Format, maybe_time, time};
 use crate::accounts;
 use crate::admin::{
@@ -22,7 +22,11 @@ Examples:
   printf %s \"$PASSWORD\" | chancery account add alice --password-stdin \\
       --claim email=alice@example.com --claim email_verified=true
   chancery account show alice
-  chancery account lock alice --reason 'left the company'";
+  chancery account lock alice --reason 'left the company'
+  chancery account reset-password alice
+
+The first operator of a server:
+  printf %s \"$PASSWORD\" | chancery account add root --password-stdin --operator";
 
 /// The people who log in
 #[derive(Debug, ClapArgs)]
@@ -53,6 +57,47 @@ pub enum Command {
     Lock(Lock),
     /// Unlock an account; what was revoked stays revoked
     Unlock(One),
+    /// Show the roles of an account, or replace them: admin administers the
+    /// server, auditor reads what happened
+    Roles(Roles),
+    /// Open a one-time link by which the person chooses a new password
+    ///
+    /// The link is good for 30 minutes and once, and takes the place of an
+    /// earlier one. It is printed for you to hand over, and kept nowhere; with
+    /// --mail it is sent to the account's e-mail address instead.
+    ResetPassword(ResetPassword),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Roles {
+    /// The name it logs in with, or its subject
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// A role that it shall have, and no others; may be repeated
+    #[arg(long, value_name = "ROLE", value_parser = role(), conflicts_with = "none")]
+    pub set: Vec<Role>,
+    /// Take all roles from it
+    #[arg(long)]
+    pub none: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ResetPassword {
+    /// The name it logs in with, or its subject
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Send the link to the account's e-mail address, by the mail server of the
+    /// settings
+    #[arg(long)]
+    pub mail: bool,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// One account.
@@ -80,6 +125,12 @@ pub struct Add {
     /// repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
     pub claim: Vec<(String, Value)>,
+    /// A role besides logging in; may be repeated
+    #[arg(long, value_name = "ROLE", value_parser = role())]
+    pub role: Vec<Role>,
+    /// An operator: the same as --role admin
+    #[arg(long)]
+    pub operator: bool,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -137,6 +188,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
                 name: args.name,
                 password: password_from_stdin()?.into_confidential(),
                 claims: args.claim.into_iter().collect(),
+                roles: args.role.into_iter().chain(args.operator.then_some(Role::Admin)).collect(),
             });
             change(&args.store, args.format, operation).await?;
         }
@@ -161,6 +213,15 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
             let operation = Operation::UnlockAccount { account: args.name };
             change(&args.store, args.format, operation).await?;
         }
+        Command::Roles(args) if args.set.is_empty() && !args.none => {
+            show(&One { name: args.name, store: args.store, format: args.format }).await?;
+        }
+        Command::Roles(args) => {
+            let roles = args.set.into_iter().collect();
+            let operation = Operation::ReplaceRoles { account: args.name, roles };
+            change(&args.store, args.format, operation).await?;
+        }
+        Command::ResetPassword(args) => reset_password(args).await?,
     }
     Ok(ExitCode::Done)
 }
@@ -170,6 +231,16 @@ async fn change(store: &StoreArgs, format: Format, operation: Operation) -> Resu
         Outcome::Account(account) => print(&account, format),
         other => Err(unexpected(other)),
     }
+}
+
+async fn reset_password(args: ResetPassword) -> Result<(), CliError> {
+    let operation = Operation::ResetPasswordLink { account: args.name, by_mail: args.mail };
+    let done = Access::with(&args.store, async |access| access.perform(operation).await).await?;
+    let Outcome::ResetLink(link) = done else { return Err(unexpected(done)) };
+    if args.format.json {
+        return Ok(output::json(&link)?);
+    }
+    Ok(output::object(&link)?)
 }
 
 fn print(account: &AccountView, format: Format) -> Result<(), CliError> {
@@ -234,6 +305,10 @@ async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
         ]
     };
     Ok(output::table(headings, found.into_iter().map(row))?)
+}
+
+fn role() -> impl clap::builder::TypedValueParser<Value = Role> {
+    named(Role::NAMES)
 }
 
 fn account_name(text: &str) -> Result<String, String> {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub mod accounts;
 pub mod authorization;
 pub mod declaration;
 mod embedded;
@@ -16,6 +17,7 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod login;
+pub mod mail;
 pub mod master_key;
 pub mod outbound;
 pub mod problem;
@@ -75,6 +77,8 @@ sections! {
     sessions: sessions::Sessions,
     keys: keys::Keys,
     login: login::Login,
+    accounts: accounts::Accounts,
+    mail: mail::Mail,
     http: http::Http,
     limits: limits::Limits,
     outbound: outbound::Outbound,

@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::interaction::assets::Asset;
-use crate::interaction::pages::html;
+use crate::interaction::pages::{Frame, html};
 
 /// Where the script sends the page's CSRF token.
 pub const CSRF_HEADER: &str = "X-CSRF-Token";
@@ -37,6 +37,7 @@ pub static SCRIPT: LazyLock<Asset> =
 #[derive(Template)]
 #[template(path = "demo.html", config = ".askama.toml")]
 pub struct DemoPage<'a> {
+    pub frame: Frame<'a>,
     pub issuer: &'a str,
     pub csrf: &'a str,
     /// Whether this browser came back from a login and holds a grant.

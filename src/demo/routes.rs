@@ -17,7 +17,7 @@ use super::{CALLBACK, Demo};
 use crate::http::render;
 use crate::interaction::assets;
 use crate::interaction::headers::{Headers, script_page_headers, security_headers};
-use crate::interaction::pages::IndexPage;
+use crate::interaction::pages::{Frame, IndexPage};
 use crate::services::Services;
 
 /// The browser's part of its session. It stays in the demo's own paths.
@@ -107,6 +107,7 @@ fn session_or_new(
 /// What stands at the root of a quickstart.
 async fn index(services: web::Data<Services>) -> HttpResponse {
     let page = IndexPage {
+        frame: Frame::PLAIN,
         issuer: services.issuer(),
         token_endpoint: &services.config.server.issuer.endpoint("/token"),
         version: env!("CARGO_PKG_VERSION"),
@@ -135,6 +136,7 @@ async fn render_page(services: &Services, demo: &Demo, session: &Session) -> Str
         description: failure.description.as_deref(),
     });
     DemoPage {
+        frame: Frame::PLAIN,
         issuer: services.issuer(),
         csrf: &session.csrf,
         has_grant: talk.granted.is_some(),

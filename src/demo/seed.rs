@@ -89,6 +89,7 @@ async fn account(services: &Services) -> Result<Found, AdminError> {
         name: ACCOUNT.to_owned(),
         password: Confidential::new(PASSWORD.to_owned()),
         claims: claims.as_object().cloned().unwrap_or_default(),
+        roles: std::collections::BTreeSet::new(),
     };
     perform(services, Operation::AddAccount(new), OPERATOR).await?;
     Ok(Found::Made)

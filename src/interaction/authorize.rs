@@ -105,6 +105,7 @@ fn reject(
     let word = error.code.as_str();
     visit.tallies.count(What::AuthorizationRequestRefused, word, Some(&client.client_id));
     let target_of_error = Target {
+        frame: visit.frame(&[]),
         issuer: visit.issuer(),
         client,
         redirect_uri: &target.redirect_uri,

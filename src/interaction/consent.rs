@@ -14,26 +14,24 @@ use url::Url;
 use super::context::Visit;
 use super::csrf::Csrf;
 use super::error_page::Problem;
-use super::headers::security_headers;
+use super::headers::popup_headers;
 use super::login;
-use super::pages::{ConsentPage, ScopeLine};
+use super::pages::{ConsentPage, Frame, ScopeLine};
 use super::pending::{Pending, Who};
 use super::response::{client_name, form_action, page};
 use super::session::LiveSession;
+use super::texts::{Pick, Texts};
 use crate::http::request::form;
 use crate::services::Services;
 
-/// The language of the page (BCP 47).
-const LOCALE: &str = "en";
-
 /// What the standard scopes allow (OpenID Connect Core §5.4, §11).
-const STANDARD: &[(&str, &str)] = &[
-    (Scope::OPENID, "Recognise you when you sign in"),
-    ("profile", "Read your profile: your name, picture and the like"),
-    ("email", "Read your e-mail address"),
-    ("address", "Read your postal address"),
-    ("phone", "Read your phone number"),
-    (Scope::OFFLINE_ACCESS, "Keep this access while you are away"),
+const STANDARD: &[(&str, Pick)] = &[
+    (Scope::OPENID, |t| t.scope_openid),
+    ("profile", |t| t.scope_profile),
+    ("email", |t| t.scope_email),
+    ("address", |t| t.scope_address),
+    ("phone", |t| t.scope_phone),
+    (Scope::OFFLINE_ACCESS, |t| t.scope_offline_access),
 ];
 
 #[tracing::instrument(name = "interaction.consent_page", skip_all)]
@@ -65,13 +63,13 @@ async fn answer(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse, 
         Ok(asked) => asked,
         Err(pending) => return login::go(visit, &pending),
     };
-    let text = asked.text().to_string();
+    let text = asked.text(visit).to_string();
     if !Csrf::of(visit).is_good(visit, &["consent", interaction, &text], fields.get("csrf")) {
         return Ok(asked.page(visit, StatusCode::BAD_REQUEST));
     }
     match fields.get("action") {
         Some("allow") => {
-            let presented = asked.presented();
+            let presented = asked.presented(visit);
             asked.pending.approve(visit, &asked.who, Some(presented)).await
         }
         Some("deny") => {
@@ -105,13 +103,14 @@ impl<'a> Asked<'a> {
         let name = session.name(visit).await?;
         let consent = ConsentId::of(session.authentication.subject, &pending.client.client_id);
         let given = visit.consents.get(&consent.to_string()).await?;
+        let frame = pending.frame(visit);
         let scopes = pending
             .request
             .scope
             .iter()
             .map(|name| PresentedScope {
                 name: name.to_owned(),
-                description: description(visit, name),
+                description: description(visit, frame.t, name),
             })
             .collect();
         let allowed = given.state.scope().cloned().unwrap_or_default();
@@ -123,16 +122,16 @@ impl<'a> Asked<'a> {
         let csrf = Csrf::of(visit);
         // The token goes with the text: should the text change before the answer
         // comes, the answer would not be to what was asked.
-        let text = self.text().to_string();
+        let text = self.text(visit).to_string();
         let token = csrf.token(visit, &["consent", self.interaction, &text]);
-        let html = self.html(&self.name, self.interaction, &token);
+        let html = self.html(self.pending.frame(visit), &self.name, self.interaction, &token);
         let leads_to = form_action(&self.pending.request.redirect_uri);
-        let mut answer = page(status, html, &security_headers(leads_to.as_deref()));
+        let mut answer = page(status, html, &popup_headers(leads_to.as_deref()));
         csrf.give(visit, &mut answer);
         answer
     }
 
-    fn html(&self, subject_name: &str, interaction: &str, csrf: &str) -> String {
+    fn html(&self, frame: Frame<'_>, subject_name: &str, interaction: &str, csrf: &str) -> String {
         let lines: Vec<_> = self
             .scopes
             .iter()
@@ -143,7 +142,8 @@ impl<'a> Asked<'a> {
             })
             .collect();
         ConsentPage {
-            client_name: client_name(&self.pending.client),
+            frame,
+            client_name: client_name(&self.pending.client, frame.t.lang),
             returns_to: returns_to(&self.pending.request.redirect_uri).as_deref(),
             subject_name,
             scopes: &lines,
@@ -155,24 +155,25 @@ impl<'a> Asked<'a> {
 
     /// The digest of the page without what is the person's or the browser's own:
     /// the log holds nothing personal, not even a digest of it.
-    fn text(&self) -> Sha256Digest {
-        let html = self.html("", "", "");
+    fn text(&self, visit: &Visit) -> Sha256Digest {
+        let html = self.html(self.pending.frame(visit), "", "", "");
         digest(&SHA256, html.as_bytes()).as_ref().try_into().unwrap_or_default()
     }
 
-    fn presented(&self) -> Presented {
+    fn presented(&self, visit: &Visit) -> Presented {
         let scopes = self.scopes.clone();
-        Presented { locale: LOCALE.to_owned(), text: self.text(), scopes }
+        let locale = self.pending.frame(visit).t.lang.to_owned();
+        Presented { locale, text: self.text(visit), scopes }
     }
 }
 
 /// What a scope allows, in the operator's words if they have any.
-fn description(services: &Services, name: &str) -> String {
+pub(super) fn description(services: &Services, t: &'static Texts, name: &str) -> String {
     if let Some(own) = services.config.scopes.get(name) {
         return capitalised(&own.description);
     }
     let standard = STANDARD.iter().find(|(own, _)| *own == name);
-    standard.map_or(name, |(_, text)| text).to_owned()
+    standard.map_or(name, |(_, text)| text(t)).to_owned()
 }
 
 /// In the middle of a sentence for the operator, at the start of a line here.

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderName, ORIGIN, USER_AGENT};
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName, ORIGIN, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, web};
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::ids::{ClientId, GrantId};
 use futures_util::future::{Ready, ready};
 
 use super::cookies::Kind;
+use super::pages::Frame;
+use super::texts;
 use crate::aggregates::Origin;
 use crate::http::request::{client_address, request_id, traceparent};
 use crate::services::Services;
@@ -29,6 +31,13 @@ impl Visit {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.services.config.server.issuer.is_https()
+    }
+
+    /// What a page for this person has in common with all others.
+    #[must_use]
+    pub fn frame(&self, ui_locales: &[String]) -> Frame<'_> {
+        let base = self.services.config.server.issuer.url().path().trim_end_matches('/');
+        Frame { t: texts::choose(ui_locales, self.header(ACCEPT_LANGUAGE)), base }
     }
 
     /// What the browser says that it is, cut where no honest one goes on.

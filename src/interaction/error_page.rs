@@ -12,6 +12,7 @@ use super::context::Visit;
 use super::headers::security_headers;
 use super::pages::ErrorPage;
 use super::response::page;
+use super::texts::{EN, Pick};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::tally::What;
 
@@ -21,9 +22,11 @@ pub struct Problem(Box<Facts>);
 
 #[derive(Debug)]
 struct Facts {
-    title: &'static str,
-    what: String,
-    remedy: &'static str,
+    title: Pick,
+    what: Pick,
+    /// The technical cause, after `what`.
+    because: Option<String>,
+    remedy: Pick,
     error: Box<OAuthError>,
     /// As received.
     client_id: Option<String>,
@@ -31,9 +34,8 @@ struct Facts {
     counted: Option<(&'static str, Option<ClientId>)>,
 }
 
-const START_AGAIN: &str = "Please go back to the application and start again. If that does not help, tell those who run \
-     it.";
-const TELL_THEM: &str = "You can do nothing about this. Please tell those who run the application.";
+const START_AGAIN: Pick = |t| t.start_again;
+const TELL_THEM: Pick = |t| t.tell_them;
 
 impl Problem {
     fn of(facts: Facts) -> Self {
@@ -43,9 +45,9 @@ impl Problem {
     /// RFC 6749 §4.1.2.1: nobody is redirected for an unknown client.
     #[must_use]
     pub fn unknown_client(client_id: Option<&str>) -> Self {
-        let what = match client_id {
-            Some(_) => "The application that sent you here is not known to this server.",
-            None => "The request does not say which application sent you here.",
+        let what: Pick = match client_id {
+            Some(_) => |t| t.application_not_known,
+            None => |t| t.application_not_said,
         };
         let error = match client_id {
             Some(_) => OAuthError::new(ErrorCode::InvalidClient, "the client is not known"),
@@ -53,8 +55,9 @@ impl Problem {
         };
         let reason = if client_id.is_some() { "unknown_client" } else { "missing_client" };
         Self::of(Facts {
-            title: "Unknown application",
-            what: what.to_owned(),
+            title: |t| t.unknown_application,
+            what,
+            because: None,
             remedy: TELL_THEM,
             error: Box::new(OAuthError { status: Some(400), ..error }),
             client_id: client_id.map(|id| id.chars().take(ClientId::MAX_LENGTH).collect()),
@@ -66,8 +69,9 @@ impl Problem {
     #[must_use]
     pub fn bad_request(error: RequestError, client_id: Option<&ClientId>) -> Self {
         Self::of(Facts {
-            title: "This request is not right",
-            what: format!("The application sent a request that this server can't answer: {error}."),
+            title: |t| t.not_right,
+            what: |t| t.cannot_answer,
+            because: Some(error.to_string()),
             remedy: TELL_THEM,
             error: Box::new(error.into()),
             client_id: client_id.map(ToString::to_string),
@@ -78,20 +82,19 @@ impl Problem {
     /// A `request_uri` that is not good, or not for this client.
     #[must_use]
     pub fn request_uri(error: GrantError, client_id: &ClientId) -> Self {
-        let (what, reason) = match error {
-            GrantError::RequestUriExpired => {
-                ("The request of the application has expired.", "request_uri_expired")
-            }
+        let (what, reason): (Pick, _) = match error {
+            GrantError::RequestUriExpired => (|t| t.request_expired, "request_uri_expired"),
             GrantError::RequestUriUsed | GrantError::Answered | GrantError::Revoked => {
-                ("The request of the application has been answered already.", "request_uri_used")
+                (|t| t.request_answered, "request_uri_used")
             }
-            _ => ("The request of the application is not known here.", "request_uri_unknown"),
+            _ => (|t| t.request_not_known, "request_uri_unknown"),
         };
         Self::of(Facts {
-            title: "This request is not good any more",
-            what: what.to_owned(),
+            title: |t| t.not_good_any_more,
+            what,
+            because: None,
             remedy: START_AGAIN,
-            error: Box::new(OAuthError::new(ErrorCode::InvalidRequestUri, what)),
+            error: Box::new(OAuthError::new(ErrorCode::InvalidRequestUri, what(&EN))),
             client_id: Some(client_id.to_string()),
             counted: Some((reason, Some(client_id.clone()))),
         })
@@ -100,12 +103,12 @@ impl Problem {
     /// What the browser carries from page to page is too old, or not ours.
     #[must_use]
     pub fn lost_interaction() -> Self {
-        let what = "This page was open for too long, or its address is not complete.";
         Self::of(Facts {
-            title: "This page has expired",
-            what: what.to_owned(),
+            title: |t| t.page_expired,
+            what: |t| t.page_open_too_long,
+            because: None,
             remedy: START_AGAIN,
-            error: Box::new(OAuthError::invalid_request(what)),
+            error: Box::new(OAuthError::invalid_request(EN.page_open_too_long)),
             client_id: None,
             counted: Some(("interaction_lost", None)),
         })
@@ -122,8 +125,9 @@ impl Problem {
     #[must_use]
     pub fn bad_form(error: OAuthError) -> Self {
         Self::of(Facts {
-            title: "This request is not right",
-            what: "The form that was sent can't be read.".to_owned(),
+            title: |t| t.not_right,
+            what: |t| t.form_unreadable,
+            because: None,
             remedy: START_AGAIN,
             error: Box::new(error),
             client_id: None,
@@ -145,10 +149,14 @@ impl Problem {
             error = code,
             "an error page was shown: {code}"
         );
+        let frame = visit.frame(&[]);
+        let what = (facts.what)(frame.t);
+        let what = facts.because.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}."));
         let html = ErrorPage {
-            title: facts.title,
-            what: &facts.what,
-            remedy: facts.remedy,
+            frame,
+            title: (facts.title)(frame.t),
+            what: &what,
+            remedy: (facts.remedy)(frame.t),
             code,
             client_id: facts.client_id.as_deref(),
             request_id: &visit.id,
@@ -169,13 +177,10 @@ impl<E: Into<OAuthError>> From<E> for Problem {
         let error = error.into();
         let busy = error.code == ErrorCode::TemporarilyUnavailable;
         Self::of(Facts {
-            title: if busy { "Too much to do" } else { "Something went wrong" },
-            what: if busy {
-                "The server can't answer at the moment.".to_owned()
-            } else {
-                "The server failed to do what it should.".to_owned()
-            },
-            remedy: "Please try again shortly.",
+            title: if busy { |t| t.too_much_to_do } else { |t| t.went_wrong },
+            what: if busy { |t| t.cannot_answer_now } else { |t| t.server_failed },
+            because: None,
+            remedy: |t| t.try_again_shortly,
             error: Box::new(error),
             client_id: None,
             counted: None,

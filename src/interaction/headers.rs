@@ -20,6 +20,23 @@ pub fn security_headers(form_action: Option<&str>) -> Headers {
     headers(policy("", form_action))
 }
 
+/// For the pages that an application may show in a window that it opened. Any
+/// other value than `unsafe-none` would take the window from it for good, and
+/// its own page could not tell it the outcome afterwards.
+#[must_use]
+pub fn popup_headers(form_action: Option<&str>) -> Headers {
+    for_popups(security_headers(form_action))
+}
+
+/// The same headers, for a page that may stand in such a window.
+#[must_use]
+pub fn for_popups(headers: Headers) -> Headers {
+    headers.map(|(name, value)| match name {
+        "Cross-Origin-Opener-Policy" => (name, "unsafe-none".to_owned()),
+        _ => (name, value),
+    })
+}
+
 /// For the page that posts an authorization response, and the demo: pages that
 /// load one script of ours, which may call this server and nobody else.
 #[must_use]

@@ -64,6 +64,7 @@ async fn ask(
     let csrf = Csrf::of(visit);
     let name = session.name(visit).await?;
     let html = LogoutPage {
+        frame: visit.frame(&[]),
         client_name: None,
         subject_name: Some(&name),
         interaction: None,
@@ -76,7 +77,11 @@ async fn ask(
 }
 
 fn logged_out(visit: &Visit) -> HttpResponse {
-    let mut answer = page(StatusCode::OK, LoggedOutPage.render(), &security_headers(None));
+    let mut answer = page(
+        StatusCode::OK,
+        LoggedOutPage { frame: visit.frame(&[]) }.render(),
+        &security_headers(None),
+    );
     if visit.cookie(Kind::Session).is_some() {
         // Fails only for a cookie that is no header value; this one is empty.
         let _ = answer.add_cookie(&Kind::Session.clear(visit.is_secure()));

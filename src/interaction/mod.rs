@@ -6,11 +6,13 @@
 //! to its relying party with a [`response`]. [`error_page`] is for whom nobody
 //! can be told about.
 
+mod account;
 pub mod assets;
 mod authorize;
 mod consent;
 mod context;
 mod cookies;
+mod credentials;
 mod csrf;
 mod demands;
 mod device;
@@ -23,6 +25,7 @@ pub mod pages;
 mod pending;
 mod response;
 mod session;
+pub mod texts;
 pub mod throttle;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -55,6 +58,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(
             form("/logout").route(web::get().to(logout::get)).route(web::post().to(logout::post)),
         );
+    service.configure(account::configure);
     for asset in assets::assets() {
         let file = move || std::future::ready(serve(asset));
         service.service(web::resource(&asset.url).route(web::get().to(file)));

@@ -9,6 +9,20 @@ use askama::Template;
 use url::Url;
 
 use super::assets::{FORM_POST, ICON, STYLE};
+use super::texts::{EN, Texts};
+
+/// What all pages have in common: their language, and where the server is.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    pub t: &'static Texts,
+    /// The path of the issuer: everything is below it.
+    pub base: &'a str,
+}
+
+impl Frame<'static> {
+    /// English, and an issuer without a path.
+    pub const PLAIN: Self = Self { t: &EN, base: "" };
+}
 
 /// Renders a template; also the demo's.
 #[must_use]
@@ -40,7 +54,9 @@ pub(crate) fn form_post_script_url() -> &'static str {
 #[derive(Template)]
 #[template(path = "login.html", config = ".askama.toml")]
 pub struct LoginPage<'a> {
-    pub client_name: &'a str,
+    pub frame: Frame<'a>,
+    /// None: the person signs in here for their own account.
+    pub client_name: Option<&'a str>,
     /// Linked only if it is http or https.
     pub client_uri: Option<&'a str>,
     /// The handle of the interaction, as a hidden field.
@@ -48,6 +64,10 @@ pub struct LoginPage<'a> {
     pub csrf: &'a str,
     /// Filled in already: `login_hint`, or what was typed before.
     pub username: &'a str,
+    /// The page of the account that it leads to, if no client waits.
+    pub to: Option<&'a str>,
+    /// Passwords can be set anew by mail: the query of that page.
+    pub forgot: Option<&'a str>,
     pub error: Option<LoginError>,
 }
 
@@ -65,19 +85,12 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    fn message(self) -> Cow<'static, str> {
+    fn message(self, t: &Texts) -> Cow<'static, str> {
         match self {
-            Self::WrongCredentials => {
-                "User name or password is not right. Please try again.".into()
-            }
-            Self::SlowDown { seconds } => {
-                format!("Too many attempts. Please wait {} and try again.", duration(seconds))
-                    .into()
-            }
-            Self::Unavailable => {
-                "Signing in does not work at the moment. Please try again shortly.".into()
-            }
-            Self::Expired => "This page was open for too long. Please sign in again.".into(),
+            Self::WrongCredentials => t.wrong_credentials.into(),
+            Self::SlowDown { seconds } => t.wait(seconds).into(),
+            Self::Unavailable => t.login_unavailable.into(),
+            Self::Expired => t.login_expired.into(),
         }
     }
 
@@ -128,6 +141,7 @@ impl Website {
 #[derive(Template)]
 #[template(path = "consent.html", config = ".askama.toml")]
 pub struct ConsentPage<'a> {
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     /// The host (or the scheme of an app) that the browser returns to: unlike
     /// the client's name, not the client's own word.
@@ -167,6 +181,7 @@ impl ConsentPage<'_> {
 #[derive(Template)]
 #[template(path = "logout.html", config = ".askama.toml")]
 pub struct LogoutPage<'a> {
+    pub frame: Frame<'a>,
     /// The client that sent the person here, if known for certain.
     pub client_name: Option<&'a str>,
     pub subject_name: Option<&'a str>,
@@ -184,9 +199,11 @@ impl LogoutPage<'_> {
 /// Says that the session here has ended.
 #[derive(Template)]
 #[template(path = "logged_out.html", config = ".askama.toml")]
-pub struct LoggedOutPage;
+pub struct LoggedOutPage<'a> {
+    pub frame: Frame<'a>,
+}
 
-impl LoggedOutPage {
+impl LoggedOutPage<'_> {
     #[must_use]
     pub fn render(&self) -> String {
         html(self)
@@ -197,6 +214,7 @@ impl LoggedOutPage {
 #[derive(Template)]
 #[template(path = "error.html", config = ".askama.toml")]
 pub struct ErrorPage<'a> {
+    pub frame: Frame<'a>,
     pub title: &'a str,
     /// What happened, in plain words.
     pub what: &'a str,
@@ -222,6 +240,7 @@ impl ErrorPage<'_> {
 #[derive(Template)]
 #[template(path = "form_post.html", config = ".askama.toml")]
 pub struct FormPostPage<'a> {
+    pub frame: Frame<'a>,
     pub client_name: &'a str,
     pub redirect_uri: &'a str,
     /// The parameters of the response.
@@ -239,6 +258,7 @@ impl FormPostPage<'_> {
 #[derive(Template)]
 #[template(path = "index.html", config = ".askama.toml")]
 pub struct IndexPage<'a> {
+    pub frame: Frame<'a>,
     pub issuer: &'a str,
     pub token_endpoint: &'a str,
     pub version: &'a str,
@@ -248,14 +268,6 @@ impl IndexPage<'_> {
     #[must_use]
     pub fn render(&self) -> String {
         html(self)
-    }
-}
-
-fn duration(seconds: u32) -> String {
-    match seconds {
-        0 | 1 => "a second".to_owned(),
-        2..=90 => format!("{seconds} seconds"),
-        _ => format!("{} minutes", seconds.div_ceil(60)),
     }
 }
 
@@ -269,11 +281,14 @@ mod tests {
 
     fn login(error: Option<LoginError>) -> LoginPage<'static> {
         LoginPage {
-            client_name: "Demo",
+            frame: Frame::PLAIN,
+            client_name: Some("Demo"),
             client_uri: Some("https://demo.example/app"),
             interaction: "handle",
             csrf: "token",
             username: "",
+            to: None,
+            forgot: None,
             error,
         }
     }
@@ -284,11 +299,14 @@ mod tests {
             (
                 "login",
                 LoginPage {
-                    client_name: text,
+                    frame: Frame::PLAIN,
+                    client_name: Some(text),
                     client_uri: Some(text),
                     interaction: text,
                     csrf: text,
                     username: text,
+                    to: Some(text),
+                    forgot: Some(text),
                     error: Some(LoginError::WrongCredentials),
                 }
                 .render(),
@@ -296,6 +314,7 @@ mod tests {
             (
                 "consent",
                 ConsentPage {
+                    frame: Frame::PLAIN,
                     client_name: text,
                     returns_to: Some(text),
                     subject_name: text,
@@ -308,6 +327,7 @@ mod tests {
             (
                 "logout",
                 LogoutPage {
+                    frame: Frame::PLAIN,
                     client_name: Some(text),
                     subject_name: Some(text),
                     interaction: Some(text),
@@ -315,10 +335,11 @@ mod tests {
                 }
                 .render(),
             ),
-            ("logged out", LoggedOutPage.render()),
+            ("logged out", LoggedOutPage { frame: Frame::PLAIN }.render()),
             (
                 "error",
                 ErrorPage {
+                    frame: Frame::PLAIN,
                     title: text,
                     what: text,
                     remedy: text,
@@ -330,13 +351,28 @@ mod tests {
             ),
             (
                 "form_post",
-                FormPostPage { client_name: text, redirect_uri: text, parameters: &[(text, text)] }
-                    .render(),
+                FormPostPage {
+                    frame: Frame::PLAIN,
+                    client_name: text,
+                    redirect_uri: text,
+                    parameters: &[(text, text)],
+                }
+                .render(),
             ),
-            ("index", IndexPage { issuer: text, token_endpoint: text, version: text }.render()),
+            (
+                "index",
+                IndexPage {
+                    frame: Frame::PLAIN,
+                    issuer: text,
+                    token_endpoint: text,
+                    version: text,
+                }
+                .render(),
+            ),
             (
                 "demo start",
                 DemoPage {
+                    frame: Frame::PLAIN,
                     issuer: text,
                     csrf: text,
                     has_grant: false,
@@ -347,8 +383,15 @@ mod tests {
             ),
             (
                 "demo",
-                DemoPage { issuer: text, csrf: text, has_grant: true, data: text, error: None }
-                    .render(),
+                DemoPage {
+                    frame: Frame::PLAIN,
+                    issuer: text,
+                    csrf: text,
+                    has_grant: true,
+                    data: text,
+                    error: None,
+                }
+                .render(),
             ),
         ]
     }
@@ -550,6 +593,7 @@ mod tests {
     fn only_additions_are_marked_new() {
         let page = |scopes: &[ScopeLine<'_>]| {
             ConsentPage {
+                frame: Frame::PLAIN,
                 client_name: "Demo",
                 returns_to: None,
                 subject_name: "Ada",

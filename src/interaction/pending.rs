@@ -17,6 +17,7 @@ use super::context::Visit;
 use super::demands::{Hint, wants_consent};
 use super::error_page::Problem;
 use super::handle::Interaction;
+use super::pages::Frame;
 use super::response::{Target, redirect};
 use super::session::{LiveSession, Login};
 use crate::actors::grant::GrantFailure;
@@ -155,6 +156,12 @@ impl Pending {
         Hint::read(text, &services.keys.get(), services.issuer(), client_id)
     }
 
+    /// What its pages have in common, in the language that it asks for.
+    #[must_use]
+    pub fn frame<'a>(&self, visit: &'a Visit) -> Frame<'a> {
+        visit.frame(&self.request.ui_locales)
+    }
+
     /// Is nothing of it in the log?
     #[must_use]
     pub const fn is_unrecorded(&self) -> bool {
@@ -252,6 +259,7 @@ impl Pending {
 
     fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
         Target {
+            frame: self.frame(visit),
             issuer: visit.issuer(),
             client: &self.client,
             redirect_uri: &self.request.redirect_uri,

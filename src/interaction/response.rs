@@ -9,9 +9,10 @@ use chancery_domain::protocol::redirect_uri::RedirectUri;
 use chancery_domain::protocol::response_mode::ResponseMode;
 use url::Url;
 
-use super::headers::{Headers, form_action_source, script_page_headers};
+use super::headers::{Headers, for_popups, form_action_source, script_page_headers};
+use super::pages::Frame;
 use crate::oauth_error::OAuthError;
-use crate::response_modes::{Carrier, carry};
+use crate::response_modes::{Carrier, Shown, carry};
 
 /// A page.
 #[must_use]
@@ -34,9 +35,10 @@ pub fn redirect(location: String) -> HttpResponse {
         .finish()
 }
 
-/// What the person knows the client by.
+/// What the person knows the client by, in their language if the client has a
+/// name in it (RFC 7591 §2.2).
 #[must_use]
-pub fn client_name(client: &RegisteredClient) -> &str {
+pub fn client_name<'a>(client: &'a RegisteredClient, _locale: &str) -> &'a str {
     client.metadata.client_name.as_deref().unwrap_or(client.client_id.as_str())
 }
 
@@ -48,6 +50,7 @@ pub fn form_action(redirect_uri: &RedirectUri) -> Option<String> {
 
 /// Where an authorization response goes.
 pub struct Target<'a> {
+    pub frame: Frame<'a>,
     pub issuer: &'a str,
     pub client: &'a RegisteredClient,
     pub redirect_uri: &'a RedirectUri,
@@ -75,10 +78,13 @@ impl Target<'_> {
         let mut parameters = own.to_vec();
         parameters.extend(self.state.map(|state| ("state", state)));
         parameters.push(("iss", self.issuer));
-        match carry(self.mode, self.redirect_uri, &parameters, client_name(self.client)) {
+        let client_name = client_name(self.client, self.frame.t.lang);
+        let shown = Shown { frame: self.frame, client_name };
+        match carry(self.mode, self.redirect_uri, &parameters, &shown) {
             Carrier::Redirect(url) => redirect(url),
             Carrier::Page(html) => {
                 let headers = script_page_headers(form_action(self.redirect_uri).as_deref());
+                let headers = for_popups(headers);
                 page(StatusCode::OK, html, &headers)
             }
         }

@@ -9,15 +9,20 @@ use chancery_domain::ids::{SessionId, SubjectId};
 use chancery_domain::secret::SessionCookie;
 use chancery_domain::session::{Begun, Session, SessionCommand, SessionEndCause, SessionError};
 use chancery_domain::time::UnixTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::context::Visit;
 use super::cookies::Kind;
 use crate::accounts;
-use crate::aggregates::{ExecuteError, Folded, Kept as _, LoadError, Work};
+use crate::aggregates::{ExecuteError, Folded, Kept as _, LoadError, VaultError, Work};
 use crate::handles::Handle;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
+use crate::stores::AppendError;
+
+/// How often a login is written again when something else was written to the
+/// same session.
+const ATTEMPTS: usize = 4;
 
 /// The `acr` of a login by password: the one name for it that others know too
 /// (SAML 2.0 Authentication Context, §3.4.10).
@@ -56,6 +61,12 @@ impl LiveSession {
             return Ok(None);
         };
         let account = usable_account(visit, authentication.subject).await?;
+        let kept = |account: &Arc<Folded<Account>>| {
+            account.state.registered().is_some_and(|account| {
+                account.keeps_session(authentication.session_id, authentication.auth_time)
+            })
+        };
+        let account = account.filter(kept);
         Ok(account.map(|account| Self { authentication, account }))
     }
 
@@ -63,6 +74,12 @@ impl LiveSession {
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.authentication.session_id
+    }
+
+    /// The account, as it was when the request came.
+    #[must_use]
+    pub fn account(&self) -> Option<&RegisteredAccount> {
+        self.account.state.registered()
     }
 
     /// What the person calls themselves.
@@ -108,12 +125,24 @@ enum Change {
 }
 
 /// What is kept, sealed, of where a session began.
-#[derive(Serialize)]
-struct Circumstances {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<String>,
+#[derive(Default, Serialize, Deserialize)]
+pub struct Circumstances {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+impl Circumstances {
+    /// Those of a session; nothing where they are gone.
+    pub async fn of(services: &Services, id: SessionId, begun: &Begun) -> Result<Self, OAuthError> {
+        let Some(commitment) = begun.circumstances else { return Ok(Self::default()) };
+        match services.vault.open(&Session::stream(&id.to_string()), 1, commitment).await {
+            Ok(json) => Ok(serde_json::from_slice(&json).unwrap_or_default()),
+            Err(VaultError::Gone) => Ok(Self::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Login {
@@ -194,6 +223,25 @@ impl Login {
         };
         let id = self.authentication.session_id.to_string();
         visit.sessions.prepare(&id, vec![command], work).await
+    }
+
+    /// Writes the login by itself: no client waits for it.
+    pub async fn record(&self, visit: &Visit) -> Result<(), OAuthError> {
+        for attempt in 1.. {
+            let mut origin = visit.origin(None, None);
+            origin.actor.reference = Some(self.authentication.subject.to_string());
+            origin.subject = Some(self.authentication.subject);
+            origin.session_id = Some(self.authentication.session_id);
+            let mut work = visit.work(origin)?;
+            self.prepare(visit, visit.now(), &mut work).await?;
+            let done = visit.committer.append(work.append).await;
+            self.forget(visit);
+            match done {
+                Err(AppendError::Conflict) if attempt < ATTEMPTS => {}
+                other => return Ok(other.map(drop)?),
+            }
+        }
+        Ok(())
     }
 
     /// What is in memory of the sessions concerned is old, or soon will be.

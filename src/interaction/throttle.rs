@@ -118,6 +118,13 @@ impl Throttle {
         }
     }
 
+    /// For requests that make the server write or send something for a
+    /// stranger: few at once, and then ever more slowly.
+    #[must_use]
+    pub fn for_requests() -> Self {
+        Self::new(&Login { failures_before_delay: 3, max_delay: Lifetime::from_seconds(3600) })
+    }
+
     /// Lets an attempt in, to be judged; or not yet. An attempt that is not let
     /// in makes nobody's wait longer.
     pub fn admit(&self, attempt: &Attempt, now: UnixTime) -> Result<(), Wait> {

@@ -3,25 +3,28 @@
 
 use chancery_domain::protocol::redirect_uri::RedirectUri;
 
-use super::Parameters;
+use super::{Parameters, Shown};
 use crate::interaction::pages::FormPostPage;
 
 pub(super) fn page(
     redirect_uri: &RedirectUri,
     parameters: &Parameters<'_>,
-    client_name: &str,
+    shown: &Shown<'_>,
 ) -> String {
-    FormPostPage { client_name, redirect_uri: redirect_uri.as_str(), parameters }.render()
+    let Shown { frame, client_name } = *shown;
+    FormPostPage { frame, client_name, redirect_uri: redirect_uri.as_str(), parameters }.render()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interaction::pages::Frame;
 
     #[test]
     fn the_parameters_are_fields_of_a_form_to_the_redirect_uri() {
         let own = RedirectUri::parse("https://rp.example/cb?x=1&y=2").unwrap();
-        let html = page(&own, &[("code", "\"x\"")], "Demo");
+        let shown = Shown { frame: Frame::PLAIN, client_name: "Demo" };
+        let html = page(&own, &[("code", "\"x\"")], &shown);
         assert!(html.contains("action=\"https://rp.example/cb?x=1&#38;y=2\""));
         assert!(html.contains("<input type=\"hidden\" name=\"code\" value=\"&#34;x&#34;\">"));
     }

@@ -8,6 +8,8 @@ mod query;
 use chancery_domain::protocol::redirect_uri::RedirectUri;
 use chancery_domain::protocol::response_mode::ResponseMode;
 
+use crate::interaction::pages::Frame;
+
 /// The parameters of a response, in the order in which they are sent.
 pub type Parameters<'a> = [(&'a str, &'a str)];
 
@@ -20,13 +22,20 @@ pub enum Carrier {
     Page(String),
 }
 
+/// What a person may see of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    pub frame: Frame<'a>,
+    pub client_name: &'a str,
+}
+
 /// Puts a response on its way.
 #[must_use]
 pub fn carry(
     mode: ResponseMode,
     redirect_uri: &RedirectUri,
     parameters: &Parameters<'_>,
-    client_name: &str,
+    shown: &Shown<'_>,
 ) -> Carrier {
     match mode {
         ResponseMode::Query => Carrier::Redirect(query::url(redirect_uri, parameters)),
@@ -35,9 +44,7 @@ pub fn carry(
         | ResponseMode::QueryJwt
         | ResponseMode::FragmentJwt
         | ResponseMode::FormPostJwt
-        | ResponseMode::Jwt => {
-            Carrier::Page(form_post::page(redirect_uri, parameters, client_name))
-        }
+        | ResponseMode::Jwt => Carrier::Page(form_post::page(redirect_uri, parameters, shown)),
     }
 }
 

@@ -18,11 +18,13 @@ mod support;
 #[expect(dead_code, reason = "some of it is for the tests of the stores")]
 mod postgres_database;
 
+mod account_pages;
 mod admin_api;
 mod cascades;
 mod oidc_core;
 mod openidconnect;
 mod pages;
+mod password_reset;
 mod races;
 mod rfc6749_client_auth;
 mod rfc6749_client_credentials;

@@ -13,6 +13,7 @@ use crate::support::{
 
 both_stores! {
     every_page_has_strict_headers,
+    a_popup_stays_the_application_s_own,
     no_page_needs_a_script,
     a_form_leads_to_the_relying_party_and_nowhere_else,
     cookies_are_out_of_reach_of_scripts_and_other_sites,
@@ -70,7 +71,6 @@ async fn every_page_has_strict_headers(store: StoreKind) {
             ("x-frame-options", "DENY"),
             // `no-referrer` would send our own forms with `Origin: null`.
             ("referrer-policy", "same-origin"),
-            ("cross-origin-opener-policy", "same-origin"),
         ] {
             assert_eq!(page.header(header), Some(value), "{header} of {name}");
         }
@@ -79,6 +79,18 @@ async fn every_page_has_strict_headers(store: StoreKind) {
             assert!(policy.split("; ").any(|own| own == directive), "{name}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{name}: {policy}");
+    }
+}
+
+/// An application that opened a window for the login finds it again afterwards.
+async fn a_popup_stays_the_application_s_own(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    for (name, page) in all_pages(&mut scene).await {
+        let expected = match name {
+            "login" | "login again" | "consent" => "unsafe-none",
+            _ => "same-origin",
+        };
+        assert_eq!(page.header("cross-origin-opener-policy"), Some(expected), "{name}");
     }
 }
 
@@ -323,7 +335,7 @@ async fn an_interaction_that_was_tampered_with_is_refused(store: StoreKind) {
             scene.browser.open(&url).await.error_page("invalid_request");
         }
     }
-    let bare = format!("{}/login", scene.server.issuer);
+    let bare = format!("{}/consent", scene.server.issuer);
     scene.browser.open(&bare).await.error_page("invalid_request");
 }
 

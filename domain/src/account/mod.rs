@@ -195,7 +195,7 @@ pub enum Account {
     #[default]
     Unknown,
     /// It exists, locked or not.
-    Registered(RegisteredAccount),
+    Registered(Box<RegisteredAccount>),
 }
 
 /// What can be done to an account.
@@ -351,7 +351,7 @@ impl Account {
 
     fn assign(&mut self, event: AccountEvent) {
         if let AccountEvent::AccountRegistered(event) = event {
-            *self = Self::Registered(RegisteredAccount {
+            *self = Self::Registered(Box::new(RegisteredAccount {
                 subject: event.subject,
                 profile: (event.profile, 1),
                 password: None,
@@ -362,7 +362,7 @@ impl Account {
                 dismissed: None,
                 reset: None,
                 sequence: 1,
-            });
+            }));
             return;
         }
         let Self::Registered(account) = self else { return };

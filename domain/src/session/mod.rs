@@ -83,6 +83,9 @@ pub struct Begun {
     pub expires_at: UnixTime,
     /// When it ended before its time, and why.
     pub ended: Option<(SessionEndCause, UnixTime)>,
+    /// The commitment to the sealed circumstances, beside its first event.
+    #[serde(default)]
+    pub circumstances: Option<Sha256Digest>,
 }
 
 impl Begun {
@@ -209,6 +212,7 @@ impl Session {
                     cookie: event.cookie,
                     expires_at: event.expires_at,
                     ended: None,
+                    circumstances: event.circumstances,
                 }));
             }
             (Self::Begun(session), SessionEvent::SessionReauthenticated(event)) => {

@@ -3,7 +3,10 @@
 //! Who a person is (name and claims) stands in an answer only where the token
 //! has the scope `pii:read`.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
+use chancery_domain::account::Role;
 use chancery_domain::ids::{ConsentId, SessionId, SubjectId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,8 +16,8 @@ use super::clients::Reason;
 use super::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
 use super::problem::Problem;
 use crate::admin::{
-    AccountView, Confidential, ConsentView, NewAccount, Operation, Outcome, SessionView,
-    account_view,
+    AccountView, Confidential, ConsentView, NewAccount, Operation, Outcome, ResetLinkView,
+    SessionView, account_view,
 };
 use crate::lookups::{AccountRow, ConsentRow, Lookups, SessionRow};
 
@@ -34,6 +37,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "/accounts/{account}/password",
             ("setPassword", "Set an account's password"),
             set_password,
+        ),
+        Endpoint::new(
+            Method::PUT,
+            "/accounts/{account}/roles",
+            ("replaceRoles", "Give an account these roles, and take all others"),
+            replace_roles,
+        ),
+        Endpoint::new(
+            Method::POST,
+            "/accounts/{account}/reset-link",
+            ("openResetLink", "Open a one-time link to choose a new password by"),
+            open_reset_link,
         ),
         Endpoint::new(
             Method::POST,
@@ -132,6 +147,24 @@ struct AddAccount {
     /// About the person (OpenID Connect Core §5.1).
     #[serde(default)]
     claims: Map<String, Value>,
+    /// What it may do on this server besides logging in.
+    #[serde(default)]
+    roles: BTreeSet<Role>,
+}
+
+/// All of an account's roles.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReplaceRoles {
+    roles: BTreeSet<Role>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OpenResetLink {
+    /// Send it to the person; else it stands in the answer, to be handed over.
+    #[serde(default)]
+    by_mail: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -147,10 +180,11 @@ async fn list(call: Call<PartOfList, NoBody>) -> Result<List<AccountRow>, Proble
 }
 
 async fn add(call: Call<Nothing, Json<AddAccount>>) -> Result<AccountView, Problem> {
-    let Json(AddAccount { username, password, claims }) = &call.body;
-    let (name, password, claims) = (username.clone(), password.clone(), claims.clone());
-    let outcome = call.perform(Operation::AddAccount(NewAccount { name, password, claims }));
-    let outcome = outcome.await?;
+    let Json(AddAccount { username, password, claims, roles }) = &call.body;
+    let (name, password) = (username.clone(), password.clone());
+    let (claims, roles) = (claims.clone(), roles.clone());
+    let new = NewAccount { name, password, claims, roles };
+    let outcome = call.perform(Operation::AddAccount(new)).await?;
     account(&call, outcome)
 }
 
@@ -170,6 +204,20 @@ async fn set_password(call: Call<One, Json<SetPassword>>) -> Result<AccountView,
     let password = call.body.0.password.clone();
     let outcome = call.perform(Operation::SetPassword { account: account_name, password }).await?;
     account(&call, outcome)
+}
+
+async fn replace_roles(call: Call<One, Json<ReplaceRoles>>) -> Result<AccountView, Problem> {
+    let (account_name, roles) = (call.parameters.account.clone(), call.body.0.roles.clone());
+    let outcome = call.perform(Operation::ReplaceRoles { account: account_name, roles }).await?;
+    account(&call, outcome)
+}
+
+async fn open_reset_link(call: Call<One, Json<OpenResetLink>>) -> Result<ResetLinkView, Problem> {
+    let (account, by_mail) = (call.parameters.account.clone(), call.body.0.by_mail);
+    match call.perform(Operation::ResetPasswordLink { account, by_mail }).await? {
+        Outcome::ResetLink(link) => Ok(link),
+        other => Err(Problem::internal(&format!("an operation on an account gave {other:?}"))),
+    }
 }
 
 async fn lock(call: Call<One, Json<Reason>>) -> Result<AccountView, Problem> {
