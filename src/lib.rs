@@ -18,6 +18,7 @@ pub mod http;
 pub mod interaction;
 pub mod jose;
 pub mod keys;
+pub mod logout;
 pub mod lookups;
 pub mod oauth_error;
 pub mod outbound;

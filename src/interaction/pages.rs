@@ -181,12 +181,25 @@ impl LogoutPage<'_> {
     }
 }
 
-/// Says that the session here has ended.
+/// Says that the session here has ended; loads the pages of clients that end theirs.
 #[derive(Template)]
 #[template(path = "logged_out.html", config = ".askama.toml")]
-pub struct LoggedOutPage;
+pub struct LoggedOutPage<'a> {
+    /// Loaded in frames that nobody sees (OpenID Connect Front-Channel Logout §2).
+    pub frames: &'a [String],
+    /// Where the browser goes from here.
+    pub onward: Option<Onward<'a>>,
+}
 
-impl LoggedOutPage {
+/// Where a browser goes after a logout.
+#[derive(Debug, Clone, Copy)]
+pub struct Onward<'a> {
+    /// A registered URI of the client.
+    pub url: &'a str,
+    pub client_name: &'a str,
+}
+
+impl LoggedOutPage<'_> {
     #[must_use]
     pub fn render(&self) -> String {
         html(self)
@@ -315,7 +328,7 @@ mod tests {
                 }
                 .render(),
             ),
-            ("logged out", LoggedOutPage.render()),
+            ("logged out", LoggedOutPage { frames: &[], onward: None }.render()),
             (
                 "error",
                 ErrorPage {

@@ -19,7 +19,10 @@ mod support;
 mod postgres_database;
 
 mod cascades;
+mod oidc_backchannel_logout;
 mod oidc_core;
+mod oidc_frontchannel_logout;
+mod oidc_rp_initiated_logout;
 mod openidconnect;
 mod pages;
 mod races;

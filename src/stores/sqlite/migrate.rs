@@ -25,7 +25,11 @@ pub(super) const LOG: &[Migration] =
 
 /// The steps of `views.db`.
 pub(super) const VIEWS: &[Migration] =
-    &[migration!(3, "0003_read_models"), migration!(4, "0004_lookups")];
+    &[
+    migration!(3, "0003_read_models"),
+    migration!(4, "0004_lookups"),
+    migration!(5, "0005_backchannel_logouts"),
+];
 
 /// How a database stands to the steps this version knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
