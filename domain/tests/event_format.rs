@@ -49,7 +49,8 @@ use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::secret::Digest;
 use chancery_domain::session::{
     BackchannelFailure, BackchannelLogoutDelivered, BackchannelLogoutFailed,
-    BackchannelLogoutRequested, SessionEndCause, SessionEnded, SessionEvent, SessionReauthenticated, SessionStarted,
+    BackchannelLogoutRequested, SessionEndCause, SessionEnded, SessionEvent,
+    SessionReauthenticated, SessionStarted,
 };
 use chancery_domain::signing_key::{KeyActivated, KeyPublished, KeyRetired, SigningKeyEvent};
 use chancery_domain::tally::{Count, TallyEvent, WindowCounted};

@@ -404,9 +404,7 @@ impl Cause {
             What::ConsentWithdrawn(subject, client) => {
                 GrantFilter { subject: Some(*subject), client_id: Some(client.clone()), ..all }
             }
-            What::SessionEnded { session, .. } => {
-                GrantFilter { session_id: Some(*session), ..all }
-            }
+            What::SessionEnded { session, .. } => GrantFilter { session_id: Some(*session), ..all },
         }
     }
 

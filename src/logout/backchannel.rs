@@ -128,8 +128,7 @@ impl Courier {
         }
         let has_room = under_way.len() < AT_ONCE
             && of_client.get(&row.client_id).is_none_or(|count| *count < AT_ONCE_EACH);
-        let taken =
-            has_room && under_way.insert((row.client_id.clone(), row.session_id));
+        let taken = has_room && under_way.insert((row.client_id.clone(), row.session_id));
         taken.then_some(Due { client_id: row.client_id, session_id: row.session_id })
     }
 
@@ -194,8 +193,7 @@ impl Courier {
 
     async fn call(&self, due: &Due, session: &Begun) -> Result<BackchannelOutcome, AttemptError> {
         let services = &self.services;
-        let failed =
-            |reason, status| Ok(BackchannelOutcome::Failed { reason, status });
+        let failed = |reason, status| Ok(BackchannelOutcome::Failed { reason, status });
         let client =
             services.clients.get(due.client_id.as_str()).await.map_err(AttemptError::of)?;
         let Some((client, url)) = client.state.registered().and_then(|client| target(client))

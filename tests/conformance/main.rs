@@ -23,6 +23,7 @@ mod oidc_backchannel_logout;
 mod oidc_core;
 mod oidc_frontchannel_logout;
 mod oidc_rp_initiated_logout;
+mod oidc_session_lifetime;
 mod openidconnect;
 mod pages;
 mod races;

@@ -71,10 +71,7 @@ async fn a_logout_loads_the_pages_of_the_clients(store: StoreKind) {
         .map(|rest| rest.split_once("src=\"").unwrap().1.split_once('"').unwrap().0.to_owned())
         .map(|src| src.replace("&#38;", "&").replace("&amp;", "&"))
         .collect();
-    assert_eq!(
-        frames,
-        ["https://other.example:8443/front".to_owned(), format!("{uri}&{session}")]
-    );
+    assert_eq!(frames, ["https://other.example:8443/front".to_owned(), format!("{uri}&{session}")]);
     let policy = page.header("content-security-policy").unwrap();
     let source = "frame-src https://other.example:8443 https://rp.example;";
     assert!(policy.contains(source), "{policy}");
@@ -97,11 +94,7 @@ async fn the_browser_goes_on_to_the_client(store: StoreKind) {
     let mut scene = Scene::with(store, "", framed("https://rp.example/front", false)).await;
     let tokens = scene.tokens(&[]).await;
     settle(&scene, 1).await;
-    let wish = [
-        ("id_token_hint", tokens.id()),
-        ("post_logout_redirect_uri", BYE),
-        ("state", "s"),
-    ];
+    let wish = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE), ("state", "s")];
     let url = format!("{}/end_session?{}", scene.server.issuer, form(&wish));
     let page = scene.browser.open(&url).await.shows("logged-out-continue");
     let onward = format!("{BYE}?state=s");

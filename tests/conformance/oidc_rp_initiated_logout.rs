@@ -200,11 +200,8 @@ async fn a_hint_of_another_client_is_refused(store: StoreKind) {
     let mut scene = scene(store).await;
     scene.server.register("other", with_bye(public())).await;
     let tokens = scene.tokens(&[]).await;
-    let wish = [
-        ("id_token_hint", tokens.id()),
-        ("client_id", "other"),
-        ("post_logout_redirect_uri", BYE),
-    ];
+    let wish =
+        [("id_token_hint", tokens.id()), ("client_id", "other"), ("post_logout_redirect_uri", BYE)];
     ask(&mut scene, &wish).await.error_page("invalid_request");
     assert!(!is_out(&mut scene).await);
 }
@@ -217,11 +214,8 @@ async fn a_client_that_is_not_known_is_refused(store: StoreKind) {
 
 async fn a_parameter_given_twice_is_refused(store: StoreKind) {
     let mut scene = scene(store).await;
-    let wish = [
-        ("client_id", "rp"),
-        ("post_logout_redirect_uri", BYE),
-        ("post_logout_redirect_uri", BYE),
-    ];
+    let wish =
+        [("client_id", "rp"), ("post_logout_redirect_uri", BYE), ("post_logout_redirect_uri", BYE)];
     ask(&mut scene, &wish).await.error_page("invalid_request");
 }
 
@@ -230,11 +224,8 @@ async fn a_parameter_given_twice_is_refused(store: StoreKind) {
 async fn a_form_of_another_site_works(store: StoreKind) {
     let mut scene = scene(store).await;
     let tokens = scene.tokens(&[]).await;
-    let fields = [
-        ("id_token_hint", tokens.id()),
-        ("post_logout_redirect_uri", BYE),
-        ("state", "s"),
-    ];
+    let fields =
+        [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE), ("state", "s")];
     let url = format!("{}/end_session", scene.server.issuer);
     let bare = crate::support::Browser::new(&scene.server);
     let request = bare.request(Method::POST, &url);

@@ -226,10 +226,9 @@ impl Session {
                 let live = session.is_live(now);
                 Ok(if live { vec![SessionEnded { cause, at: now }.into()] } else { vec![] })
             }
-            (
-                Self::Begun(session),
-                SessionCommand::RequestBackchannelLogout { clients, now },
-            ) => Ok(session.request(clients, now)),
+            (Self::Begun(session), SessionCommand::RequestBackchannelLogout { clients, now }) => {
+                Ok(session.request(clients, now))
+            }
             (
                 Self::Begun(session),
                 SessionCommand::NoteBackchannelLogout { client_id, attempt, outcome, now },
@@ -444,10 +443,8 @@ mod tests {
         SessionCommand::NoteBackchannelLogout { client_id: client("a"), attempt, outcome, now }
     }
 
-    const REFUSED: BackchannelOutcome = BackchannelOutcome::Failed {
-        reason: BackchannelFailure::Refused,
-        status: Some(500),
-    };
+    const REFUSED: BackchannelOutcome =
+        BackchannelOutcome::Failed { reason: BackchannelFailure::Refused, status: Some(500) };
 
     fn failed(attempt: u32, seconds: i64, next: Option<i64>) -> SessionEvent {
         BackchannelLogoutFailed {
@@ -493,16 +490,13 @@ mod tests {
                 .when(attempt(number, REFUSED, now))
                 .then_expect_events(vec![event.clone()]);
             history.push(event);
-            assert_eq!(
-                folded(history.clone()).owed(&client("a")),
-                Some((number + 1, at(next)))
-            );
+            assert_eq!(folded(history.clone()).owed(&client("a")), Some((number + 1, at(next))));
             now = next;
         }
         let last = failed(6, now, None);
-        given(history.clone()).when(attempt(6, REFUSED, now)).then_expect_events(vec![
-            last.clone(),
-        ]);
+        given(history.clone())
+            .when(attempt(6, REFUSED, now))
+            .then_expect_events(vec![last.clone()]);
         history.push(last);
         assert_eq!(folded(history).owed(&client("a")), None);
     }
@@ -528,10 +522,8 @@ mod tests {
 
     #[test]
     fn a_client_that_is_gone_is_given_up_at_once() {
-        let gone = BackchannelOutcome::Failed {
-            reason: BackchannelFailure::ClientGone,
-            status: None,
-        };
+        let gone =
+            BackchannelOutcome::Failed { reason: BackchannelFailure::ClientGone, status: None };
         let event = BackchannelLogoutFailed {
             client_id: client("a"),
             attempt: 1,
