@@ -399,7 +399,7 @@ fn signing_key_samples() -> impl Iterator<Item = Sample> {
         SigningKeyEvent {
             KeyPublished: KeyPublished {
                 key_id: key("sig-1"),
-                algorithm: SigningAlgorithm::EdDSA,
+                algorithm: SigningAlgorithm::EdDSA.into(),
                 // In the order of the alphabet, which every build of serde_json keeps.
                 jwk: json!({ "alg": "EdDSA", "crv": "Ed25519", "kty": "OKP", "x": "AAAA" }),
                 at: at(0),
@@ -528,8 +528,27 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which,
         ..Sample::new(AggregateKind::Client, AnyEvent::Client, event)
     };
-    [client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into())]
-        .into_iter()
+    // A key that others encrypt to; before, all keys signed.
+    let encryption = SigningKeyEvent::from(KeyPublished {
+        key_id: key("enc-1"),
+        algorithm: KeyManagementAlgorithm::EcdhEs.into(),
+        jwk: json!({ "crv": "P-256", "kty": "EC", "use": "enc", "x": "AAAA", "y": "AAAA" }),
+        at: at(0),
+    });
+    let encryption = Sample {
+        which: "encryption",
+        ..Sample::new(AggregateKind::SigningKey, AnyEvent::SigningKey, encryption)
+    };
+    [
+        client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
+        encryption,
+        client(
+            "sealed",
+            ClientSecretRotated { secret: SecretRecord::Sealed(sha256(9)), previous_until: None }
+                .into(),
+        ),
+    ]
+    .into_iter()
 }
 
 /// Metadata with every member that is not in [`metadata`].

@@ -17,7 +17,7 @@ use chancery_domain::client::{ClientMetadata, RegisteredClient};
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -76,7 +76,7 @@ pub enum Operation {
     },
     RotateKey {
         /// Absent: that of the settings.
-        algorithm: Option<SigningAlgorithm>,
+        algorithm: Option<KeyAlgorithm>,
     },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
@@ -183,7 +183,15 @@ pub struct ClientView {
     pub metadata: ClientMetadata,
     /// `enabled` or `disabled`
     pub state: String,
+    /// What its operator has to do before all of it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
+
+/// Why a secret must be rotated.
+const ROTATE: &str = "rotate the secret (chancery client rotate-secret): one of the client's \
+                      methods or algorithms needs a secret that the server can read, and of the \
+                      present one it keeps a digest only";
 
 impl ClientView {
     /// A client without its secret.
@@ -196,6 +204,7 @@ impl ClientView {
             client_secret_expires_at: None,
             metadata: client.metadata.clone(),
             state: if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+            notice: client.must_rotate_secret().then(|| ROTATE.to_owned()),
         }
     }
 }
@@ -252,11 +261,11 @@ pub struct GrantView {
     pub changed: bool,
 }
 
-/// A signing key after an operation.
+/// A key after an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyView {
     pub kid: KeyId,
-    pub alg: SigningAlgorithm,
+    pub alg: KeyAlgorithm,
 }
 
 /// Carries out an operation, in the name of an operator.
@@ -342,10 +351,10 @@ async fn revoke_grant(
 
 async fn rotate_key(
     services: &Services,
-    algorithm: Option<SigningAlgorithm>,
+    algorithm: Option<KeyAlgorithm>,
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
-    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm);
+    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm.into()).kind();
     let kid = crate::keys::rotate(&services.rotation(), alg, origin).await?;
     services.keys.reload(services.now()).await?;
     let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;
