@@ -1,5 +1,6 @@
 //! Puts the server together: the only file that sees everything.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
+use chancery_domain::client::Client;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
-use chancery_domain::ids::{AggregateKind, GrantId, SessionId};
+use chancery_domain::ids::{AggregateKind, ClientId, GrantId, SessionId};
 use chancery_domain::session::{SessionCommand, SessionEndCause};
 use chancery_domain::time::Lifetime;
 use futures_util::future::BoxFuture;
@@ -33,6 +35,7 @@ use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
+use crate::logout::backchannel;
 use crate::mail::{MailError, Outbox};
 use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
@@ -227,6 +230,9 @@ impl Node {
             let cascade: Arc<dyn Cascade> = Arc::new(Cascades(Arc::clone(services)));
             handles.push(ProcessManager::start(&services.feed, cascade, reads).0);
         }
+        if let Some(owed) = projectors.progress("backchannel_logouts") {
+            handles.push(backchannel::start(services, owed));
+        }
         Background { handles, projectors }
     }
 
@@ -403,6 +409,44 @@ impl Cascade for Cascades {
             }
         })
     }
+
+    fn announce_logout(
+        &self,
+        session: SessionId,
+        clients: BTreeSet<ClientId>,
+        causation: String,
+    ) -> BoxFuture<'_, Result<(), CascadeError>> {
+        Box::pin(async move {
+            let services = &self.0;
+            let mut told = Vec::new();
+            for client in clients {
+                let folded = services.clients.get(client.as_str()).await;
+                if wants_backchannel_logout(&folded.map_err(|e| unavailable(&e))?.state) {
+                    told.push(client);
+                }
+            }
+            if told.is_empty() {
+                return Ok(());
+            }
+            let work = services.work(Self::origin(causation)).map_err(|e| unavailable(&e))?;
+            let now = services.now();
+            let command = SessionCommand::RequestBackchannelLogout { clients: told, now };
+            match services.sessions.execute(&session.to_string(), vec![command], work).await {
+                Ok(_) => Ok(()),
+                Err(ExecuteError::Refused(error)) => Err(CascadeError::Refused(error.to_string())),
+                Err(error) => Err(unavailable(&error)),
+            }
+        })
+    }
+
+    fn logout_ends_offline_access(&self) -> bool {
+        self.0.config.sessions.logout_ends_offline_access
+    }
+}
+
+/// Does this client want to be told by its server that people have logged out?
+fn wants_backchannel_logout(client: &Client) -> bool {
+    client.registered().is_some_and(|client| client.metadata.backchannel_logout_uri.is_some())
 }
 
 /// Routes beside those that every server has.

@@ -20,6 +20,7 @@ pub mod http;
 pub mod interaction;
 pub mod jose;
 pub mod keys;
+pub mod logout;
 pub mod lookups;
 pub mod mail;
 pub mod oauth_error;

@@ -12,6 +12,7 @@ use chancery_domain::ids::{ClientId, ConsentId, GrantId, KeyId, SessionId, Subje
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::time::UnixTime;
 use chancery_projections::accounts::ACCOUNTS;
+use chancery_projections::backchannel_logouts::BACKCHANNEL_LOGOUTS;
 use chancery_projections::clients::CLIENTS;
 use chancery_projections::consents::CONSENTS;
 use chancery_projections::grants::GRANTS;
@@ -129,6 +130,17 @@ impl SessionRow {
     pub fn is_live(&self, now: UnixTime) -> bool {
         self.state == "begun" && now < self.expires_at
     }
+}
+
+/// A client that is still to be told that a session has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackchannelLogoutRow {
+    /// Session and client.
+    pub notice_id: String,
+    pub session_id: SessionId,
+    pub client_id: ClientId,
+    /// From when on the next attempt is due.
+    pub due_at: UnixTime,
 }
 
 /// What a person allows a client.
@@ -269,6 +281,13 @@ impl Lookups {
         part: Part,
     ) -> Result<Page<SessionRow>, StoreError> {
         self.page(vec![("subject", subject.to_string().into())], part).await
+    }
+
+    pub async fn backchannel_logouts(
+        &self,
+        part: Part,
+    ) -> Result<Page<BackchannelLogoutRow>, StoreError> {
+        self.page(vec![], part).await
     }
 
     pub async fn consents(
@@ -477,6 +496,19 @@ impl Row for SessionRow {
             expires_at: columns.time("expires_at")?,
             ended_at: columns.maybe_time("ended_at"),
             started_position: columns.position("started_position")?,
+        })
+    }
+}
+
+impl Row for BackchannelLogoutRow {
+    const TABLE: &'static Table = &BACKCHANNEL_LOGOUTS;
+
+    fn read(columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            notice_id: columns.id()?,
+            session_id: columns.parsed("session_id")?,
+            client_id: columns.parsed("client_id")?,
+            due_at: columns.time("due_at")?,
         })
     }
 }

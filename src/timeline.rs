@@ -222,6 +222,9 @@ fn session(event: &SessionEvent) -> String {
         SessionEvent::SessionStarted(_) => "The person logged in",
         SessionEvent::SessionReauthenticated(_) => "The person logged in again",
         SessionEvent::SessionEnded(_) => "The session ended",
+        SessionEvent::BackchannelLogoutRequested(_) => "Its clients are to be told that it ended",
+        SessionEvent::BackchannelLogoutDelivered(_) => "A client was told that it ended",
+        SessionEvent::BackchannelLogoutFailed(_) => "A client could not be told that it ended",
     }
     .to_owned()
 }

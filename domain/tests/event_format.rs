@@ -50,7 +50,9 @@ use chancery_domain::protocol::scope::Scope;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::secret::Digest;
 use chancery_domain::session::{
-    SessionEndCause, SessionEnded, SessionEvent, SessionReauthenticated, SessionStarted,
+    BackchannelFailure, BackchannelLogoutDelivered, BackchannelLogoutFailed,
+    BackchannelLogoutRequested, SessionEndCause, SessionEnded, SessionEvent,
+    SessionReauthenticated, SessionStarted,
 };
 use chancery_domain::signing_key::{KeyActivated, KeyPublished, KeyRetired, SigningKeyEvent};
 use chancery_domain::tally::{Count, TallyEvent, WindowCounted};
@@ -361,6 +363,23 @@ fn session_samples() -> impl Iterator<Item = Sample> {
                 expires_at: at(3600),
             },
             SessionEnded: SessionEnded { cause: SessionEndCause::LoggedOut, at: at(0) },
+            BackchannelLogoutRequested: BackchannelLogoutRequested {
+                clients: vec![client_id()],
+                at: at(0),
+            },
+            BackchannelLogoutDelivered: BackchannelLogoutDelivered {
+                client_id: client_id(),
+                attempt: 2,
+                at: at(5),
+            },
+            BackchannelLogoutFailed: BackchannelLogoutFailed {
+                client_id: client_id(),
+                attempt: 1,
+                reason: BackchannelFailure::Refused,
+                status: Some(503),
+                at: at(0),
+                next_attempt_at: Some(at(5)),
+            },
         }
     )
 }
@@ -461,14 +480,25 @@ fn least_samples() -> impl Iterator<Item = Sample> {
         }
         .into(),
     ];
-    let session: SessionEvent = SessionStarted {
-        authentication: authentication(),
-        cookie: Digest::of(&[4; 32]),
-        expires_at: at(3600),
-        circumstances: None,
-    }
-    .into();
     let dismissed: AccountEvent = SessionsDismissed { but: None, at: at(0) }.into();
+    let sessions: [SessionEvent; 2] = [
+        SessionStarted {
+            authentication: authentication(),
+            cookie: Digest::of(&[4; 32]),
+            expires_at: at(3600),
+            circumstances: None,
+        }
+        .into(),
+        BackchannelLogoutFailed {
+            client_id: client_id(),
+            attempt: 6,
+            reason: BackchannelFailure::ClientGone,
+            status: None,
+            at: at(0),
+            next_attempt_at: None,
+        }
+        .into(),
+    ];
     let tally: TallyEvent = WindowCounted {
         from: at(0),
         length: seconds(60),
@@ -483,11 +513,13 @@ fn least_samples() -> impl Iterator<Item = Sample> {
     let grants = grants.into_iter().map(|e| Sample::new(AggregateKind::Grant, AnyEvent::Grant, e));
     let clients =
         clients.into_iter().map(|e| Sample::new(AggregateKind::Client, AnyEvent::Client, e));
+    let sessions =
+        sessions.into_iter().map(|e| Sample::new(AggregateKind::Session, AnyEvent::Session, e));
     grants
         .chain(clients)
+        .chain(sessions)
         .chain([
             Sample::new(AggregateKind::Account, AnyEvent::Account, dismissed),
-            Sample::new(AggregateKind::Session, AnyEvent::Session, session),
             Sample::new(AggregateKind::Tally, AnyEvent::Tally, tally),
         ])
         .map(|sample| Sample { which: "least", ..sample })

@@ -11,6 +11,7 @@ use chancery_domain::ids::AggregateKind;
 use chancery_domain::time::UnixTime;
 
 pub mod accounts;
+pub mod backchannel_logouts;
 pub mod clients;
 pub mod consents;
 pub mod grants;
@@ -39,11 +40,12 @@ pub trait Projection: Send + Sync {
 }
 
 /// Every read model.
-pub const ALL: [&'static dyn Projection; 6] = [
+pub const ALL: [&'static dyn Projection; 7] = [
     &clients::Clients,
     &accounts::Accounts,
     &grants::Grants,
     &sessions::Sessions,
+    &backchannel_logouts::BackchannelLogouts,
     &consents::Consents,
     &signing_keys::SigningKeys,
 ];

@@ -70,6 +70,9 @@ impl Projection for Sessions {
                 ("cause", word(&event.cause)),
                 ("ended_at", event.at.into()),
             ],
+            SessionEvent::BackchannelLogoutRequested(_)
+            | SessionEvent::BackchannelLogoutDelivered(_)
+            | SessionEvent::BackchannelLogoutFailed(_) => return,
         };
         changes.push(Change::put(&SESSIONS, &recorded.id, set));
     }

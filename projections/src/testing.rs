@@ -74,6 +74,10 @@ impl Rows {
         }
     }
 
+    pub fn has(&self, table: &'static str, key: &str) -> bool {
+        self.found.contains_key(&(table, key.to_owned()))
+    }
+
     pub fn row(&self, table: &'static str, key: &str) -> &Row {
         &self.found[&(table, key.to_owned())]
     }

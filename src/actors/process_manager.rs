@@ -68,6 +68,17 @@ pub trait Cascade: Send + Sync {
         cause: SessionEndCause,
         causation: String,
     ) -> BoxFuture<'_, Result<(), CascadeError>>;
+
+    /// Has those of these clients told that this session has ended that want to be.
+    fn announce_logout(
+        &self,
+        session: SessionId,
+        clients: BTreeSet<ClientId>,
+        causation: String,
+    ) -> BoxFuture<'_, Result<(), CascadeError>>;
+
+    /// Does the end of a session end grants with `offline_access` too?
+    fn logout_ends_offline_access(&self) -> bool;
 }
 
 /// Why a command of a cascade was not carried out.
@@ -118,8 +129,9 @@ enum What {
     ConsentWithdrawn(SubjectId, ClientId),
     /// The grants given in the session end, but for those with `offline_access`: that is access
     /// while the person is not there (OpenID Connect Core §11), which they have consented to by
-    /// name, and which their logout does not take back.
-    SessionEnded(SessionId),
+    /// name, and which their logout does not take back (Back-Channel Logout §2.7), unless the
+    /// operator says so. The session's clients are told.
+    SessionEnded { session: SessionId, and_offline: bool },
 }
 
 /// Something done to the outside.
@@ -212,7 +224,9 @@ impl ProcessManager {
                 let Ok(session_id) = event.id.parse() else { return };
                 match happened {
                     SessionEvent::SessionEnded(_) => {
-                        self.sweep(What::SessionEnded(session_id), event, steps);
+                        let and_offline = self.cascade.logout_ends_offline_access();
+                        let what = What::SessionEnded { session: session_id, and_offline };
+                        self.sweep(what, event, steps);
                     }
                     SessionEvent::SessionStarted(happened) => {
                         let locked = What::AccountLocked(happened.authentication.subject);
@@ -221,7 +235,10 @@ impl ProcessManager {
                             cause.map(|cause| Step::LateSession(session_id, cause.clone())),
                         );
                     }
-                    SessionEvent::SessionReauthenticated(_) => {}
+                    SessionEvent::SessionReauthenticated(_)
+                    | SessionEvent::BackchannelLogoutRequested(_)
+                    | SessionEvent::BackchannelLogoutDelivered(_)
+                    | SessionEvent::BackchannelLogoutFailed(_) => {}
                 }
             }
             AnyEvent::Grant(happened) => {
@@ -263,12 +280,22 @@ impl ProcessManager {
                     }
                     What::ClientDisabled(_)
                     | What::ConsentWithdrawn(..)
-                    | What::SessionEnded(_) => {}
+                    | What::SessionEnded { .. } => {}
+                }
+                if let What::SessionEnded { session, .. } = cause.what {
+                    let clients = self.clients_of(session).await?;
+                    self.announce(session, clients, &cause).await?;
                 }
                 self.revoke_grants(&cause).await
             }
             Step::LateGrant(grant_id, cause) => {
                 let grant = self.lookups.grant(grant_id).await?;
+                if let (What::SessionEnded { session, .. }, Some(grant)) = (&cause.what, &grant)
+                    && took_part(grant, *session)
+                {
+                    let clients = BTreeSet::from([grant.client_id.clone()]);
+                    self.announce(*session, clients, &cause).await?;
+                }
                 match grant.filter(|grant| grant.is_live() && cause.concerns(grant)) {
                     Some(grant) => self.revoke(&grant, &cause).await,
                     None => Ok(()),
@@ -293,6 +320,33 @@ impl ProcessManager {
                 return Ok(());
             }
         }
+    }
+
+    /// The clients that have an answer from this session, whatever became of it since.
+    async fn clients_of(&self, session: SessionId) -> Result<BTreeSet<ClientId>, ConsumeError> {
+        let filter = GrantFilter { session_id: Some(session), ..GrantFilter::default() };
+        let mut part = Part::first(PAGE);
+        let mut clients = BTreeSet::new();
+        loop {
+            let page = self.lookups.grants(&filter, part.clone()).await?;
+            let grants = page.rows.into_iter().filter(|grant| took_part(grant, session));
+            clients.extend(grants.map(|grant| grant.client_id));
+            part.after = page.next;
+            if part.after.is_none() {
+                return Ok(clients);
+            }
+        }
+    }
+
+    async fn announce(
+        &self,
+        session: SessionId,
+        clients: BTreeSet<ClientId>,
+        cause: &Cause,
+    ) -> Result<(), ConsumeError> {
+        let causation = cause.causation.clone();
+        let done = self.cascade.announce_logout(session, clients, causation).await;
+        passed_over(done, &format!("session {session}"), cause)
     }
 
     async fn end_sessions(&self, subject: SubjectId, cause: &Cause) -> Result<(), ConsumeError> {
@@ -357,7 +411,7 @@ impl Cause {
             What::AccountLocked(_)
             | What::ClientDisabled(_)
             | What::ConsentWithdrawn(..)
-            | What::SessionEnded(_) => SessionEndCause::AccountLocked,
+            | What::SessionEnded { .. } => SessionEndCause::AccountLocked,
         }
     }
 
@@ -368,7 +422,7 @@ impl Cause {
             What::AccountLocked(_)
             | What::ClientDisabled(_)
             | What::ConsentWithdrawn(..)
-            | What::SessionEnded(_) => None,
+            | What::SessionEnded { .. } => None,
         }
     }
 
@@ -379,7 +433,7 @@ impl Cause {
             What::AccountLocked(_) => RevocationCause::AccountLocked,
             What::ClientDisabled(_) => RevocationCause::ClientDisabled,
             What::ConsentWithdrawn(..) => RevocationCause::ConsentWithdrawn,
-            What::SessionEnded(_) => RevocationCause::SessionEnded,
+            What::SessionEnded { .. } => RevocationCause::SessionEnded,
         }
     }
 
@@ -394,7 +448,7 @@ impl Cause {
             What::ConsentWithdrawn(subject, client) => {
                 GrantFilter { subject: Some(*subject), client_id: Some(client.clone()), ..all }
             }
-            What::SessionEnded(session) => GrantFilter { session_id: Some(*session), ..all },
+            What::SessionEnded { session, .. } => GrantFilter { session_id: Some(*session), ..all },
         }
     }
 
@@ -408,12 +462,9 @@ impl Cause {
             What::ConsentWithdrawn(subject, client) => {
                 grant.subject == Some(*subject) && grant.client_id == *client
             }
-            What::SessionEnded(session) => {
-                // Where nothing has been given yet, there is nothing to take: whoever
-                // has the page before them logs in again.
-                grant.session_id == Some(*session)
-                    && grant.consented_position.is_some()
-                    && !grant.scope.contains(Scope::OFFLINE_ACCESS)
+            What::SessionEnded { session, and_offline } => {
+                took_part(grant, *session)
+                    && (*and_offline || !grant.scope.contains(Scope::OFFLINE_ACCESS))
             }
         }
     }
@@ -425,7 +476,7 @@ impl Cause {
             What::ClientDisabled(_) => Some(grant.opened_position),
             What::ConsentWithdrawn(..) => grant.consented_position,
             // A session that has ended never begins again.
-            What::SessionEnded(_) => Some(0),
+            What::SessionEnded { .. } => Some(0),
         };
         let was_there = bound_at.is_some_and(|position| position < self.position);
         let long_gone = grant.expires_at.is_some_and(|end| end + LONG_AGO < self.at());
@@ -454,6 +505,12 @@ impl Cause {
             | GrantEvent::GrantRevoked(_) => false,
         }
     }
+}
+
+/// Has the client had an answer from this session? Where nothing has been given yet, there is
+/// nothing to take: whoever has the page before them logs in again.
+fn took_part(grant: &GrantRow, session: SessionId) -> bool {
+    grant.session_id == Some(session) && grant.consented_position.is_some()
 }
 
 impl Consumer for ProcessManager {

@@ -13,6 +13,8 @@ use actix_web::cookie::{Cookie, SameSite};
 pub enum Kind {
     /// The session, until the browser is closed or the session ends.
     Session,
+    /// When the session was last used here, where idle sessions end.
+    LastUse,
     /// What form tokens are bound to.
     Csrf,
     /// The accounts that have logged in with this browser.
@@ -24,6 +26,8 @@ impl Kind {
         match (self, secure) {
             (Self::Session, true) => "__Host-chancery-session",
             (Self::Session, false) => "chancery-session",
+            (Self::LastUse, true) => "__Host-chancery-last-use",
+            (Self::LastUse, false) => "chancery-last-use",
             (Self::Csrf, true) => "__Host-chancery-csrf",
             (Self::Csrf, false) => "chancery-csrf",
             (Self::Device, true) => "__Host-chancery-device",

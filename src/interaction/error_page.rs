@@ -121,6 +121,21 @@ impl Problem {
         Self::of(Facts { counted: None, ..*facts })
     }
 
+    /// A logout that a client asks for, and that can't be answered as it wants: nobody is
+    /// redirected (RP-Initiated Logout §3).
+    #[must_use]
+    pub fn bad_logout(what: &'static str, client_id: Option<&ClientId>) -> Self {
+        Self::of(Facts {
+            title: |t| t.not_right,
+            what: |t| t.asked_to_sign_you_out,
+            because: Some(what.to_owned()),
+            remedy: |t| t.you_may_still_be_signed_in,
+            error: Box::new(OAuthError::invalid_request(what)),
+            client_id: client_id.map(ToString::to_string),
+            counted: Some(("bad_logout", client_id.cloned())),
+        })
+    }
+
     /// The form is not one that we understand.
     #[must_use]
     pub fn bad_form(error: OAuthError) -> Self {

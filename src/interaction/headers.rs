@@ -44,6 +44,19 @@ pub fn script_page_headers(form_action: Option<&str>) -> Headers {
     headers(policy("script-src 'self'; connect-src 'self'; ", form_action))
 }
 
+/// For the page that loads pages of clients in frames, from these sources only (make them with
+/// [`frame`](crate::logout::frontchannel::frame)).
+#[must_use]
+pub fn frame_page_headers<'a>(sources: impl IntoIterator<Item = &'a str>) -> Headers {
+    let mut sources: Vec<&str> = sources.into_iter().filter(|source| is_source(source)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    if sources.is_empty() {
+        return security_headers(None);
+    }
+    headers(policy(&format!("frame-src {}; ", sources.join(" ")), None))
+}
+
 /// The `form-action` source that covers a redirect URI: its origin; the bare
 /// scheme of an app's own scheme, and of an IPv6 address, which the policy's
 /// grammar can't name.
@@ -113,6 +126,16 @@ mod tests {
         assert!(!csp(&security_headers(None)).contains("script-src"));
         assert!(
             csp(&script_page_headers(None)).contains("; script-src 'self'; connect-src 'self'")
+        );
+    }
+
+    #[test]
+    fn frames_come_from_the_named_clients_only() {
+        assert!(!csp(&frame_page_headers([])).contains("frame-src"));
+        let sources = ["https://b.example", "https://a.example:8443", "https://b.example", "*"];
+        assert!(
+            csp(&frame_page_headers(sources))
+                .contains("; frame-src https://a.example:8443 https://b.example; form-action")
         );
     }
 

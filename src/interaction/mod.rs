@@ -16,6 +16,7 @@ mod credentials;
 mod csrf;
 mod demands;
 mod device;
+mod end_session;
 mod error_page;
 mod handle;
 pub mod headers;
@@ -56,6 +57,11 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 .route(web::post().to(consent::post)),
         )
         .service(
+            form("/end_session")
+                .route(web::get().to(end_session::get))
+                .route(web::post().to(end_session::post)),
+        )
+        .service(
             form("/logout").route(web::get().to(logout::get)).route(web::post().to(logout::post)),
         );
     service.configure(account::configure);
@@ -77,6 +83,15 @@ fn serve(asset: &'static Asset) -> HttpResponse {
         .body(asset.body)
 }
 
+/// RP-Initiated Logout §2.1, Back-Channel Logout §2.1, Front-Channel Logout §3.
+fn describe_logout(metadata: &mut ServerMetadata<'_>) {
+    metadata.endpoint("end_session_endpoint", "/end_session");
+    metadata.set("backchannel_logout_supported", &true);
+    metadata.set("backchannel_logout_session_supported", &true);
+    metadata.set("frontchannel_logout_supported", &true);
+    metadata.set("frontchannel_logout_session_supported", &true);
+}
+
 /// RFC 8414 §2, RFC 9207 §3, OpenID Connect Discovery §3, Initiating User
 /// Registration §4.
 pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
@@ -87,6 +102,7 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("authorization_response_iss_parameter_supported", &true);
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);
+    describe_logout(metadata);
 }
 
 #[cfg(test)]

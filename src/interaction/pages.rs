@@ -196,11 +196,23 @@ impl LogoutPage<'_> {
     }
 }
 
-/// Says that the session here has ended.
+/// Says that the session here has ended; loads the pages of clients that end theirs.
 #[derive(Template)]
 #[template(path = "logged_out.html", config = ".askama.toml")]
 pub struct LoggedOutPage<'a> {
     pub frame: Frame<'a>,
+    /// Loaded in frames that nobody sees (OpenID Connect Front-Channel Logout §2).
+    pub frames: &'a [String],
+    /// Where the browser goes from here.
+    pub onward: Option<Onward<'a>>,
+}
+
+/// Where a browser goes after a logout.
+#[derive(Debug, Clone, Copy)]
+pub struct Onward<'a> {
+    /// A registered URI of the client.
+    pub url: &'a str,
+    pub client_name: &'a str,
 }
 
 impl LoggedOutPage<'_> {
@@ -335,7 +347,10 @@ mod tests {
                 }
                 .render(),
             ),
-            ("logged out", LoggedOutPage { frame: Frame::PLAIN }.render()),
+            (
+                "logged out",
+                LoggedOutPage { frame: Frame::PLAIN, frames: &[], onward: None }.render(),
+            ),
             (
                 "error",
                 ErrorPage {

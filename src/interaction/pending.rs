@@ -19,7 +19,7 @@ use super::error_page::Problem;
 use super::handle::Interaction;
 use super::pages::Frame;
 use super::response::{Target, redirect};
-use super::session::{LiveSession, Login};
+use super::session::{LiveSession, Login, note_use};
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{Kept as _, Origin, Work};
 use crate::client_auth::{AuthenticatedClient, known_client};
@@ -404,6 +404,7 @@ fn with_session(visit: &Visit, who: &Who, mut answer: HttpResponse) -> HttpRespo
         // Fails only for a cookie that is no header value; ours are base64url.
         let _ = answer.add_cookie(&login.cookie(visit.is_secure()));
     }
+    note_use(visit, who.authentication().session_id, &mut answer);
     answer
 }
 

@@ -38,8 +38,10 @@ pub fn redirect(location: String) -> HttpResponse {
 /// What the person knows the client by, in their language if the client has a
 /// name in it (RFC 7591 §2.2).
 #[must_use]
-pub fn client_name<'a>(client: &'a RegisteredClient, _locale: &str) -> &'a str {
-    client.metadata.client_name.as_deref().unwrap_or(client.client_id.as_str())
+pub fn client_name<'a>(client: &'a RegisteredClient, locale: &str) -> &'a str {
+    let metadata = &client.metadata;
+    let name = metadata.localized("client_name", locale).or(metadata.client_name.as_deref());
+    name.unwrap_or(client.client_id.as_str())
 }
 
 /// What a form must be allowed to lead to, for a redirect URI.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use chancery_domain::account::{Account, RegisteredAccount};
 use chancery_domain::authorization::Authentication;
@@ -48,6 +49,9 @@ impl LiveSession {
         let Some(cookie) = cookie.and_then(|text| Handle::<SessionCookie>::decode(&text)) else {
             return Ok(None);
         };
+        if !is_in_use(visit, cookie.owner) {
+            return Ok(None);
+        }
         let (id, digest, now) = (cookie.owner.to_string(), cookie.secret.digest(), visit.now());
         let is_good = |session: &Folded<Session>| {
             session.state.begun().is_some_and(|s| s.is_good(&digest, now))
@@ -86,6 +90,34 @@ impl LiveSession {
     pub async fn name(&self, services: &Services) -> Result<String, OAuthError> {
         let Some(account) = self.account.state.registered() else { return Ok(String::new()) };
         display_name(services, account).await
+    }
+}
+
+const LAST_USE: &str = "last use";
+
+/// Has this browser been here with the session lately, as far as that matters?
+fn is_in_use(visit: &Visit, session: SessionId) -> bool {
+    if visit.config.sessions.idle_timeout.seconds() == 0 {
+        return true;
+    }
+    let Some(text) = visit.cookie(Kind::LastUse) else { return false };
+    let used = visit.keys.get().cookies.open::<SessionId>(LAST_USE, &text, visit.now());
+    used.is_ok_and(|used| used == session)
+}
+
+/// The session is used just now. (Kept by the browser, since reading writes no events.)
+pub fn note_use(visit: &Visit, session: SessionId, answer: &mut HttpResponse) {
+    let idle = visit.config.sessions.idle_timeout;
+    if idle.seconds() == 0 {
+        return;
+    }
+    let keys = visit.keys.get();
+    match keys.cookies.seal(LAST_USE, visit.now() + idle, &session, &*visit.entropy) {
+        Ok(text) => {
+            // Fails only for a cookie that is no header value; ours is base64url.
+            let _ = answer.add_cookie(&Kind::LastUse.set(visit.is_secure(), text));
+        }
+        Err(error) => tracing::error!(%error, "a cookie could not be sealed: {error}"),
     }
 }
 

@@ -9,7 +9,7 @@ use chancery::actors::process_manager::{Cascade, CascadeError, NAME, ProcessMana
 use chancery::feed::consumer::{Progress, Standing};
 use chancery::stores::Checkpoint;
 use chancery_domain::grant::RevocationCause;
-use chancery_domain::ids::{AggregateKind, GrantId, SessionId};
+use chancery_domain::ids::{AggregateKind, ClientId, GrantId, SessionId};
 use chancery_domain::session::SessionEndCause;
 use chancery_projections::grants::Grants;
 use chancery_projections::sessions::Sessions;
@@ -26,6 +26,8 @@ struct Recording {
     ended: Mutex<Vec<u64>>,
     /// So many commands fail before one is carried out.
     failures: AtomicU32,
+    /// Numbers of sessions, and the clients that are told of their end.
+    announced: Mutex<Vec<(u64, Vec<String>)>>,
     /// Grants that refuse.
     stubborn: Mutex<BTreeSet<u64>>,
 }
@@ -77,6 +79,21 @@ impl Cascade for Recording {
             Ok(())
         })
     }
+
+    fn announce_logout(
+        &self,
+        session: SessionId,
+        clients: BTreeSet<ClientId>,
+        _: String,
+    ) -> BoxFuture<'_, Result<(), CascadeError>> {
+        let clients = clients.iter().map(ToString::to_string).collect();
+        self.announced.lock().unwrap().push((number(&session), clients));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn logout_ends_offline_access(&self) -> bool {
+        false
+    }
 }
 
 struct Scene {
@@ -95,6 +112,7 @@ impl Scene {
             revoked: Mutex::default(),
             ended: Mutex::default(),
             failures: AtomicU32::new(0),
+            announced: Mutex::default(),
             stubborn: Mutex::default(),
         });
         let (grants, sessions) = (world.project(&Grants), world.project(&Sessions));
@@ -205,11 +223,14 @@ async fn a_logout_spares_offline_access_and_other_sessions() {
     let at = |session| Who { subject: &anna, session };
     world.active_grant(&id(1), "rp", "openid", at(&here)).await;
     world.active_grant(&id(2), "rp", "openid offline_access", at(&here)).await;
-    world.active_grant(&id(3), "rp", "openid", at(&there)).await;
+    world.active_grant(&id(3), "there", "openid", at(&there)).await;
     let ended = r#"{"cause":"logged_out","at":50}"#;
     world.append(AggregateKind::Session, &here, "SessionEnded", ended).await;
     scene.settle().await;
     assert_eq!(scene.revoked(), [1]);
+    // Whoever took part is told, also where access goes on.
+    let told = (0xb1, vec!["rp".to_owned()]);
+    assert_eq!(*scene.cascade.announced.lock().unwrap(), [told]);
     assert_eq!(scene.cascade.revoked.lock().unwrap()[0].1, "session_ended");
 }
 

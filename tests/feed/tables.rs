@@ -41,8 +41,14 @@ async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
 /// Read from the files, so that it holds where no PostgreSQL is at hand.
 #[test]
 fn both_migrations_make_the_same_tables_and_indexes() {
-    let sqlite = shape(include_str!("../../migrations/sqlite/0004_lookups.sql"));
-    let postgres = shape(include_str!("../../migrations/postgres/0004_lookups.sql"));
+    let sqlite = shape(concat!(
+        include_str!("../../migrations/sqlite/0004_lookups.sql"),
+        include_str!("../../migrations/sqlite/0005_backchannel_logouts.sql"),
+    ));
+    let postgres = shape(concat!(
+        include_str!("../../migrations/postgres/0004_lookups.sql"),
+        include_str!("../../migrations/postgres/0005_backchannel_logouts.sql"),
+    ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());
     for table in tables() {

@@ -1,11 +1,19 @@
 //! The session: one browser in which one person has logged in.
 
+mod logout;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::logout::{
+    BackchannelFailure, BackchannelLogoutDelivered, BackchannelLogoutFailed,
+    BackchannelLogoutRequested, BackchannelOutcome, Notice, RETRY_AFTER,
+};
 use crate::authorization::Authentication;
 use crate::digest::Sha256Digest;
 use crate::event::{aggregate, events};
-use crate::ids::AggregateKind;
+use crate::ids::{AggregateKind, ClientId};
 use crate::secret::{Digest, SessionCookie};
 use crate::time::{Lifetime, UnixTime};
 
@@ -15,6 +23,9 @@ events! {
         SessionStarted = "1",
         SessionReauthenticated = "1",
         SessionEnded = "1",
+        BackchannelLogoutRequested = "1",
+        BackchannelLogoutDelivered = "1",
+        BackchannelLogoutFailed = "1",
     }
 }
 
@@ -86,6 +97,9 @@ pub struct Begun {
     /// The commitment to the sealed circumstances, beside its first event.
     #[serde(default)]
     pub circumstances: Option<Sha256Digest>,
+    /// Which clients are or were to be told of its end.
+    #[serde(default)]
+    pub notices: BTreeMap<ClientId, Notice>,
 }
 
 impl Begun {
@@ -146,6 +160,24 @@ pub enum SessionCommand {
         /// Now.
         now: UnixTime,
     },
+    /// It has ended, and these clients are to be told.
+    RequestBackchannelLogout {
+        /// Which.
+        clients: Vec<ClientId>,
+        /// Now.
+        now: UnixTime,
+    },
+    /// A client was told, or could not be.
+    NoteBackchannelLogout {
+        /// Which.
+        client_id: ClientId,
+        /// Which attempt.
+        attempt: u32,
+        /// What came of it.
+        outcome: BackchannelOutcome,
+        /// Now.
+        now: UnixTime,
+    },
 }
 
 /// Why a command was refused.
@@ -201,6 +233,13 @@ impl Session {
                 let live = session.is_live(now);
                 Ok(if live { vec![SessionEnded { cause, at: now }.into()] } else { vec![] })
             }
+            (Self::Begun(session), SessionCommand::RequestBackchannelLogout { clients, now }) => {
+                Ok(session.request(clients, now))
+            }
+            (
+                Self::Begun(session),
+                SessionCommand::NoteBackchannelLogout { client_id, attempt, outcome, now },
+            ) => Ok(session.note(client_id, attempt, outcome, now)),
         }
     }
 
@@ -213,6 +252,7 @@ impl Session {
                     expires_at: event.expires_at,
                     ended: None,
                     circumstances: event.circumstances,
+                    notices: BTreeMap::new(),
                 }));
             }
             (Self::Begun(session), SessionEvent::SessionReauthenticated(event)) => {
@@ -222,6 +262,16 @@ impl Session {
             }
             (Self::Begun(session), SessionEvent::SessionEnded(event)) => {
                 session.ended = Some((event.cause, event.at));
+            }
+            (Self::Begun(session), SessionEvent::BackchannelLogoutRequested(event)) => {
+                logout::assign(&mut session.notices, event);
+            }
+            (Self::Begun(session), SessionEvent::BackchannelLogoutDelivered(event)) => {
+                session.notices.insert(event.client_id, Notice::Settled);
+            }
+            (Self::Begun(session), SessionEvent::BackchannelLogoutFailed(event)) => {
+                let notice = event.notice();
+                session.notices.insert(event.client_id, notice);
             }
             (Self::Unknown, _) => {}
         }
@@ -380,6 +430,119 @@ mod tests {
     fn a_session_ends() {
         given(vec![started()]).when(end(700)).then_expect_events(vec![ended()]);
         assert!(!folded(vec![started(), ended()]).is_good(&cookie(1), at(701)));
+    }
+
+    fn client(name: &str) -> ClientId {
+        ClientId::parse(name).unwrap()
+    }
+
+    fn requested(names: &[&str], seconds: i64) -> SessionEvent {
+        let clients = names.iter().map(|name| client(name)).collect();
+        BackchannelLogoutRequested { clients, at: at(seconds) }.into()
+    }
+
+    fn request(names: &[&str], seconds: i64) -> SessionCommand {
+        let clients = names.iter().map(|name| client(name)).collect();
+        SessionCommand::RequestBackchannelLogout { clients, now: at(seconds) }
+    }
+
+    fn attempt(attempt: u32, outcome: BackchannelOutcome, seconds: i64) -> SessionCommand {
+        let now = at(seconds);
+        SessionCommand::NoteBackchannelLogout { client_id: client("a"), attempt, outcome, now }
+    }
+
+    const REFUSED: BackchannelOutcome =
+        BackchannelOutcome::Failed { reason: BackchannelFailure::Refused, status: Some(500) };
+
+    fn failed(attempt: u32, seconds: i64, next: Option<i64>) -> SessionEvent {
+        BackchannelLogoutFailed {
+            client_id: client("a"),
+            attempt,
+            reason: BackchannelFailure::Refused,
+            status: Some(500),
+            at: at(seconds),
+            next_attempt_at: next.map(at),
+        }
+        .into()
+    }
+
+    /// OpenID Connect Back-Channel Logout §2.5
+    #[test]
+    fn each_client_is_to_be_told_once_that_the_session_has_ended() {
+        given(vec![started()]).when(request(&["a"], 701)).then_expect_events(vec![]);
+        given(vec![started(), ended()])
+            .when(request(&["b", "a", "b"], 701))
+            .then_expect_events(vec![requested(&["a", "b"], 701)]);
+        given(vec![started(), ended(), requested(&["a"], 701)])
+            .when(request(&["a"], 702))
+            .then_expect_events(vec![]);
+        given(vec![started(), ended(), requested(&["a"], 701)])
+            .when(request(&["a", "b"], 702))
+            .then_expect_events(vec![requested(&["b"], 702)]);
+    }
+
+    #[test]
+    fn nobody_is_told_of_what_ended_long_ago() {
+        let late = 700 + 24 * 60 * 60;
+        given(vec![started(), ended()]).when(request(&["a"], late)).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn what_could_not_be_delivered_is_tried_again_until_it_is_given_up() {
+        let mut history = vec![started(), ended(), requested(&["a"], 700)];
+        let mut now = 700;
+        for (number, wait) in (1..).zip(RETRY_AFTER) {
+            let next = now + i64::from(wait.seconds());
+            let event = failed(number, now, Some(next));
+            given(history.clone())
+                .when(attempt(number, REFUSED, now))
+                .then_expect_events(vec![event.clone()]);
+            history.push(event);
+            assert_eq!(folded(history.clone()).owed(&client("a")), Some((number + 1, at(next))));
+            now = next;
+        }
+        let last = failed(6, now, None);
+        given(history.clone())
+            .when(attempt(6, REFUSED, now))
+            .then_expect_events(vec![last.clone()]);
+        history.push(last);
+        assert_eq!(folded(history).owed(&client("a")), None);
+    }
+
+    #[test]
+    fn an_attempt_is_noted_once() {
+        let delivered: SessionEvent =
+            BackchannelLogoutDelivered { client_id: client("a"), attempt: 1, at: at(701) }.into();
+        let owed = vec![started(), ended(), requested(&["a"], 700)];
+        given(owed.clone())
+            .when(attempt(1, BackchannelOutcome::Delivered, 701))
+            .then_expect_events(vec![delivered.clone()]);
+        given([owed, vec![delivered]].concat())
+            .when(attempt(1, REFUSED, 702))
+            .then_expect_events(vec![]);
+        given(vec![started(), ended(), requested(&["a"], 700), failed(1, 701, Some(706))])
+            .when(attempt(1, BackchannelOutcome::Delivered, 702))
+            .then_expect_events(vec![]);
+        given(vec![started(), ended()])
+            .when(attempt(1, BackchannelOutcome::Delivered, 701))
+            .then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_client_that_is_gone_is_given_up_at_once() {
+        let gone =
+            BackchannelOutcome::Failed { reason: BackchannelFailure::ClientGone, status: None };
+        let event = BackchannelLogoutFailed {
+            client_id: client("a"),
+            attempt: 1,
+            reason: BackchannelFailure::ClientGone,
+            status: None,
+            at: at(701),
+            next_attempt_at: None,
+        };
+        given(vec![started(), ended(), requested(&["a"], 700)])
+            .when(attempt(1, gone, 701))
+            .then_expect_events(vec![event.into()]);
     }
 
     #[test]

@@ -53,6 +53,11 @@ pub static DE: Texts = Texts {
     signed_out: "Abgemeldet",
     you_are_signed_out: "Sie sind abgemeldet",
     close_this_page: "Sie können diese Seite schließen.",
+    you_are_taken_back_to: "Gleich geht es zurück zu",
+    continue_now: "Jetzt weiter",
+    asked_to_sign_you_out: "Eine Anwendung wollte Sie abmelden, aber so, wie sie es will, geht es nicht",
+    you_may_still_be_signed_in: "Sie sind vielleicht noch angemeldet. Zum Abmelden öffnen Sie die Seite „/logout“ dieses Servers.",
+    signing_out_of_an_application: "Abmeldung bei einer Anwendung",
     other_sessions_last: "Anwendungen, die Sie benutzt haben, halten Sie vielleicht angemeldet, bis ihre \
         eigenen Sitzungen enden.",
     // Going back to an application.

@@ -53,6 +53,11 @@ pub static EN: Texts = Texts {
     signed_out: "Signed out",
     you_are_signed_out: "You are signed out",
     close_this_page: "You can close this page.",
+    you_are_taken_back_to: "You are taken back in a moment to",
+    continue_now: "Continue now",
+    asked_to_sign_you_out: "An application asked to sign you out, but the server cannot do as it asks",
+    you_may_still_be_signed_in: "You may still be signed in. To sign out, open the page “/logout” of this server.",
+    signing_out_of_an_application: "Signing out of an application",
     other_sessions_last: "Applications that you used may keep you signed in until their own sessions end.",
     // Going back to an application.
     returning: "Returning",

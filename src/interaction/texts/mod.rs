@@ -78,6 +78,11 @@ texts! {
         signed_out,
         you_are_signed_out,
         close_this_page,
+        you_are_taken_back_to,
+        continue_now,
+        asked_to_sign_you_out,
+        you_may_still_be_signed_in,
+        signing_out_of_an_application,
         other_sessions_last,
         // Going back to an application.
         returning,

@@ -34,6 +34,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "lookups",
         sql: include_str!("../../../migrations/postgres/0004_lookups.sql"),
     },
+    Migration {
+        version: 5,
+        name: "backchannel_logouts",
+        sql: include_str!("../../../migrations/postgres/0005_backchannel_logouts.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

@@ -24,8 +24,11 @@ pub(super) const LOG: &[Migration] =
     &[migration!(1, "0001_log"), migration!(2, "0002_beside_the_log")];
 
 /// The steps of `views.db`.
-pub(super) const VIEWS: &[Migration] =
-    &[migration!(3, "0003_read_models"), migration!(4, "0004_lookups")];
+pub(super) const VIEWS: &[Migration] = &[
+    migration!(3, "0003_read_models"),
+    migration!(4, "0004_lookups"),
+    migration!(5, "0005_backchannel_logouts"),
+];
 
 /// How a database stands to the steps this version knows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod answer;
 mod browser;
 pub mod keys_server;
+mod listener;
 mod people;
 mod relying_party;
 mod scene;
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 pub use self::answer::{Answer, claims, header};
 pub use self::browser::{Browser, Page, Place};
+pub use self::listener::Listener;
 pub use self::people::{
     CHALLENGE, PASSWORD, REDIRECT_URI, VERIFIER, confidential, good_request, good_request_but,
     public, service,
 };
-pub use self::relying_party::{RelyingParty, basic, form, verified};
+pub use self::relying_party::{Form, RelyingParty, basic, form, verified};
 pub use self::scene::{Scene, Tokens};
 pub use self::server::{BEGINNING, TestServer};
 

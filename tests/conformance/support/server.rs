@@ -120,6 +120,14 @@ impl TestServer {
         Self { address, issuer, clock, settings: settings.to_owned(), running, home }
     }
 
+    /// Ends it, and starts it again on the same store.
+    pub async fn restart(self) -> Self {
+        let Self { address, issuer, clock, settings, running, home } = self;
+        drop(running);
+        let address = address.trim_start_matches("http://").to_owned();
+        Self::on(home, clock, address, issuer, &settings).await
+    }
+
     /// Lets time pass.
     pub fn advance(&self, seconds: u32) {
         self.clock.advance(Lifetime::from_seconds(seconds));
