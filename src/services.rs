@@ -1,6 +1,6 @@
 //! What the server's use cases work with: put together once, in `app.rs`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_domain::account::Account;
 use chancery_domain::client::Client;
@@ -53,10 +53,27 @@ pub struct Services {
     /// Slows down who guesses passwords.
     pub throttle: Throttle,
     /// The server metadata, ready to be sent.
-    pub metadata: Arc<str>,
+    pub metadata: Published,
     pub feed: Feed,
     /// Calls to others' servers.
     pub outbound: Outbound,
+}
+
+/// A text for all who ask, put together anew when something in it changes.
+#[derive(Default)]
+pub struct Published(RwLock<Arc<str>>);
+
+impl Published {
+    /// As it is now.
+    #[must_use]
+    pub fn get(&self) -> Arc<str> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on it is this.
+    pub fn set(&self, text: Arc<str>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = text;
+    }
 }
 
 impl Services {

@@ -11,12 +11,14 @@ use std::path::Path;
 pub mod authorization;
 pub mod declaration;
 mod embedded;
+pub mod features;
 pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod login;
 pub mod master_key;
+pub mod metadata;
 pub mod outbound;
 pub mod problem;
 pub mod scopes;
@@ -66,7 +68,9 @@ sections! {
     store: store::Store,
     master_key: master_key::MasterKey,
     tokens: tokens::Tokens,
+    features: features::Features,
     authorization: authorization::Authorization,
+    metadata: metadata::Metadata,
     sessions: sessions::Sessions,
     keys: keys::Keys,
     login: login::Login,

@@ -1,6 +1,7 @@
 //! The endpoints: parse a request, call one function, render the answer.
 
 pub mod cors;
+pub mod features;
 pub mod health;
 pub mod oauth;
 pub mod oidc;
@@ -8,4 +9,5 @@ pub mod render;
 pub mod request;
 mod routes;
 
-pub use self::routes::configure;
+pub use self::features::Closed;
+pub use self::routes::{configure, well_known};

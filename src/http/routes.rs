@@ -31,6 +31,16 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(web::resource("/health/ready").route(web::get().to(health::ready)));
 }
 
+/// The metadata of an issuer with a path, as RFC 8414 §3.1 wants them: the
+/// well-known part comes before the path. (OpenID Connect Discovery §4 puts it
+/// behind; there it is among all that is below the issuer.)
+pub fn well_known(service: &mut web::ServiceConfig, issuer_path: &str) {
+    for name in ["oauth-authorization-server", "openid-configuration"] {
+        let path = format!("/.well-known/{name}{issuer_path}");
+        service.service(cross_origin(&path).route(web::get().to(oauth::metadata::handle)));
+    }
+}
+
 /// A resource that browsers' scripts may call.
 fn cross_origin(path: &str) -> Resource {
     web::resource(path).route(web::method(actix_web::http::Method::OPTIONS).to(preflight))

@@ -24,7 +24,7 @@ use crate::http::request::form;
 use crate::services::Services;
 
 /// The language of the page (BCP 47).
-const LOCALE: &str = "en";
+pub(super) const LOCALE: &str = "en";
 
 /// What the standard scopes allow (OpenID Connect Core §5.4, §11).
 const STANDARD: &[(&str, &str)] = &[

@@ -83,6 +83,7 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("authorization_response_iss_parameter_supported", &true);
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);
+    metadata.set("ui_locales_supported", &[consent::LOCALE]);
 }
 
 #[cfg(test)]
