@@ -174,12 +174,14 @@ impl Node {
             accounts: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             sessions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            registration_tokens: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             chosen_hashes: ChosenHashes::default(),
             verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
+            registration_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
             metadata: Published::default(),
             outbound: Outbound::new(&config.outbound)?,
@@ -292,6 +294,9 @@ async fn spread_news(services: Arc<Services>) {
                     AggregateKind::Session => services.sessions.note(id, sequence),
                     AggregateKind::Consent => services.consents.note(id, sequence),
                     AggregateKind::SigningKey => keys_changed = true,
+                    AggregateKind::RegistrationToken => {
+                        services.registration_tokens.note(id, sequence);
+                    }
                     AggregateKind::Tally => {}
                 }
             }

@@ -6,8 +6,10 @@ use chancery_domain::account::Account;
 use chancery_domain::client::Client;
 use chancery_domain::consent::Consent;
 use chancery_domain::ids::GrantId;
+use chancery_domain::registration_token::RegistrationToken;
 use chancery_domain::session::Session;
 use chancery_domain::time::UnixTime;
+use ipnet::IpNet;
 
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
@@ -43,6 +45,8 @@ pub struct Services {
     pub accounts: Aggregates<Account>,
     pub sessions: Aggregates<Session>,
     pub consents: Aggregates<Consent>,
+    /// Initial access tokens.
+    pub registration_tokens: Aggregates<RegistrationToken>,
     pub grants: Grants,
     pub passwords: Passwords,
     pub chosen_hashes: ChosenHashes,
@@ -50,6 +54,8 @@ pub struct Services {
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
+    /// What may be registered from one network.
+    pub registration_budget: Budget<IpNet>,
     /// Slows down who guesses passwords.
     pub throttle: Throttle,
     /// The server metadata, ready to be sent.

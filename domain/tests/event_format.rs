@@ -17,9 +17,9 @@ use chancery_domain::account::{
 };
 use chancery_domain::authorization::{Authentication, Authorization, AuthorizationRequest};
 use chancery_domain::client::{
-    AccessTokenFormat, ApplicationType, ClientDisabled, ClientEnabled, ClientEvent, ClientMetadata,
-    ClientMetadataReplaced, ClientRegistered, ClientSecretRotated, SecretRecord, SecurityProfile,
-    SubjectType,
+    AccessTokenFormat, ApplicationType, ClientDeleted, ClientDisabled, ClientEnabled, ClientEvent,
+    ClientMetadata, ClientMetadataReplaced, ClientRegistered, ClientSecretRotated, SecretRecord,
+    SecurityProfile, SubjectType,
 };
 use chancery_domain::consent::{ConsentEvent, ConsentRecorded, ConsentWithdrawn};
 use chancery_domain::digest::{Salt, Sha256Digest};
@@ -305,6 +305,7 @@ fn client_samples() -> impl Iterator<Item = Sample> {
                 metadata: metadata().into(),
                 secret: Some(SecretRecord::Generated(Digest::of(&[3; 32]))),
                 at: at(0),
+                registration: None,
             },
             ClientMetadataReplaced: ClientMetadataReplaced { metadata: metadata().into() },
             ClientSecretRotated: ClientSecretRotated {
@@ -313,6 +314,7 @@ fn client_samples() -> impl Iterator<Item = Sample> {
             },
             ClientDisabled: ClientDisabled { reason: "gone".to_owned() },
             ClientEnabled: ClientEnabled {},
+            ClientDeleted: ClientDeleted { at: at(0) },
         }
     )
 }
@@ -441,6 +443,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
             metadata: ClientMetadata::default().into(),
             secret: None,
             at: at(0),
+            registration: None,
         }
         .into(),
         ClientMetadataReplaced { metadata: ClientMetadata::default().into() }.into(),

@@ -20,7 +20,7 @@ use crate::stores::AppendError;
 const ATTEMPTS: usize = 4;
 
 /// A secret as it will be kept.
-enum NewSecret {
+pub(crate) enum NewSecret {
     Generated {
         digest: Digest<ClientSecret>,
         text: Confidential,
@@ -33,7 +33,10 @@ enum NewSecret {
 }
 
 impl NewSecret {
-    async fn make(services: &Services, chosen: Option<&Confidential>) -> Result<Self, AdminError> {
+    pub(crate) async fn make(
+        services: &Services,
+        chosen: Option<&Confidential>,
+    ) -> Result<Self, AdminError> {
         let Some(chosen) = chosen else {
             let secret = services.entropy.secret::<ClientSecret>();
             let text = Confidential::new(encode_client_secret(&secret));
@@ -47,7 +50,7 @@ impl NewSecret {
 
     /// What the event holds of it; seals the rest beside the event with this
     /// sequence.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         services: &Services,
         client_id: &ClientId,
@@ -69,7 +72,7 @@ impl NewSecret {
     }
 
     /// What the operator is told, once.
-    fn shown(self) -> Confidential {
+    pub(crate) fn shown(self) -> Confidential {
         match self {
             Self::Generated { text, .. } | Self::Chosen { text, .. } => text,
         }
@@ -204,6 +207,15 @@ pub(super) async fn enable(
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
     execute(services, client_id, ClientCommand::Enable, origin).await
+}
+
+pub(super) async fn delete(
+    services: &Services,
+    client_id: &ClientId,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let command = ClientCommand::Delete { now: services.now() };
+    execute(services, client_id, command, origin).await
 }
 
 async fn execute(

@@ -8,22 +8,25 @@
 mod accounts;
 mod clients;
 mod error;
+mod registration;
 pub mod socket;
 
 use std::fmt;
 
 use chancery_domain::account::{Profile, RegisteredAccount};
-use chancery_domain::client::{ClientMetadata, RegisteredClient};
+use chancery_domain::client::{ClientMetadata, RegisteredClient, Registrar};
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
-use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
+use chancery_domain::ids::{ClientId, GrantId, KeyId, RegistrationTokenId, SubjectId};
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::accounts::{NAME_RULE, find_account, is_account_name};
+pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
+pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
 use crate::aggregates::Origin;
 use crate::services::Services;
 
@@ -51,6 +54,14 @@ pub enum Operation {
     },
     EnableClient {
         client_id: ClientId,
+    },
+    /// Ends it for good, with its grants.
+    DeleteClient {
+        client_id: ClientId,
+    },
+    IssueRegistrationToken(NewRegistrationToken),
+    RevokeRegistrationToken {
+        token_id: RegistrationTokenId,
     },
     AddAccount(NewAccount),
     SetPassword {
@@ -93,6 +104,9 @@ impl Operation {
             Self::RotateClientSecret { .. } => "rotate_client_secret",
             Self::DisableClient { .. } => "disable_client",
             Self::EnableClient { .. } => "enable_client",
+            Self::DeleteClient { .. } => "delete_client",
+            Self::IssueRegistrationToken(_) => "issue_registration_token",
+            Self::RevokeRegistrationToken { .. } => "revoke_registration_token",
             Self::AddAccount(_) => "add_account",
             Self::SetPassword { .. } => "set_password",
             Self::SetClaims { .. } => "set_claims",
@@ -162,6 +176,7 @@ impl fmt::Debug for Confidential {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     Client(Box<ClientView>),
+    RegistrationToken(Box<RegistrationTokenView>),
     Account(Box<AccountView>),
     Grant(GrantView),
     Key(KeyView),
@@ -181,8 +196,11 @@ pub struct ClientView {
     pub client_secret_expires_at: Option<UnixTime>,
     #[serde(flatten)]
     pub metadata: ClientMetadata,
-    /// `enabled` or `disabled`
+    /// `enabled`, `disabled` or `deleted`
     pub state: String,
+    /// How it registered itself; absent: an operator registered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_by: Option<String>,
 }
 
 impl ClientView {
@@ -195,7 +213,20 @@ impl ClientView {
             client_secret: None,
             client_secret_expires_at: None,
             metadata: client.metadata.clone(),
-            state: if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+            state: match (client.deleted, client.enabled) {
+                (true, _) => "deleted",
+                (false, true) => "enabled",
+                (false, false) => "disabled",
+            }
+            .to_owned(),
+            registered_by: client.registration.as_ref().map(|registration| {
+                let by = match &registration.by {
+                    Registrar::InitialToken(token) => format!("token {token}"),
+                    Registrar::Stranger => "stranger".to_owned(),
+                };
+                let issuer = registration.software_statement_issuer.as_ref();
+                by + &issuer.map_or_else(String::new, |own| format!(", vouched for by {own}"))
+            }),
         }
     }
 }
@@ -296,6 +327,13 @@ async fn carry_out(
         }
         Operation::EnableClient { client_id } => {
             clients::enable(services, &client_id, origin).await
+        }
+        Operation::DeleteClient { client_id } => {
+            clients::delete(services, &client_id, origin).await
+        }
+        Operation::IssueRegistrationToken(new) => registration::issue(services, new, origin).await,
+        Operation::RevokeRegistrationToken { token_id } => {
+            registration::revoke(services, token_id, origin).await
         }
         Operation::AddAccount(new) => accounts::add(services, new, origin).await,
         Operation::SetPassword { account, password } => {

@@ -21,6 +21,7 @@ pub mod master_key;
 pub mod metadata;
 pub mod outbound;
 pub mod problem;
+pub mod registration;
 pub mod scopes;
 pub mod secret;
 pub mod server;
@@ -71,6 +72,7 @@ sections! {
     features: features::Features,
     authorization: authorization::Authorization,
     metadata: metadata::Metadata,
+    registration: registration::Registration,
     sessions: sessions::Sessions,
     keys: keys::Keys,
     login: login::Login,

@@ -27,8 +27,20 @@ pub fn configure(service: &mut web::ServiceConfig) {
             cross_origin("/.well-known/oauth-authorization-server")
                 .route(web::get().to(oauth::metadata::handle)),
         )
+        .service(registration("/register").route(web::post().to(oauth::register::register)))
+        .service(
+            registration("/register/{client_id}")
+                .route(web::get().to(oauth::register::read))
+                .route(web::put().to(oauth::register::replace))
+                .route(web::delete().to(oauth::register::delete)),
+        )
         .service(web::resource("/health/live").route(web::get().to(health::live)))
         .service(web::resource("/health/ready").route(web::get().to(health::ready)));
+}
+
+/// A resource that takes the metadata of clients.
+fn registration(path: &str) -> Resource {
+    web::resource(path).app_data(web::PayloadConfig::new(oauth::register::LONGEST_BODY))
 }
 
 /// The metadata of an issuer with a path, as RFC 8414 §3.1 wants them: the

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{introspect, jwks, par, revoke, token};
+use super::{introspect, jwks, par, register, revoke, token};
 use crate::config::Config;
 use crate::http::{cors, features, oidc};
 use crate::interaction;
@@ -63,8 +63,9 @@ pub fn refresh(services: &Services) {
     services.metadata.set(Value::Object(values).to_string().into());
 }
 
-/// What is true now, as far as the settings want it said.
-fn values(services: &Services) -> Map<String, Value> {
+/// What the server can do now, said or not.
+#[must_use]
+pub fn capabilities(services: &Services) -> Map<String, Value> {
     let mut metadata = ServerMetadata { services, values: Map::new() };
     metadata.set("issuer", services.issuer());
     for describe in [
@@ -73,6 +74,7 @@ fn values(services: &Services) -> Map<String, Value> {
         par::describe,
         introspect::describe,
         revoke::describe,
+        register::describe,
         jwks::describe,
         oidc::userinfo::describe,
         oidc::describe,
@@ -80,9 +82,15 @@ fn values(services: &Services) -> Map<String, Value> {
     ] {
         describe(&mut metadata);
     }
-    let config = &services.config;
     let mut values = metadata.values;
-    values.retain(|name, _| features::says(&config.features, name) && config.metadata.says(name));
+    values.retain(|name, _| features::says(&services.config.features, name));
+    values
+}
+
+/// What is true now, as far as the settings want it said.
+fn values(services: &Services) -> Map<String, Value> {
+    let mut values = capabilities(services);
+    values.retain(|name, _| services.config.metadata.says(name));
     values
 }
 
