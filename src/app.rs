@@ -23,7 +23,8 @@ use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
-use crate::client_auth::ChosenHashes;
+use crate::client_auth::UnsealedSecrets;
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
@@ -42,6 +43,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::tls::{self, Certificates, TlsError};
 use crate::tokens::VerifiedTokens;
 use crate::{http, interaction};
 
@@ -65,6 +67,8 @@ pub enum StartError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Outbound(#[from] OutboundSetupError),
     #[error("can't listen on {address}: {source}")]
@@ -156,7 +160,7 @@ impl Node {
             entropy: &*entropy,
             node: &node,
         };
-        bootstrap(&rotation, &config.keys.algorithms()).await?;
+        bootstrap(&rotation, &config.keys.all_algorithms()).await?;
         let keys = KeyRing::load(Arc::clone(&store), master.clone(), clock.now()).await?;
         let vault = Arc::new(Vault::new(master.clone(), Arc::clone(&store), Arc::clone(&entropy)));
         let threads = NonZeroUsize::new(config.server.worker_count()).unwrap_or(NonZeroUsize::MIN);
@@ -177,7 +181,8 @@ impl Node {
             registration_tokens: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
-            chosen_hashes: ChosenHashes::default(),
+            unsealed_secrets: UnsealedSecrets::default(),
+            client_keys: ClientKeys::default(),
             verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
@@ -185,6 +190,7 @@ impl Node {
             throttle: Throttle::new(&config.login),
             metadata: Published::default(),
             outbound: Outbound::new(&config.outbound)?,
+            certificates: Certificates::load(&config.tls).await?.map(Arc::new),
             config,
             clock,
             entropy,
@@ -209,6 +215,7 @@ impl Node {
             start("news", services, |services| Box::pin(spread_news(services))),
             start("tally", services, |services| Box::pin(count_windows(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
+            start("certificates", services, |services| Box::pin(renew_certificates(services))),
         ];
         if let (Some(grants), Some(sessions)) =
             (projectors.progress("grants"), projectors.progress("sessions"))
@@ -342,6 +349,12 @@ async fn tidy(services: Arc<Services>) {
     }
 }
 
+/// Takes certificates that were replaced.
+async fn renew_certificates(services: Arc<Services>) {
+    let Some(certificates) = &services.certificates else { return std::future::pending().await };
+    certificates.follow().await;
+}
+
 /// Carries the process manager's commands to their aggregates.
 struct Cascades(Arc<Services>);
 
@@ -461,7 +474,14 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
         tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
     }
     for address in addresses {
-        server = server.bind(address).map_err(|source| StartError::Listen { address, source })?;
+        let bound = match &services.certificates {
+            None => server.bind(address),
+            Some(certificates) => {
+                let tls = tls::server_config(certificates, config.tls.min_version)?;
+                server.bind_rustls_0_23(address, tls)
+            }
+        };
+        server = bound.map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
     let server = server.run();

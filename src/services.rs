@@ -14,7 +14,8 @@ use ipnet::IpNet;
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
 use crate::aggregates::{Aggregates, Origin, Vault, Work};
-use crate::client_auth::ChosenHashes;
+use crate::client_auth::UnsealedSecrets;
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -27,6 +28,7 @@ use crate::policy::Budget;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
+use crate::tls::Certificates;
 use crate::tokens::VerifiedTokens;
 
 /// Everything that a node works with.
@@ -49,7 +51,9 @@ pub struct Services {
     pub registration_tokens: Aggregates<RegistrationToken>,
     pub grants: Grants,
     pub passwords: Passwords,
-    pub chosen_hashes: ChosenHashes,
+    pub unsealed_secrets: UnsealedSecrets,
+    /// What clients sign by.
+    pub client_keys: ClientKeys,
     pub verified_tokens: VerifiedTokens,
     pub tallies: Tallies,
     /// What public clients may push.
@@ -63,6 +67,8 @@ pub struct Services {
     pub feed: Feed,
     /// Calls to others' servers.
     pub outbound: Outbound,
+    /// What this server shows to those who connect by TLS.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 /// A text for all who ask, put together anew when something in it changes.

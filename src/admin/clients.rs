@@ -3,8 +3,9 @@
 use chancery_domain::client::{
     Client, ClientCommand, ClientMetadata, RegisteredClient, SecretRecord,
 };
+use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::ClientId;
-use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::secret::{ClientSecret, Digest};
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde_json::{Map, Value};
@@ -30,22 +31,57 @@ pub(crate) enum NewSecret {
         hash: String,
         text: Confidential,
     },
+    /// One that the server must be able to read.
+    Readable {
+        text: Confidential,
+    },
 }
 
 impl NewSecret {
+    /// Makes one that does for what the client is registered for.
     pub(crate) async fn make(
         services: &Services,
         chosen: Option<&Confidential>,
+        metadata: &ClientMetadata,
     ) -> Result<Self, AdminError> {
+        let readable = metadata.needs_readable_secret();
         let Some(chosen) = chosen else {
             let secret = services.entropy.secret::<ClientSecret>();
+            if readable {
+                // Twice as long: HS512 wants 64 bytes (RFC 7518 §3.2).
+                let more = services.entropy.secret::<ClientSecret>();
+                let text = encode_client_secret(&secret) + &encode_client_secret(&more);
+                return Ok(Self::Readable { text: Confidential::new(text) });
+            }
             let text = Confidential::new(encode_client_secret(&secret));
             return Ok(Self::Generated { digest: secret.digest(), text });
         };
+        if readable {
+            return Self::readable(chosen, metadata);
+        }
         #[expect(clippy::disallowed_methods, reason = "it is hashed here")]
         let password = Password::new(chosen.expose());
         let hash = services.passwords.hash(&password).await?;
         Ok(Self::Chosen { hash, text: chosen.clone() })
+    }
+
+    /// RFC 7518 §3.2: a MAC's key has at least the size of the hash.
+    fn readable(chosen: &Confidential, metadata: &ClientMetadata) -> Result<Self, AdminError> {
+        #[expect(clippy::disallowed_methods, reason = "only its length matters")]
+        let length = chosen.expose().len();
+        let least = match metadata.token_endpoint_auth_signing_alg {
+            Some(SigningAlgorithm::HS512) => 64,
+            Some(SigningAlgorithm::HS384) => 48,
+            _ => 32,
+        };
+        if length < least {
+            let why = format!(
+                "the secret must have {least} bytes or more for what the client does with it; \
+                 leave it out, and a good one is generated"
+            );
+            return Err(AdminError::Invalid(why));
+        }
+        Ok(Self::Readable { text: chosen.clone() })
     }
 
     /// What the event holds of it; seals the rest beside the event with this
@@ -57,24 +93,28 @@ impl NewSecret {
         sequence: u64,
         work: &mut Work,
     ) -> Result<SecretRecord, AdminError> {
-        let hash = match self {
+        let (value, record): (&str, fn(Sha256Digest) -> SecretRecord) = match self {
             Self::Generated { digest, .. } => return Ok(SecretRecord::Generated(*digest)),
-            Self::Chosen { hash, .. } => hash,
+            Self::Chosen { hash, .. } => (hash, SecretRecord::Chosen),
+            #[expect(clippy::disallowed_methods, reason = "it is sealed here")]
+            Self::Readable { text } => (text.expose(), SecretRecord::Sealed),
         };
         let stream = Client::stream(client_id.as_str());
         let key = match services.vault.key(&stream).await {
             Err(VaultError::Gone) => services.vault.new_key(&mut work.append, &stream, None)?,
             key => key?,
         };
-        let value = hash.as_bytes();
-        let sealed = services.vault.seal(&mut work.append, &key, &stream, sequence, value)?;
-        Ok(SecretRecord::Chosen(sealed))
+        let append = &mut work.append;
+        let sealed = services.vault.seal(append, &key, &stream, sequence, value.as_bytes())?;
+        Ok(record(sealed))
     }
 
     /// What the operator is told, once.
     pub(crate) fn shown(self) -> Confidential {
         match self {
-            Self::Generated { text, .. } | Self::Chosen { text, .. } => text,
+            Self::Generated { text, .. } | Self::Chosen { text, .. } | Self::Readable { text } => {
+                text
+            }
         }
     }
 }
@@ -92,14 +132,15 @@ pub(super) async fn add(
             .map_err(|error| AdminError::Failed(error.to_string()))?,
     };
     let mut work = services.work(about(origin, &client_id))?;
-    let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+    let needs_none = !metadata.needs_secret();
     let secret = match secret {
-        Some(_) if public => {
-            let why = "a public client has no secret: leave it out, or choose another method";
+        Some(_) if needs_none => {
+            let why = "this client has no use for a secret (it is public, or authenticates by a \
+                       key of its own): leave it out, or choose another method";
             return Err(AdminError::Invalid(why.to_owned()));
         }
-        None if public => None,
-        chosen => Some(NewSecret::make(services, chosen.as_ref()).await?),
+        None if needs_none => None,
+        chosen => Some(NewSecret::make(services, chosen.as_ref(), &metadata).await?),
     };
     let record = match &secret {
         Some(secret) => Some(secret.record(services, &client_id, 1, &mut work).await?),
@@ -172,14 +213,15 @@ pub(super) async fn rotate_secret(
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
     let origin = about(origin, client_id);
-    registered(&*services.clients.fresh(client_id.as_str()).await?, client_id)?;
-    let secret = NewSecret::make(services, rotation.secret.as_ref()).await?;
     for _ in 0..ATTEMPTS {
         let folded = services.clients.fresh(client_id.as_str()).await?;
-        if registered(&folded, client_id)?.is_public() {
-            let why = "a public client has no secret";
+        let metadata = &registered(&folded, client_id)?.metadata;
+        if !metadata.needs_secret() {
+            let why = "this client has no secret: it is public, or authenticates by a key of its \
+                       own";
             return Err(AdminError::Refused(why.to_owned()));
         }
+        let secret = NewSecret::make(services, rotation.secret.as_ref(), metadata).await?;
         let mut work = services.work(origin.clone())?;
         let sequence = folded.head.sequence + 1;
         let record = secret.record(services, client_id, sequence, &mut work).await?;

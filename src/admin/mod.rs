@@ -18,7 +18,7 @@ use chancery_domain::client::{ClientMetadata, RegisteredClient, Registrar};
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{ClientId, GrantId, KeyId, RegistrationTokenId, SubjectId};
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -87,7 +87,7 @@ pub enum Operation {
     },
     RotateKey {
         /// Absent: that of the settings.
-        algorithm: Option<SigningAlgorithm>,
+        algorithm: Option<KeyAlgorithm>,
     },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
@@ -201,7 +201,15 @@ pub struct ClientView {
     /// How it registered itself; absent: an operator registered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_by: Option<String>,
+    /// What its operator has to do before all of it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
+
+/// Why a secret must be rotated.
+const ROTATE: &str = "rotate the secret (chancery client rotate-secret): one of the client's \
+                      methods or algorithms needs a secret that the server can read, and of the \
+                      present one it keeps a digest only";
 
 impl ClientView {
     /// A client without its secret.
@@ -227,6 +235,7 @@ impl ClientView {
                 let issuer = registration.software_statement_issuer.as_ref();
                 by + &issuer.map_or_else(String::new, |own| format!(", vouched for by {own}"))
             }),
+            notice: client.must_rotate_secret().then(|| ROTATE.to_owned()),
         }
     }
 }
@@ -283,11 +292,11 @@ pub struct GrantView {
     pub changed: bool,
 }
 
-/// A signing key after an operation.
+/// A key after an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyView {
     pub kid: KeyId,
-    pub alg: SigningAlgorithm,
+    pub alg: KeyAlgorithm,
 }
 
 /// Carries out an operation, in the name of an operator.
@@ -380,10 +389,10 @@ async fn revoke_grant(
 
 async fn rotate_key(
     services: &Services,
-    algorithm: Option<SigningAlgorithm>,
+    algorithm: Option<KeyAlgorithm>,
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
-    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm);
+    let alg = algorithm.unwrap_or(services.config.keys.signing_algorithm.into()).kind();
     let kid = crate::keys::rotate(&services.rotation(), alg, origin).await?;
     services.keys.reload(services.now()).await?;
     let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;

@@ -164,9 +164,11 @@ impl Access {
             if self.folder_in_use().is_some() {
                 // Keys that are still to be made are the server's to make.
                 config.keys.extra_algorithms.clear();
+                config.keys.encryption_algorithms.clear();
                 let keys = keys::published(&*self.store).await.map_err(CliError::failed)?;
-                if let Some(key) = keys.iter().find(|key| key.is_active()) {
-                    config.keys.signing_algorithm = key.algorithm;
+                let mut active = keys.iter().filter(|key| key.is_active());
+                if let Some(algorithm) = active.find_map(|key| key.algorithm.signing()) {
+                    config.keys.signing_algorithm = algorithm;
                 }
             }
             assemble(&config, open).await

@@ -1,4 +1,4 @@
-//! `chancery key`: signing keys, and the master key above them.
+//! `chancery key`: keys that sign or are encrypted to, and the master key above them.
 
 #![expect(clippy::doc_markdown, reason = "its comments are help texts, shown as they stand")]
 
@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_domain::ids::KeyId;
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
-use chancery_domain::signing_key::PublishedKey;
+use chancery_domain::signing_key::{KeyAlgorithm, PublishedKey};
 use chancery_domain::time::UnixTime;
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
@@ -32,12 +31,13 @@ Examples:
   chancery key list
   chancery key rotate
   chancery key rotate --algorithm RS256
+  chancery key rotate --algorithm ECDH-ES
   openssl rand -hex 32 > new.key && chancery key rewrap --to-file new.key
 
 After `rewrap`, name the new key in [master_key] and restart every node; keep
 the old key as long as backups of the store from before.";
 
-/// Signing keys, and the master key above them
+/// Keys that sign or are encrypted to, and the master key above them
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -47,15 +47,16 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the signing keys
+    /// List the keys that sign, and those that clients encrypt to
     List {
         #[command(flatten)]
         store: StoreArgs,
         #[command(flatten)]
         format: Format,
     },
-    /// Make a new signing key and sign with it; the old one stays published
-    /// until the last token that it signed has expired
+    /// Make a new key and use it; an old one that signed stays published until
+    /// the last token that it signed has expired, and one that clients encrypt
+    /// to is kept as long, for those who have not heard of the new one yet
     Rotate(Rotate),
     /// Wrap all keys with another master key
     Rewrap(Rewrap),
@@ -67,9 +68,9 @@ pub struct Rotate {
     #[arg(
         long,
         value_name = "ALG",
-        value_parser = named::<SigningAlgorithm>(SigningAlgorithm::ASYMMETRIC_NAMES)
+        value_parser = named::<KeyAlgorithm>(KeyAlgorithm::OF_SERVERS)
     )]
-    pub algorithm: Option<SigningAlgorithm>,
+    pub algorithm: Option<KeyAlgorithm>,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -117,11 +118,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     Ok(ExitCode::Done)
 }
 
-/// A signing key as it stands now.
+/// A key as it stands now.
 #[derive(Debug, Serialize)]
 struct KeyRow {
     kid: KeyId,
-    alg: SigningAlgorithm,
+    alg: KeyAlgorithm,
     /// `published`, `active`, `retired`, or `expired`: not in the JWKS any more.
     state: &'static str,
     published_at: UnixTime,
@@ -164,7 +165,7 @@ async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
     if format.json {
         return Ok(output::json(&rows)?);
     }
-    let headings = ["kid", "alg", "state", "signs since", "retired", "published until"];
+    let headings = ["kid", "alg", "state", "in use since", "retired", "published until"];
     let row = |key: KeyRow| {
         [
             key.kid.to_string(),
@@ -188,7 +189,11 @@ async fn rotate(args: &Rotate) -> Result<(), CliError> {
     if args.format.json {
         return Ok(output::json(&key)?);
     }
-    Ok(output::line(&format!("{} signs with {} from now on", key.alg, key.kid))?)
+    let does = match key.alg {
+        KeyAlgorithm::Signing(_) => "signs with",
+        KeyAlgorithm::KeyManagement(_) => "is encrypted to",
+    };
+    Ok(output::line(&format!("{} {does} {} from now on", key.alg, key.kid))?)
 }
 
 async fn rewrap_all(args: &Rewrap) -> Result<(), CliError> {

@@ -3,32 +3,74 @@
 //! a request, or does not.
 
 mod none;
+mod private_key_jwt;
 mod secret_basic;
+mod secret_jwt;
 mod secret_post;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use chancery_domain::authorization::Parameters;
 use chancery_domain::client::{Client, RegisteredClient, SecretRecord};
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::ClientId;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::time::UnixTime;
+use futures_util::future::BoxFuture;
 use lru::LruCache;
 
 use crate::aggregates::{Folded, Kept as _};
+use crate::assertions::{self, Arrival, Claims, Fault};
+use crate::http::oauth::metadata::ServerMetadata;
+use crate::jose::{SharedSecret, Unverified};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::passwords::Password;
 use crate::secrets::client_secret_digest;
 use crate::services::Services;
 use crate::tally::What;
 
+/// One method.
+struct Method {
+    name: ClientAuthMethod,
+    /// Looks for its credentials.
+    find: fn(&Sent<'_>) -> Result<Option<Presented>, Refusal>,
+    /// Are they the client's? None: they are.
+    verify: for<'a> fn(Attempt<'a>) -> BoxFuture<'a, Result<Option<Refusal>, OAuthError>>,
+    /// What its assertions may be signed by.
+    algorithms: &'static [SigningAlgorithm],
+}
+
+/// Every method but `none`, which is what is left where no other has found
+/// anything.
+const METHODS: &[Method] =
+    &[secret_basic::METHOD, secret_post::METHOD, secret_jwt::METHOD, private_key_jwt::METHOD];
+
+/// A request to one of the endpoints that clients call themselves.
+#[derive(Clone, Copy)]
+pub struct Sent<'a> {
+    /// Its `Authorization` header.
+    pub authorization: Option<&'a str>,
+    pub parameters: &'a Parameters<'a>,
+    /// The endpoint's path below the issuer.
+    pub path: &'a str,
+}
+
 /// What a request says about its client.
 struct Presented {
     client_id: String,
-    method: ClientAuthMethod,
-    secret: Option<String>,
+    /// The secret or the assertion; empty for a public client.
+    credential: String,
+}
+
+/// Credentials of a client that is registered for their method.
+struct Attempt<'a> {
+    services: &'a Services,
+    client: &'a RegisteredClient,
+    credential: &'a str,
+    path: &'a str,
 }
 
 /// Why a client is not believed.
@@ -46,6 +88,22 @@ enum Refusal {
     WrongMethod,
     /// The secret is not the client's.
     WrongSecret,
+    /// The assertion can't be read, is of an unknown kind, or its signature or
+    /// algorithm is not the client's.
+    BadAssertion,
+    /// The client's keys can't be had.
+    NoKeys,
+    /// Only a digest of the client's secret is kept, and a MAC needs the secret:
+    /// it was made before the client could use one.
+    UnreadableSecret,
+    /// What the assertion says is not good.
+    Assertion(Fault),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Assertion(fault)
+    }
 }
 
 impl Refusal {
@@ -57,6 +115,14 @@ impl Refusal {
             Self::UnknownClient => "unknown_client",
             Self::WrongMethod => "wrong_method",
             Self::WrongSecret => "wrong_secret",
+            Self::BadAssertion => "bad_assertion",
+            Self::NoKeys => "no_keys",
+            Self::UnreadableSecret => "unreadable_secret",
+            Self::Assertion(Fault::Client) => "assertion_of_another",
+            Self::Assertion(Fault::Audience) => "assertion_audience",
+            Self::Assertion(Fault::Time) => "assertion_time",
+            Self::Assertion(Fault::NoId) => "assertion_without_jti",
+            Self::Assertion(Fault::Replayed) => "assertion_replayed",
         }
     }
 }
@@ -95,13 +161,11 @@ pub async fn known_client(
 
 /// Says who the client of a request is.
 ///
-/// `authorization` is the request's `Authorization` header. An error is
-/// `invalid_client` (RFC 6749 §5.2), or `invalid_request` for a request that
-/// uses two methods at once.
+/// An error is `invalid_client` (RFC 6749 §5.2), or `invalid_request` for a
+/// request that uses two methods at once.
 pub async fn authenticate(
     services: &Services,
-    authorization: Option<&str>,
-    parameters: &Parameters<'_>,
+    sent: Sent<'_>,
 ) -> Result<AuthenticatedClient, OAuthError> {
     let refused = |refusal: Refusal, client: Option<&ClientId>| {
         services.tallies.count(What::ClientAuthenticationFailed, refusal.word(), client);
@@ -110,85 +174,184 @@ pub async fn authenticate(
         }
         OAuthError::new(ErrorCode::InvalidClient, "client authentication failed")
     };
-    let presented = find(authorization, parameters).map_err(|refusal| refused(refusal, None))?;
+    let (method, presented) = find(&sent).map_err(|refusal| refused(refusal, None))?;
     let client = known_client(services, &presented.client_id)
         .await?
         .ok_or_else(|| refused(Refusal::UnknownClient, None))?;
-    match verify(services, &client, &presented).await? {
+    if !client.metadata.auth_methods().any(|own| own == method.name) {
+        return Err(refused(Refusal::WrongMethod, Some(&client.client_id)));
+    }
+    let attempt =
+        Attempt { services, client: &client, credential: &presented.credential, path: sent.path };
+    match (method.verify)(attempt).await? {
         None => Ok(client),
         Some(refusal) => Err(refused(refusal, Some(&client.client_id))),
     }
 }
 
-fn find(authorization: Option<&str>, parameters: &Parameters<'_>) -> Result<Presented, Refusal> {
-    let in_header = authorization.and_then(secret_basic::find).transpose()?;
-    let in_form = secret_post::find(parameters)?;
-    let client_id = parameters.once("client_id").map_err(|_| Refusal::SeveralMethods)?;
-    match (in_header, in_form) {
-        (Some(_), Some(_)) => Err(Refusal::SeveralMethods),
-        (Some(header), None) if client_id.is_some_and(|other| other != header.client_id) => {
-            Err(Refusal::SeveralMethods)
+fn find(sent: &Sent<'_>) -> Result<(&'static Method, Presented), Refusal> {
+    let client_id = sent.parameters.once("client_id").map_err(|_| Refusal::SeveralMethods)?;
+    let mut found = None;
+    for method in METHODS {
+        let Some(presented) = (method.find)(sent)? else { continue };
+        if found.is_some() {
+            return Err(Refusal::SeveralMethods);
         }
-        (Some(presented), None) | (None, Some(presented)) => Ok(presented),
-        (None, None) => none::find(parameters).ok_or(Refusal::Missing),
+        found = Some((method, presented));
     }
+    let Some((method, presented)) = found else {
+        let presented = (none::METHOD.find)(sent)?.ok_or(Refusal::Missing)?;
+        return Ok((&none::METHOD, presented));
+    };
+    if client_id.is_some_and(|other| other != presented.client_id) {
+        // RFC 7521 §4.2 for assertions; else the request names two clients.
+        return Err(match method.algorithms {
+            [] => Refusal::SeveralMethods,
+            _ => Refusal::Assertion(Fault::Client),
+        });
+    }
+    Ok((method, presented))
 }
 
-async fn verify(
+async fn verify_secret(attempt: Attempt<'_>) -> Result<Option<Refusal>, OAuthError> {
+    let right = is_secret(attempt.services, attempt.client, attempt.credential).await?;
+    Ok((!right).then_some(Refusal::WrongSecret))
+}
+
+/// Is this text the client's secret?
+pub async fn is_secret(
     services: &Services,
     client: &RegisteredClient,
-    presented: &Presented,
-) -> Result<Option<Refusal>, OAuthError> {
-    if !client.metadata.auth_methods().any(|method| method == presented.method) {
-        return Ok(Some(Refusal::WrongMethod));
-    }
-    let Some(secret) = &presented.secret else { return Ok(None) };
+    secret: &str,
+) -> Result<bool, OAuthError> {
     let digest = client_secret_digest(secret);
     for current in client.secrets_at(services.now()) {
         let right = match &current.record {
             SecretRecord::Generated(own) => digest.is_some_and(|presented| presented == *own),
             SecretRecord::Chosen(commitment) => {
-                let hash = chosen_hash(services, client, current.sequence, *commitment).await?;
+                let hash = unsealed(services, client, current.sequence, *commitment).await?;
                 services.passwords.verify_client_secret(&Password::new(secret), &hash).await?
+            }
+            SecretRecord::Sealed(commitment) => {
+                let own = unsealed(services, client, current.sequence, *commitment).await?;
+                verify_slices_are_equal(secret.as_bytes(), own.as_bytes()).is_ok()
             }
         };
         if right {
-            return Ok(None);
+            return Ok(true);
         }
     }
-    Ok(Some(Refusal::WrongSecret))
+    Ok(false)
 }
 
-/// The hashes of secrets that people chose, by the commitment in the event: a
-/// client sends its secret with every request.
-pub struct ChosenHashes(Mutex<LruCache<Sha256Digest, Arc<str>>>);
+/// The client's secrets that are good now, the newest first, for what needs the
+/// secrets themselves: MACs and symmetric encryption (OpenID Connect Core
+/// §10.1, §10.2). Those of which only a digest is kept are not among them.
+pub async fn readable_secrets(
+    services: &Services,
+    client: &RegisteredClient,
+) -> Result<Vec<SharedSecret>, OAuthError> {
+    let mut readable = Vec::new();
+    for current in client.secrets_at(services.now()) {
+        if let SecretRecord::Sealed(commitment) = current.record {
+            let text = unsealed(services, client, current.sequence, commitment).await?;
+            readable.push(SharedSecret::new(text.as_bytes()));
+        }
+    }
+    Ok(readable)
+}
 
-impl Default for ChosenHashes {
+/// Looks at what an assertion says, now that its signature is good, and uses it
+/// up.
+async fn verify_claims(
+    attempt: &Attempt<'_>,
+    claims: &Claims,
+) -> Result<Option<Refusal>, OAuthError> {
+    let Attempt { services, client, path, .. } = *attempt;
+    let endpoint = services.config.server.issuer.endpoint(path);
+    let arrival = Arrival { endpoint: &endpoint, now: services.now() };
+    let profile = client.metadata.security_profile;
+    if let Err(fault) = claims.check(services, &client.client_id, profile, arrival) {
+        return Ok(Some(fault.into()));
+    }
+    let used = claims.use_up(services, &client.client_id).await?;
+    Ok(used.err().map(Refusal::from))
+}
+
+/// A client assertion, if the method uses its algorithm.
+fn find_assertion(
+    sent: &Sent<'_>,
+    is_mine: fn(&SigningAlgorithm) -> bool,
+) -> Result<Option<Presented>, Refusal> {
+    let once = |name| sent.parameters.once(name).map_err(|_| Refusal::SeveralMethods);
+    let (kind, assertion) = (once("client_assertion_type")?, once("client_assertion")?);
+    let Some(assertion) = assertion else {
+        return if kind.is_some() { Err(Refusal::BadAssertion) } else { Ok(None) };
+    };
+    if kind != Some(assertions::TYPE) {
+        return Err(Refusal::BadAssertion);
+    }
+    let unverified = Unverified::parse(assertion).map_err(|_| Refusal::BadAssertion)?;
+    let algorithm = unverified.alg().ok_or(Refusal::BadAssertion)?;
+    if !is_mine(&algorithm) {
+        return Ok(None);
+    }
+    let claims: Claims = unverified.claims().map_err(|_| Refusal::BadAssertion)?;
+    let client_id = claims.client().ok_or(Refusal::Assertion(Fault::Client))?.to_owned();
+    Ok(Some(Presented { client_id, credential: assertion.to_owned() }))
+}
+
+/// What is sealed of clients' secrets, by the commitment in the event: a client
+/// sends its secret with every request.
+pub struct UnsealedSecrets(Mutex<LruCache<Sha256Digest, Arc<str>>>);
+
+impl Default for UnsealedSecrets {
     fn default() -> Self {
         Self(Mutex::new(LruCache::new(const { NonZeroUsize::new(1000).unwrap() })))
     }
 }
 
-/// The PHC string of a chosen secret, unsealed once.
-async fn chosen_hash(
+/// The PHC string of a chosen secret, or a secret that must be read; unsealed
+/// once.
+async fn unsealed(
     services: &Services,
     client: &RegisteredClient,
     sequence: u64,
     commitment: Sha256Digest,
 ) -> Result<Arc<str>, OAuthError> {
-    let kept = || services.chosen_hashes.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(hash) = kept().get(&commitment) {
-        return Ok(Arc::clone(hash));
+    let kept = || services.unsealed_secrets.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = kept().get(&commitment) {
+        return Ok(Arc::clone(text));
     }
     let stream = Client::stream(client.client_id.as_str());
-    let hash = services.vault.open(&stream, sequence, commitment).await?;
-    let hash: Arc<str> = String::from_utf8_lossy(&hash).into();
-    kept().put(commitment, Arc::clone(&hash));
-    Ok(hash)
+    let text = services.vault.open(&stream, sequence, commitment).await?;
+    let text: Arc<str> = String::from_utf8_lossy(&text).into();
+    kept().put(commitment, Arc::clone(&text));
+    Ok(text)
 }
 
 /// The methods that this server has, for its metadata.
 #[must_use]
-pub fn methods() -> &'static [ClientAuthMethod] {
-    &[ClientAuthMethod::None, ClientAuthMethod::SecretBasic, ClientAuthMethod::SecretPost]
+pub fn methods() -> Vec<ClientAuthMethod> {
+    let of = |method: &Method| method.name;
+    std::iter::once(&none::METHOD).chain(METHODS).map(of).collect()
+}
+
+/// Describes the authentication of clients at an endpoint; `public`: those that
+/// have no credentials may call it, too.
+pub fn describe(metadata: &mut ServerMetadata<'_>, endpoint: &str, public: Public) {
+    let mut methods = methods();
+    if public == Public::Refused {
+        methods.retain(|method| *method != ClientAuthMethod::None);
+    }
+    let algorithms: Vec<_> = METHODS.iter().flat_map(|method| method.algorithms).collect();
+    metadata.set(&format!("{endpoint}_endpoint_auth_methods_supported"), &methods);
+    metadata.set(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"), &algorithms);
+}
+
+/// May public clients call an endpoint?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Public {
+    Welcome,
+    Refused,
 }

@@ -5,10 +5,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 
-use super::{Presented, Refusal};
+use super::{Method, Presented, Refusal, Sent, verify_secret};
+
+pub(super) const METHOD: Method = Method {
+    name: ClientAuthMethod::SecretBasic,
+    find: |sent: &Sent<'_>| sent.authorization.and_then(find).transpose(),
+    verify: |attempt| Box::pin(verify_secret(attempt)),
+    algorithms: &[],
+};
 
 /// None: the header is of another scheme.
-pub(super) fn find(authorization: &str) -> Option<Result<Presented, Refusal>> {
+fn find(authorization: &str) -> Option<Result<Presented, Refusal>> {
     let (scheme, credentials) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -19,11 +26,7 @@ pub(super) fn find(authorization: &str) -> Option<Result<Presented, Refusal>> {
 fn read(credentials: &str) -> Option<Presented> {
     let decoded = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
     let (client_id, secret) = decoded.split_once(':')?;
-    Some(Presented {
-        client_id: form_decoded(client_id)?,
-        method: ClientAuthMethod::SecretBasic,
-        secret: Some(form_decoded(secret)?),
-    })
+    Some(Presented { client_id: form_decoded(client_id)?, credential: form_decoded(secret)? })
 }
 
 /// Undoes `application/x-www-form-urlencoded` for one value.
@@ -51,7 +54,7 @@ mod tests {
     fn identifier_and_secret_are_form_decoded() {
         let found = find(&header("a%3Ab:c+d%25")).unwrap().unwrap();
         assert_eq!(found.client_id, "a:b");
-        assert_eq!(found.secret.as_deref(), Some("c d%"));
+        assert_eq!(found.credential, "c d%");
     }
 
     #[test]

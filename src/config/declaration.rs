@@ -148,6 +148,8 @@ pub struct Report<'a> {
     pub written: &'a Written,
     /// Where the section itself stands.
     pub place: Place,
+    /// Is there a certificate in `[tls]`?
+    pub has_tls: bool,
     pub problems: &'a mut Vec<Problem>,
 }
 

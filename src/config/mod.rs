@@ -29,6 +29,7 @@ pub mod sessions;
 pub mod show;
 mod sources;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 pub mod value;
 
@@ -66,6 +67,7 @@ macro_rules! sections {
 
 sections! {
     server: server::Server,
+    tls: tls::Tls,
     store: store::Store,
     master_key: master_key::MasterKey,
     tokens: tokens::Tokens,
@@ -146,7 +148,10 @@ impl Load<'_> {
             folder: self.folder,
             problems: self.problems,
         })?;
-        section.check(&mut Report { section: T::NAME, written, place, problems: self.problems });
+        let tls = self.collected.sections.get(<tls::Tls as Section>::NAME);
+        let has_tls = tls.is_some_and(|tls| tls.contains_key("certificate_file"));
+        let problems = &mut *self.problems;
+        section.check(&mut Report { section: T::NAME, written, place, has_tls, problems });
         Some(section)
     }
 

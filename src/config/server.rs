@@ -20,7 +20,8 @@ settings! {
         /// loopback host; no query, no fragment, no slash at the end (RFC 8414 §2).
         issuer: Issuer = required "https://login.example.com";
         /// Where to listen: HOST:PORT, HOST being an IP address, or localhost for both
-        /// loopback addresses. Anything but loopback needs `behind_tls_proxy`.
+        /// loopback addresses. Anything but loopback needs `[tls]` or
+        /// `behind_tls_proxy`.
         listen: Vec<Listen> = default ["127.0.0.1:8080"];
         /// Threads that serve requests. 0: as many as there are processor cores.
         workers: u16 = default 0 within 0..=1024;
@@ -49,6 +50,29 @@ impl Server {
         addresses
     }
 
+    /// Looks for addresses that would speak plain HTTP with strangers.
+    fn check_transport(&self, has_tls: bool, report: &mut Report<'_>) {
+        let plain_in_public = self.addresses().into_iter().find(|address| !is_loopback(address));
+        if let Some(address) = plain_in_public
+            && !self.behind_tls_proxy
+            && !has_tls
+        {
+            report.contradiction(
+                "listen",
+                &format!("{address} is not a loopback address, and this server speaks plain HTTP"),
+                "listen on 127.0.0.1 or localhost; or give a certificate in [tls]; or, where a proxy in front terminates TLS, set \
+                 server.behind_tls_proxy = true",
+            );
+        }
+        if has_tls && !self.issuer.is_https() {
+            report.contradiction(
+                "issuer",
+                "is an http URL, but this server has a certificate and speaks TLS only",
+                "make the issuer an https URL, or leave the section [tls] out",
+            );
+        }
+    }
+
     /// How many threads serve requests.
     #[must_use]
     pub fn worker_count(&self) -> usize {
@@ -75,17 +99,7 @@ impl Check for Server {
                 "give at least one address, for example: listen = [\"127.0.0.1:8080\"]",
             );
         }
-        let plain_in_public = self.addresses().into_iter().find(|address| !is_loopback(address));
-        if let Some(address) = plain_in_public
-            && !self.behind_tls_proxy
-        {
-            report.contradiction(
-                "listen",
-                &format!("{address} is not a loopback address, and this server speaks plain HTTP"),
-                "listen on 127.0.0.1 or localhost; or, where a proxy in front terminates TLS, set \
-                 server.behind_tls_proxy = true",
-            );
-        }
+        self.check_transport(report.has_tls, report);
         if self.behind_tls_proxy && !self.issuer.is_https() {
             report.contradiction(
                 "issuer",

@@ -154,7 +154,7 @@ fn all_problems_are_found_at_once_in_the_order_of_the_file() {
          access_token_format = \"opaqe\"\n\
          [sesions]\n\
          [keys]\n\
-         extra_algorithms = [\"RS256\", \"RS512\", 3]\n\
+         extra_algorithms = [\"RS256\", \"plain\", 3]\n\
          require_par = true\n",
     );
     assert_eq!(
@@ -169,8 +169,8 @@ fn all_problems_are_found_at_once_in_the_order_of_the_file() {
             "chancery.toml:11:23: tokens.access_token_format: \"opaqe\" is not known here > did \
              you mean \"opaque\"? give one of: jwt, opaque",
             "chancery.toml:12:2: sesions: is no section > did you mean [sessions]?",
-            "chancery.toml:14:30: keys.extra_algorithms: \"RS512\" is not known here > give one \
-             of: ES256, RS256, EdDSA",
+            "chancery.toml:14:30: keys.extra_algorithms: \"plain\" is not known here > give one \
+             of: ES256, RS256, EdDSA, ES384, ES512, RS384, RS512, PS256, PS384, PS512",
             "chancery.toml:14:39: keys.extra_algorithms: is a number where a string belongs > for \
              example: extra_algorithms = []",
             "chancery.toml:15:1: keys.require_par: is no setting > it belongs below \
@@ -543,4 +543,32 @@ async fn the_master_key_comes_from_a_file_or_a_command() {
     assert!(failed.contains("false, failed: exit status: 1"), "{failed}");
     assert!(Source::Environment("CHANCERY_NO_SUCH_KEY").obtain().await.is_err());
     assert_eq!(format!("{seven:?}"), "MasterKeyBytes(…)");
+}
+
+/// RFC 7518 §3.2: a secret is the client's own, so there is no key of the
+/// server's for it.
+#[test]
+fn the_server_signs_with_no_shared_secret() {
+    for setting in ["signing_algorithm = \"HS256\"", "extra_algorithms = [\"HS512\"]"] {
+        let text = format!("{LEAST}[keys]\n{setting}\n");
+        assert!(Config::load(&Sources::of_text("chancery.toml", text)).is_err(), "{setting}");
+    }
+}
+
+#[test]
+fn a_key_that_is_encrypted_to_does_for_all_algorithms_of_its_kind() {
+    for (setting, names) in [
+        ("", &["ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"][..]),
+        ("encryption_algorithms = [\"RSA-OAEP\"]", &["RSA-OAEP", "RSA-OAEP-256"]),
+        ("encryption_algorithms = []", &[]),
+    ] {
+        let text = format!("{LEAST}[keys]\n{setting}\n");
+        let keys = Config::load(&Sources::of_text("chancery.toml", text)).unwrap().config.keys;
+        let found: Vec<_> =
+            keys.key_management_algorithms().iter().map(|alg| alg.as_str()).collect();
+        assert_eq!(found, names);
+        assert_eq!(keys.all_algorithms().len(), 1 + names.len().min(1));
+    }
+    let text = format!("{LEAST}[keys]\nencryption_algorithms = [\"A128KW\"]\n");
+    assert!(Config::load(&Sources::of_text("chancery.toml", text)).is_err());
 }

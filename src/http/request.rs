@@ -7,7 +7,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use chancery_domain::authorization::Parameters;
 
 use crate::aggregates::Origin;
-use crate::client_auth::{AuthenticatedClient, authenticate};
+use crate::client_auth::{AuthenticatedClient, Sent, authenticate};
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 
@@ -65,7 +65,11 @@ pub async fn client(
     parameters: &Parameters<'_>,
 ) -> Result<(AuthenticatedClient, Origin), OAuthError> {
     let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let client = authenticate(services, authorization, parameters).await?;
+    let path = request.match_pattern();
+    let path = path.as_deref().unwrap_or_else(|| request.path());
+    let base = services.config.server.issuer.path();
+    let path = path.strip_prefix(base).unwrap_or(path);
+    let client = authenticate(services, Sent { authorization, parameters, path }).await?;
     let mut origin = Origin::client(&client.client_id);
     origin.request_id = Some(request_id(services));
     origin.traceparent = traceparent(request);

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A public key and what is said of it.
@@ -19,7 +19,7 @@ pub struct Jwk {
     pub kid: Option<String>,
     /// The one algorithm that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alg: Option<SigningAlgorithm>,
+    pub alg: Option<KeyAlgorithm>,
     /// What it is for.
     #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
     pub key_use: Option<KeyUse>,

@@ -1,5 +1,5 @@
-//! JSON Object Signing (RFC 7515, 7517, 7518, 7638, 8037): keys, signed tokens
-//! and their verification. The sole importer of `jsonwebtoken`.
+//! JSON Object Signing and Encryption (RFC 7515–7518, 7638, 8037): keys, signed
+//! tokens and their verification, encrypted tokens ([`jwe`]). The sole importer of `jsonwebtoken`.
 //!
 //! `jsonwebtoken` parses a private key at every signature, which for ES256 is a
 //! third of the work. So signing keeps parsed keys of `aws-lc-rs` (the back end
@@ -26,6 +26,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 
 mod compact;
+pub mod jwe;
 mod jwk;
 mod peer;
 mod secret;

@@ -101,7 +101,7 @@ impl PeerKeys {
 
 /// The key, if it can verify this algorithm and is not for another.
 fn usable(jwk: &Jwk, alg: SigningAlgorithm) -> Option<PublicKey> {
-    if jwk.alg.is_some_and(|other| other != alg) {
+    if jwk.alg.is_some_and(|other| other != alg.into()) {
         return None;
     }
     PublicKey::of(&jwk.key, alg)
@@ -179,7 +179,7 @@ mod tests {
         for alg in SigningAlgorithm::ASYMMETRIC {
             let Ok(same) = PrivateKey::from_pkcs8(*alg, &der) else { continue };
             assert_eq!(verify(&[bare(&first)], &signed(&same)), Ok(claims()), "{alg}");
-            let only = Jwk { alg: Some(SigningAlgorithm::RS256), ..bare(&first) };
+            let only = Jwk { alg: Some(SigningAlgorithm::RS256.into()), ..bare(&first) };
             let outcome = verify(&[only], &with_header(&same, &json!({"alg": alg})));
             let is_right = *alg == SigningAlgorithm::RS256;
             assert_eq!(outcome.is_ok(), is_right, "{alg}");

@@ -103,7 +103,7 @@ impl PrivateKey {
         Jwk {
             key: self.public.clone(),
             kid: Some(self.kid.as_str().to_owned()),
-            alg: Some(self.alg),
+            alg: Some(self.alg.into()),
             key_use: Some(KeyUse::Signature),
         }
     }

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use jsonwebtoken::{DecodingKey, crypto};
 use serde::de::DeserializeOwned;
 
@@ -65,7 +66,8 @@ impl PublicKey {
     /// and curve belong to.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         let alg = match jwk.alg {
-            Some(alg) => alg,
+            Some(KeyAlgorithm::Signing(alg)) => alg,
+            Some(KeyAlgorithm::KeyManagement(_)) => return Err(KeyError::Unsupported),
             None => SigningAlgorithm::ALL
                 .iter()
                 .copied()
@@ -377,7 +379,7 @@ mod tests {
                     PrivateKey::from_pkcs8(*other, &der).unwrap_err(),
                     KeyError::NotAPrivateKey(*other)
                 );
-                let jwk = Jwk { alg: Some(*other), ..key.public_jwk() };
+                let jwk = Jwk { alg: Some((*other).into()), ..key.public_jwk() };
                 assert_eq!(PublicKey::from_jwk(&jwk).unwrap_err(), KeyError::NotAPublicKey(*other));
             }
         }

@@ -1,17 +1,20 @@
 //! The keys as they are now: parsed, and ready.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_domain::grant::HandleSeed;
 use chancery_domain::ids::KeyId;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
-use chancery_domain::signing_key::{PublishedKey, SigningKey};
+use chancery_domain::signing_key::{KeyAlgorithm, PublishedKey, SigningKey};
 use chancery_domain::time::UnixTime;
 use serde_json::json;
 
 use crate::aggregates::{Folded, Kept as _, LoadError};
 use crate::handles::{DerivedHandle, DerivedKind, HandleKey};
+use crate::jose::jwe::DecryptionKey;
 use crate::jose::{Jwk, KeyError, PrivateKey, Verifier};
 use crate::sealing::{
     MacKey, MasterKey, NamesKey, SealingFailed, ServerKey, TokenKey, UnwrapError,
@@ -20,6 +23,7 @@ use crate::stores::{AppendError, Store, StoreError, WrappedKeyRow};
 
 /// What wrapped keys are for: the `purpose` in the store.
 pub(super) mod purpose {
+    /// Those whose public part is published, which sign or are encrypted to.
     pub const SIGNING: &str = "signing";
     /// Refresh tokens and opaque access tokens.
     pub const HANDLES: &str = "handles";
@@ -48,6 +52,8 @@ pub enum KeysError {
     Missing(&'static str),
     #[error("no key signs with {0}; add it to keys.extra_algorithms")]
     NoSigningKey(SigningAlgorithm),
+    #[error("not a private key to decrypt {0} with")]
+    NotADecryptionKey(KeyManagementAlgorithm),
     #[error("{0}")]
     Refused(String),
 }
@@ -58,6 +64,8 @@ pub struct Keys {
     active: BTreeMap<SigningAlgorithm, Arc<PrivateKey>>,
     /// Every private key that may be asked for again.
     private: HashMap<KeyId, Arc<PrivateKey>>,
+    /// What may still be encrypted to, the newest first.
+    decryption: Vec<Arc<DecryptionKey>>,
     /// All keys of the store, oldest first.
     pub all: Vec<PublishedKey>,
     /// Verifies what we signed, as long as the key is published.
@@ -89,6 +97,12 @@ impl Keys {
         self.private.get(key_id)
     }
 
+    /// The keys that others encrypt to, and those that they may still do so with
+    /// until they have heard of the new one.
+    pub fn decryption_keys(&self) -> impl Iterator<Item = &DecryptionKey> {
+        self.decryption.iter().map(AsRef::as_ref)
+    }
+
     /// The handle key with this id.
     #[must_use]
     pub fn handle_key(&self, key_id: &KeyId) -> Option<&HandleKey> {
@@ -101,7 +115,7 @@ impl Keys {
         self.handle_key(&seed.key).is_some_and(|key| key.genuine(handle, seed.salt.as_bytes()))
     }
 
-    /// The algorithms that there is a key for.
+    /// The signature algorithms that there is a key for.
     pub fn algorithms(&self) -> impl Iterator<Item = SigningAlgorithm> {
         self.active.keys().copied()
     }
@@ -114,6 +128,7 @@ impl Keys {
     ) -> Result<Self, KeysError> {
         let mut all = Vec::new();
         let mut private = HashMap::new();
+        let mut decryption = Vec::new();
         let mut active: BTreeMap<SigningAlgorithm, (UnixTime, Arc<PrivateKey>)> = BTreeMap::new();
         for row in store.wrapped_keys(purpose::SIGNING).await? {
             let stream = SigningKey::stream(&row.key_id);
@@ -121,20 +136,37 @@ impl Keys {
             let Some(key) = folded.state.published() else { continue };
             if key.is_published(now) {
                 let der = unwrap(master, &row)?;
-                let parsed = Arc::new(PrivateKey::from_pkcs8(key.algorithm, &der)?);
-                if let (true, Some(since)) = (key.is_active(), key.activated_at) {
-                    let newest =
-                        active.get(&key.algorithm).is_none_or(|(other, _)| since >= *other);
-                    if newest {
-                        active.insert(key.algorithm, (since, Arc::clone(&parsed)));
+                match key.algorithm {
+                    KeyAlgorithm::Signing(algorithm) => {
+                        let parsed = Arc::new(PrivateKey::from_pkcs8(algorithm, &der)?);
+                        if let (true, Some(since)) = (key.is_active(), key.activated_at) {
+                            let newest =
+                                active.get(&algorithm).is_none_or(|(other, _)| since >= *other);
+                            if newest {
+                                active.insert(algorithm, (since, Arc::clone(&parsed)));
+                            }
+                        }
+                        private.insert(key.key_id.clone(), parsed);
+                    }
+                    KeyAlgorithm::KeyManagement(algorithm) => {
+                        let parsed = DecryptionKey::from_pkcs8(algorithm, &der)
+                            .ok_or(KeysError::NotADecryptionKey(algorithm))?;
+                        decryption.push((key.published_at, Arc::new(parsed)));
                     }
                 }
-                private.insert(key.key_id.clone(), parsed);
             }
             all.push(key.clone());
         }
         all.sort_by_key(|key| (key.published_at, key.key_id.clone()));
-        let published = || all.iter().filter(|key| key.is_published(now)).map(|key| &key.jwk);
+        decryption.sort_by_key(|(published_at, _)| Reverse(*published_at));
+        let published = || {
+            // Those that sign first: there are readers who take the first key.
+            let listed = || all.iter().filter(|key| key.is_listed(now));
+            let signs = listed().filter(|key| key.algorithm.signing().is_some());
+            signs
+                .chain(listed().filter(|key| key.algorithm.signing().is_none()))
+                .map(|key| &key.jwk)
+        };
         let jwks = json!({ "keys": published().collect::<Vec<_>>() }).to_string();
         let parsed: Vec<Jwk> =
             published().filter_map(|jwk| serde_json::from_value(jwk.clone()).ok()).collect();
@@ -151,6 +183,7 @@ impl Keys {
         Ok(Self {
             active: active.into_iter().map(|(algorithm, (_, key))| (algorithm, key)).collect(),
             private,
+            decryption: decryption.into_iter().map(|(_, key)| key).collect(),
             verifier: Verifier::new(&parsed),
             all,
             jwks: jwks.into(),

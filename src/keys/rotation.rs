@@ -1,7 +1,9 @@
 //! Makes the first keys, and new ones in place of old ones.
 
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
-use chancery_domain::signing_key::{PublishedKey, SigningKey, SigningKeyCommand};
+use std::collections::BTreeSet;
+
+use chancery_domain::ids::KeyId;
+use chancery_domain::signing_key::{KeyAlgorithm, PublishedKey, SigningKey, SigningKeyCommand};
 use chancery_domain::time::{Lifetime, UnixTime};
 
 use super::ring::{Keys, KeysError, purpose};
@@ -9,7 +11,8 @@ use crate::actors::committer::Committer;
 use crate::aggregates::{Folded, Kept as _, Origin, Work, decide};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::jose::PrivateKey;
+use crate::jose::jwe::DecryptionKey;
+use crate::jose::{Jwk, PrivateKey};
 use crate::sealing::{MasterKey, ServerKey};
 use crate::stores::{AppendError, NameChange, Store, StoreError, WrappedKeyRow};
 
@@ -32,10 +35,7 @@ pub struct Rotation<'a> {
 
 /// Makes what is missing of the keys; another node may do so at the same time,
 /// and one of them wins.
-pub async fn bootstrap(
-    with: &Rotation<'_>,
-    algorithms: &[SigningAlgorithm],
-) -> Result<(), KeysError> {
+pub async fn bootstrap(with: &Rotation<'_>, algorithms: &[KeyAlgorithm]) -> Result<(), KeysError> {
     for purpose in [purpose::HANDLES, purpose::NAMES, purpose::PAGES] {
         if with.store.wrapped_keys(purpose).await?.is_empty() {
             let key = ServerKey::generate(with.entropy);
@@ -59,14 +59,16 @@ pub async fn bootstrap(
     Ok(())
 }
 
-/// Puts a new key in place of the one that signs with this algorithm. The old
-/// one stays published until the last token that it signed has expired. Gives
-/// the new key's id.
+/// Puts a new key in place of the one of this algorithm. The old one stays
+/// published until the last token that it signed has expired; if it is one that
+/// others encrypt to, it is kept as long, for those who have not heard yet.
+/// Gives the new key's id.
 pub async fn rotate(
     with: &Rotation<'_>,
-    algorithm: SigningAlgorithm,
+    algorithm: impl Into<KeyAlgorithm>,
     origin: Origin,
 ) -> Result<String, KeysError> {
+    let algorithm = algorithm.into().kind();
     let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
     let key_id = with.add_new_key(&mut work, algorithm).await?;
     for key in published(with.store).await? {
@@ -80,7 +82,7 @@ pub async fn rotate(
     Ok(key_id)
 }
 
-/// Rotates the keys that have signed for longer than `age`. A conflict means
+/// Rotates the keys that have been in use for longer than `age`. A conflict means
 /// that another node just did it.
 pub async fn rotate_old_keys(
     with: &Rotation<'_>,
@@ -89,7 +91,9 @@ pub async fn rotate_old_keys(
 ) -> Result<bool, KeysError> {
     let now: UnixTime = with.clock.now();
     let mut rotated = false;
-    for algorithm in keys.algorithms() {
+    let in_use = keys.all.iter().filter(|key| key.is_active());
+    let algorithms: BTreeSet<_> = in_use.map(|key| key.algorithm).collect();
+    for algorithm in algorithms {
         let old = keys.all.iter().any(|key| {
             let since = key.activated_at.filter(|_| key.is_active() && key.algorithm == algorithm);
             since.is_some_and(|since| now.since(since) >= age)
@@ -97,7 +101,7 @@ pub async fn rotate_old_keys(
         if old {
             match rotate(with, algorithm, Origin::system("key rotation")).await {
                 Ok(key_id) => {
-                    tracing::info!(key.id = %key_id, key.algorithm = %algorithm, "rotated a signing key");
+                    tracing::info!(key.id = %key_id, key.algorithm = %algorithm, "rotated a key");
                     rotated = true;
                 }
                 Err(KeysError::Append(AppendError::Conflict)) => rotated = true,
@@ -108,7 +112,7 @@ pub async fn rotate_old_keys(
     Ok(rotated)
 }
 
-/// All signing keys that the store has, the oldest first.
+/// All keys that stand or stood in the JWKS that the store has, the oldest first.
 pub async fn published(store: &dyn Store) -> Result<Vec<PublishedKey>, KeysError> {
     let mut keys = Vec::new();
     for row in store.wrapped_keys(purpose::SIGNING).await? {
@@ -120,6 +124,32 @@ pub async fn published(store: &dyn Store) -> Result<Vec<PublishedKey>, KeysError
     Ok(keys)
 }
 
+/// A new key, of either kind.
+struct Made {
+    key_id: KeyId,
+    jwk: Jwk,
+    pkcs8: Vec<u8>,
+}
+
+impl Made {
+    fn of(algorithm: KeyAlgorithm) -> Result<Self, KeysError> {
+        match algorithm {
+            KeyAlgorithm::Signing(algorithm) => {
+                let key = PrivateKey::generate(algorithm)?;
+                let (key_id, jwk) = (key.kid().clone(), key.public_jwk());
+                Ok(Self { key_id, jwk, pkcs8: key.to_pkcs8()? })
+            }
+            KeyAlgorithm::KeyManagement(algorithm) => {
+                let made = DecryptionKey::generate(algorithm).and_then(|key| {
+                    let (key_id, jwk) = (key.kid()?.clone(), key.public_jwk()?);
+                    Some(Self { key_id, jwk, pkcs8: key.to_pkcs8()? })
+                });
+                made.ok_or(KeysError::NotADecryptionKey(algorithm))
+            }
+        }
+    }
+}
+
 impl Rotation<'_> {
     fn work(&self, function: &str) -> Result<Work, StoreError> {
         Work::new(Origin::system(function), self.node, self.clock, self.entropy)
@@ -128,19 +158,19 @@ impl Rotation<'_> {
     async fn add_new_key(
         &self,
         work: &mut Work,
-        algorithm: SigningAlgorithm,
+        algorithm: KeyAlgorithm,
     ) -> Result<String, KeysError> {
         // Making an RSA key takes long.
-        let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
-        let key = made.map_err(|error| KeysError::Refused(error.to_string()))??;
-        let key_id = key.kid().clone();
+        let made = tokio::task::spawn_blocking(move || Made::of(algorithm)).await;
+        let made = made.map_err(|error| KeysError::Refused(error.to_string()))??;
+        let key_id = made.key_id;
         let now = self.clock.now();
-        let jwk = serde_json::to_value(key.public_jwk())
+        let jwk = serde_json::to_value(made.jwk)
             .map_err(|error| KeysError::Refused(error.to_string()))?;
         work.append.wrapped_keys.push(WrappedKeyRow {
             key_id: key_id.to_string(),
             purpose: purpose::SIGNING.to_owned(),
-            wrapped: self.master.wrap(key_id.as_str(), &key.to_pkcs8()?, self.entropy)?,
+            wrapped: self.master.wrap(key_id.as_str(), &made.pkcs8, self.entropy)?,
         });
         let commands = vec![
             SigningKeyCommand::Publish { key_id: key_id.clone(), algorithm, jwk, now },

@@ -9,7 +9,7 @@ mod sector;
 mod statement;
 
 use chancery_domain::client::{
-    ClientCommand, ClientError, RegisteredClient, Registrar, Registration,
+    ClientCommand, ClientError, ClientMetadata, RegisteredClient, Registrar, Registration,
 };
 use chancery_domain::ids::ClientId;
 use chancery_domain::registration_token::{
@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use self::policy::Asked;
 use crate::admin::{AdminError, NewSecret};
 use crate::aggregates::{ExecuteError, Origin};
+use crate::client_auth;
 use crate::handles::Handle;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::secrets::{decode_secret, encode_secret};
@@ -87,7 +88,7 @@ pub async fn register(
         access_token: access_token.digest(),
     };
     let secret = match metadata.needs_secret() {
-        true => Some(NewSecret::make(services, None).await.map_err(failed)?),
+        true => Some(NewSecret::make(services, None, &metadata).await.map_err(failed)?),
         false => None,
     };
     for _ in 0..ATTEMPTS {
@@ -247,6 +248,16 @@ impl Managed {
     ) -> Result<Map<String, Value>, Refusal> {
         let asked = Asked::parse(body)?;
         asked.check_identity(&self.client)?;
+        // RFC 7592 §2.2: the present secret, or none.
+        if let Some(secret) = asked.secret() {
+            let own = match secret.as_str() {
+                Some(secret) => client_auth::is_secret(services, &self.client, secret).await?,
+                None => false,
+            };
+            if !own {
+                return Err(invalid("client_secret is not the client's own").into());
+            }
+        }
         let id = self.client.client_id.as_str();
         for _ in 0..ATTEMPTS {
             let folded = services.clients.fresh(id).await?;
@@ -261,9 +272,11 @@ impl Managed {
                 &constraints,
                 Some(&client.metadata),
             )?;
-            if metadata.needs_secret() && client.secrets.is_empty() {
-                let text = "a client without a secret can't change to a method that needs one: \
-                            register anew";
+            let readable = ClientMetadata::needs_readable_secret;
+            let other_secret = readable(&metadata) && !readable(&client.metadata);
+            if metadata.needs_secret() && client.secrets.is_empty() || other_secret {
+                let text = "a client can't change to what needs a secret, or one of another \
+                            kind: register anew";
                 return Err(invalid(text).into());
             }
             sector::check(services, &metadata).await?;

@@ -1,5 +1,11 @@
 //! Server metadata (RFC 8414, OpenID Connect Discovery §3) and keys (RFC 7517).
 
+use chancery::aggregates::Origin;
+use chancery::jose::JwkSet;
+use chancery::jose::jwe::{AcceptEncrypted, Encryption, EncryptionKey, decrypt, encrypt};
+use chancery::keys::rotate;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, RelyingParty, StoreKind, TestServer, public, service};
@@ -10,6 +16,7 @@ both_stores! {
     metadata_and_keys_are_for_scripts_of_all,
     other_answers_are_for_scripts_of_the_client_only,
     no_key_has_a_private_part_and_each_has_a_name,
+    a_rotated_encryption_key_leaves_the_set_and_still_decrypts,
     a_path_that_is_not_there_is_not_found,
     health_is_told,
 }
@@ -45,11 +52,22 @@ async fn both_documents_are_the_same_and_true(store: StoreKind) {
         ),
         (
             "token_endpoint_auth_methods_supported",
-            json!(["none", "client_secret_basic", "client_secret_post"]),
+            json!([
+                "none",
+                "client_secret_basic",
+                "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt"
+            ]),
         ),
         (
             "introspection_endpoint_auth_methods_supported",
-            json!(["client_secret_basic", "client_secret_post"]),
+            json!([
+                "client_secret_basic",
+                "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt"
+            ]),
         ),
     ] {
         let mut found = metadata[name].clone();
@@ -125,24 +143,81 @@ async fn other_answers_are_for_scripts_of_the_client_only(store: StoreKind) {
 
 /// RFC 7517 §4, §9.2
 async fn no_key_has_a_private_part_and_each_has_a_name(store: StoreKind) {
-    let settings = "[keys]\nextra_algorithms = [\"RS256\", \"EdDSA\"]";
+    let settings = "[keys]\nextra_algorithms = [\"RS256\", \"EdDSA\", \"PS384\", \"ES512\"]\n\
+                    encryption_algorithms = [\"ECDH-ES\", \"RSA-OAEP\"]";
     let server = TestServer::with_settings(store, settings).await;
     let client = server.register("svc", service()).await;
     let answer = client.get("/jwks").await;
     assert_eq!(answer.header("content-type"), Some("application/jwk-set+json"));
     let keys = answer.json()["keys"].as_array().unwrap().clone();
-    let mut algorithms: Vec<_> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
+    let mut algorithms: Vec<_> =
+        keys.iter().map(|key| (key["use"].as_str().unwrap(), key["alg"].as_str())).collect();
     algorithms.sort_unstable();
-    assert_eq!(algorithms, ["ES256", "EdDSA", "RS256"]);
+    assert_eq!(
+        algorithms,
+        [
+            ("enc", None),
+            ("enc", None),
+            ("sig", Some("ES256")),
+            ("sig", Some("ES512")),
+            ("sig", Some("EdDSA")),
+            ("sig", Some("PS384")),
+            ("sig", Some("RS256")),
+        ]
+    );
+    // Whoever takes the first key takes one that signs.
+    assert_eq!(keys[0]["use"], "sig");
     let names: std::collections::BTreeSet<_> =
         keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
     assert_eq!(names.len(), keys.len());
     for key in &keys {
-        assert_eq!(key["use"], "sig");
         for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
             assert!(key.get(private).is_none(), "{private} is published");
         }
     }
+}
+
+/// OpenID Connect Core §10.2.1
+async fn a_rotated_encryption_key_leaves_the_set_and_still_decrypts(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let client = server.register("svc", service()).await;
+    let alg = KeyManagementAlgorithm::EcdhEsA256Kw;
+    let encrypted = async || {
+        let jwks: JwkSet = serde_json::from_value(client.get("/jwks").await.json()).unwrap();
+        let key = EncryptionKey::choose(&jwks.keys, alg).expect("a key to encrypt to");
+        let how = Encryption { alg, enc: ContentEncryption::A256Gcm, cty: None, typ: None };
+        encrypt(&key, &how, b"secret").unwrap()
+    };
+    let kid = async || {
+        let keys = client.get("/jwks").await.json()["keys"].as_array().unwrap().clone();
+        let mut encrypt = keys.into_iter().filter(|key| key["use"] == "enc");
+        let kid = encrypt.next().unwrap()["kid"].clone();
+        assert!(encrypt.next().is_none(), "the old key is still there");
+        kid
+    };
+    let (before, old_kid) = (encrypted().await, kid().await);
+    server
+        .act(move |services| async move {
+            rotate(&services.rotation(), alg, Origin::system("test")).await.unwrap();
+        })
+        .await;
+    // The node hears of it by the feed.
+    crate::support::until("the new key is published", || async { kid().await != old_kid }).await;
+    let after = encrypted().await;
+    let readable = async |token: String| {
+        server
+            .act(move |services| async move {
+                let accept = AcceptEncrypted {
+                    algorithms: &[alg],
+                    encryptions: &[ContentEncryption::A256Gcm],
+                };
+                let keys = services.keys.get();
+                let read = decrypt(keys.decryption_keys(), &token, &accept);
+                read.is_ok_and(|read| read.payload == b"secret")
+            })
+            .await
+    };
+    assert!(readable(before).await && readable(after).await);
 }
 
 async fn a_path_that_is_not_there_is_not_found(store: StoreKind) {

@@ -1,11 +1,12 @@
 //! JWT access tokens (RFC 9068), opaque ones, and the keys that sign.
 
 use chancery::aggregates::Origin;
+use chancery::jose::{Accept, JwkSet, PeerKeys, Types};
 use chancery::keys::rotate;
 use chancery_domain::client::{AccessTokenFormat, ClientMetadata};
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::time::Lifetime;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     BEGINNING, RelyingParty, Scene, StoreKind, TestServer, claims, confidential, header, service,
@@ -125,7 +126,8 @@ async fn a_rotated_key_stays_published_and_its_tokens_good(store: StoreKind) {
     // The node hears of it by the feed.
     let rp = scene.rp.clone();
     crate::support::until("a second key is published", || async {
-        rp.get("/jwks").await.json()["keys"].as_array().unwrap().len() == 2
+        let keys = rp.get("/jwks").await.json()["keys"].as_array().unwrap().clone();
+        keys.iter().filter(|key| key["use"] == "sig").count() == 2
     })
     .await;
     let new = scene.tokens(&[]).await;
@@ -143,20 +145,27 @@ async fn a_rotated_key_stays_published_and_its_tokens_good(store: StoreKind) {
 
 /// OpenID Connect Registration §2, `id_token_signed_response_alg`
 async fn every_algorithm_signs_what_it_says(store: StoreKind) {
-    let settings =
-        "[keys]\nsigning_algorithm = \"EdDSA\"\nextra_algorithms = [\"RS256\", \"ES256\"]";
-    let mut scene = Scene::with(store, settings, confidential()).await;
+    let names = SigningAlgorithm::ASYMMETRIC_NAMES;
+    let settings = format!("[keys]\nsigning_algorithm = \"EdDSA\"\nextra_algorithms = {names:?}");
+    let mut scene = Scene::with(store, &settings, confidential()).await;
     let tokens = scene.tokens(&[]).await;
     for token in [&tokens.access, tokens.id()] {
         assert_eq!(header(token)["alg"], "EdDSA");
         verified(&scene.rp, token).await;
     }
-    for (id, algorithm) in [("rs", SigningAlgorithm::RS256), ("es", SigningAlgorithm::ES256)] {
-        let id_token_signed_response_alg = Some(algorithm);
+    for algorithm in SigningAlgorithm::ASYMMETRIC {
+        let id_token_signed_response_alg = Some(*algorithm);
         let metadata = ClientMetadata { id_token_signed_response_alg, ..confidential() };
-        scene.rp = scene.server.register(id, metadata).await;
+        scene.rp = scene.server.register(&algorithm.as_str().to_lowercase(), metadata).await;
         let tokens = scene.tokens(&[]).await;
         assert_eq!(header(tokens.id())["alg"], algorithm.as_str());
-        verified(&scene.rp, tokens.id()).await;
+        let keys: JwkSet = serde_json::from_value(scene.rp.get("/jwks").await.json()).unwrap();
+        let accept = Accept { algorithms: &[*algorithm], types: Types::Any };
+        let claims = PeerKeys::new(&keys.keys).verify::<Value>(tokens.id(), &accept).unwrap();
+        assert_eq!(claims["iss"], scene.server.issuer);
+        // The only one that this reader does not know.
+        if *algorithm != SigningAlgorithm::ES512 {
+            verified(&scene.rp, tokens.id()).await;
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! RFC 7591 names its metadata. Secrets: a generated one of 256 bits is kept
 //! as a digest in the event; one that a person chose is hashed slowly, and the hash
-//! is sealed, since events go out of the house.
+//! is sealed, since events go out of the house; one that is needed for MACs is
+//! sealed itself.
 
 mod metadata;
 
@@ -114,14 +115,9 @@ pub enum SecretRecord {
     Generated(Digest<ClientSecret>),
     /// Chosen by a person: the commitment to its sealed argon2id hash.
     Chosen(Sha256Digest),
-}
-
-impl SecretRecord {
-    /// Is it that of a generated secret with this digest?
-    #[must_use]
-    pub fn is_generated(&self, digest: &Digest<ClientSecret>) -> bool {
-        matches!(self, Self::Generated(own) if own == digest)
-    }
+    /// Generated or chosen, and needed for MACs or encryption: the commitment to
+    /// the sealed secret itself.
+    Sealed(Sha256Digest),
 }
 
 /// A secret that is good until some time.
@@ -161,6 +157,15 @@ impl RegisteredClient {
     /// The secrets that are good now.
     pub fn secrets_at(&self, now: UnixTime) -> impl Iterator<Item = &CurrentSecret> {
         self.secrets.iter().filter(move |secret| secret.until.is_none_or(|until| now < until))
+    }
+
+    /// Is something of the client in need of a secret that the server can read,
+    /// while of its present one only a digest is kept? It works once the secret
+    /// is rotated.
+    #[must_use]
+    pub fn must_rotate_secret(&self) -> bool {
+        let newest = self.secrets.first().map(|secret| &secret.record);
+        self.metadata.needs_readable_secret() && !matches!(newest, Some(SecretRecord::Sealed(_)))
     }
 
     /// May it be used?

@@ -1,12 +1,15 @@
 //! The signing key: published, used, retired. Its private part never comes
-//! here.
+//! here. Keys that others encrypt to live the same life, under the same name.
+
+mod algorithm;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{aggregate, events};
 use crate::ids::{AggregateKind, KeyId};
-use crate::protocol::signing_algorithm::SigningAlgorithm;
 use crate::time::UnixTime;
+
+pub use self::algorithm::KeyAlgorithm;
 
 events! {
     /// What has happened to a signing key.
@@ -23,7 +26,7 @@ pub struct KeyPublished {
     /// `kid`
     pub key_id: KeyId,
     /// `alg`
-    pub algorithm: SigningAlgorithm,
+    pub algorithm: KeyAlgorithm,
     /// The public key (RFC 7517).
     pub jwk: serde_json::Value,
     /// When.
@@ -52,7 +55,7 @@ pub struct PublishedKey {
     /// `kid`
     pub key_id: KeyId,
     /// `alg`
-    pub algorithm: SigningAlgorithm,
+    pub algorithm: KeyAlgorithm,
     /// The public key.
     pub jwk: serde_json::Value,
     /// When it was published.
@@ -64,7 +67,19 @@ pub struct PublishedKey {
 }
 
 impl PublishedKey {
-    /// Does it stand in the JWKS?
+    /// Does it stand in the JWKS? A key that others encrypt to goes as soon as
+    /// it is retired, so that they take the new one (OpenID Connect Core
+    /// §10.2.1).
+    #[must_use]
+    pub fn is_listed(&self, now: UnixTime) -> bool {
+        match self.algorithm {
+            KeyAlgorithm::Signing(_) => self.is_published(now),
+            KeyAlgorithm::KeyManagement(_) => self.retired.is_none(),
+        }
+    }
+
+    /// Is it still of use: to verify what it signed, to decrypt what was
+    /// encrypted to it?
     #[must_use]
     pub fn is_published(&self, now: UnixTime) -> bool {
         self.retired.is_none_or(|(_, until)| now < until)
@@ -95,7 +110,7 @@ pub enum SigningKeyCommand {
         /// `kid`
         key_id: KeyId,
         /// `alg`
-        algorithm: SigningAlgorithm,
+        algorithm: KeyAlgorithm,
         /// The public key.
         jwk: serde_json::Value,
         /// Now.
@@ -200,6 +215,8 @@ mod tests {
     use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
     use super::*;
+    use crate::protocol::key_management_algorithm::KeyManagementAlgorithm;
+    use crate::protocol::signing_algorithm::SigningAlgorithm;
 
     fn given(events: Vec<SigningKeyEvent>) -> AggregateTestExecutor<SigningKey> {
         TestFramework::with(()).given(events)
@@ -220,7 +237,7 @@ mod tests {
     fn publish() -> SigningKeyCommand {
         SigningKeyCommand::Publish {
             key_id: KeyId::parse("k1").unwrap(),
-            algorithm: SigningAlgorithm::EdDSA,
+            algorithm: SigningAlgorithm::EdDSA.into(),
             jwk: serde_json::json!({ "kty": "OKP" }),
             now: at(1),
         }
@@ -229,7 +246,7 @@ mod tests {
     fn published() -> SigningKeyEvent {
         KeyPublished {
             key_id: KeyId::parse("k1").unwrap(),
-            algorithm: SigningAlgorithm::EdDSA,
+            algorithm: SigningAlgorithm::EdDSA.into(),
             jwk: serde_json::json!({ "kty": "OKP" }),
             at: at(1),
         }
@@ -291,6 +308,20 @@ mod tests {
     fn a_key_signs_between_activation_and_retirement() {
         assert!(!folded(vec![published()]).is_active());
         assert!(folded(vec![published(), activated()]).is_active());
+    }
+
+    /// OpenID Connect Core §10.2.1
+    #[test]
+    fn a_retired_key_is_encrypted_to_no_more_and_still_decrypts() {
+        let events = vec![published(), activated(), retired()];
+        let key = PublishedKey {
+            algorithm: KeyManagementAlgorithm::EcdhEs.into(),
+            ..folded(events.clone())
+        };
+        assert!(!key.is_listed(at(99)) && key.is_published(at(99)));
+        assert!(folded(events.clone()).is_listed(at(99)));
+        assert!(!folded(events).is_listed(at(100)));
+        assert!(PublishedKey { retired: None, ..key }.is_listed(at(99)));
     }
 
     /// OpenID Connect Core §10.1.1

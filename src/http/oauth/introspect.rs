@@ -5,13 +5,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::grant::{Active, Grant, GrantError};
 use chancery_domain::ids::{ClientId, SubjectId};
-use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
 
 use super::metadata::ServerMetadata;
 use crate::actors::grant::GrantFailure;
-use crate::client_auth;
+use crate::client_auth::{self, Public};
 use crate::handles::RefreshHandle;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -129,7 +128,10 @@ async fn of_refresh_token(
     };
     let (Some(seed), Some(family)) = (&grant.seed, &grant.refresh) else { return Ok(inactive) };
     let keys = services.keys.get();
-    let alive = keys.is_genuine(seed, &handle)
+    let client_of_grant = services.clients.get(grant.authorization.client_id.as_str()).await?;
+    let usable = |client: &RegisteredClient| client.is_usable(services.now());
+    let alive = client_of_grant.state.registered().is_some_and(usable)
+        && keys.is_genuine(seed, &handle)
         && handle.number == family.generation
         && services.now() < family.expires_at
         && may_know(client, &grant);
@@ -149,7 +151,5 @@ async fn of_refresh_token(
 
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("introspection_endpoint", "/introspect");
-    let methods: Vec<_> =
-        client_auth::methods().iter().filter(|method| **method != ClientAuthMethod::None).collect();
-    metadata.set("introspection_endpoint_auth_methods_supported", &methods);
+    client_auth::describe(metadata, "introspection", Public::Refused);
 }

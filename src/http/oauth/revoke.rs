@@ -9,7 +9,7 @@ use chancery_domain::ids::GrantId;
 
 use super::metadata::ServerMetadata;
 use crate::actors::grant::GrantFailure;
-use crate::client_auth::{self, AuthenticatedClient};
+use crate::client_auth::{self, AuthenticatedClient, Public};
 use crate::handles::RefreshHandle;
 use crate::http::{cors, render, request};
 use crate::oauth_error::OAuthError;
@@ -93,5 +93,5 @@ async fn of_refresh_token(
 
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("revocation_endpoint", "/revoke");
-    metadata.set("revocation_endpoint_auth_methods_supported", client_auth::methods());
+    client_auth::describe(metadata, "revocation", Public::Welcome);
 }

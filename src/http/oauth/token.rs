@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::metadata::ServerMetadata;
-use crate::client_auth::{self, AuthenticatedClient};
+use crate::client_auth::{self, AuthenticatedClient, Public};
 use crate::grants::{self, TokenRequest};
 use crate::http::{cors, render, request};
 use crate::oauth_error::OAuthError;
@@ -45,5 +45,5 @@ async fn answer(
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("token_endpoint", "/token");
     metadata.set("grant_types_supported", grants::grant_types());
-    metadata.set("token_endpoint_auth_methods_supported", client_auth::methods());
+    client_auth::describe(metadata, "token", Public::Welcome);
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod browser;
+pub mod keys_server;
 mod people;
 mod relying_party;
 mod scene;

@@ -83,6 +83,17 @@ impl TestServer {
         Self::on(home, clock, address, issuer, settings).await
     }
 
+    /// The same, speaking TLS by the certificate that the settings name.
+    pub async fn over_tls(kind: StoreKind, settings: &str) -> Self {
+        let home = Arc::new(Home::new(kind).await);
+        let clock = Arc::new(FixedClock::at(BEGINNING));
+        let address = free_address();
+        let issuer = format!("https://{address}");
+        let mut server = Self::on(home, clock, address, issuer.clone(), settings).await;
+        server.address = issuer;
+        server
+    }
+
     /// Another node of the same server, on the same PostgreSQL.
     pub async fn second_node(&self) -> Self {
         assert!(matches!(*self.home, Home::Postgres(_)), "SQLite has one node only");
