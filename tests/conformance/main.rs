@@ -19,6 +19,7 @@ mod support;
 mod postgres_database;
 
 mod cascades;
+mod feature_flags;
 mod oidc_core;
 mod openidconnect;
 mod pages;
@@ -29,6 +30,8 @@ mod rfc6749_code;
 mod rfc6749_refresh;
 mod rfc7009_revocation;
 mod rfc7523_client_assertions;
+mod rfc7591_registration;
+mod rfc7592_management;
 mod rfc7636_pkce;
 mod rfc7662_introspection;
 mod rfc8414_metadata;
