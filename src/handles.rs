@@ -17,10 +17,10 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chancery_domain::ids::{GrantId, KeyId, RegistrationTokenId, SessionId};
+use chancery_domain::ids::{GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId};
 use chancery_domain::secret::{
-    AccessToken, AuthorizationCode, InitialAccessToken, RefreshToken, RequestUri, Secret,
-    SecretKind, SessionCookie,
+    AccessToken, AuthorizationCode, InitialAccessToken, PasswordResetToken, RefreshToken,
+    RequestUri, Secret, SecretKind, SessionCookie,
 };
 use uuid::Uuid;
 
@@ -73,6 +73,7 @@ owners! {
     GrantId: AuthorizationCode RequestUri;
     SessionId: SessionCookie;
     RegistrationTokenId: InitialAccessToken;
+    SubjectId: PasswordResetToken;
 }
 
 impl DerivedKind for RefreshToken {}

@@ -18,12 +18,13 @@ use chancery_projections::grants::GRANTS;
 use chancery_projections::sessions::SESSIONS;
 use chancery_projections::signing_keys::SIGNING_KEYS;
 use chancery_projections::{Table, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::stores::{Query, Store, StoreError};
 
 /// A client (RFC 7591 §3.2.1 names what it has names for).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ClientRow {
     pub client_id: ClientId,
     pub client_id_issued_at: UnixTime,
@@ -44,7 +45,7 @@ pub struct ClientRow {
 }
 
 /// An account, by pseudonym.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AccountRow {
     pub subject: SubjectId,
     /// `active` or `locked`
@@ -59,7 +60,7 @@ pub struct AccountRow {
 }
 
 /// A grant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GrantRow {
     pub grant_id: GrantId,
     pub client_id: ClientId,
@@ -101,7 +102,7 @@ impl GrantRow {
 }
 
 /// A browser session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SessionRow {
     pub session_id: SessionId,
     pub subject: SubjectId,
@@ -131,7 +132,7 @@ impl SessionRow {
 }
 
 /// What a person allows a client.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ConsentRow {
     pub consent_id: ConsentId,
     pub subject: SubjectId,
@@ -146,7 +147,7 @@ pub struct ConsentRow {
 }
 
 /// A signing key.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SigningKeyRow {
     #[serde(rename = "kid")]
     pub key_id: KeyId,

@@ -218,6 +218,19 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::ProfileReplaced(_) => "Name or claims were changed",
         AccountEvent::AccountLocked(_) => "The account was locked",
         AccountEvent::AccountUnlocked(_) => "The account was unlocked",
+        AccountEvent::PasswordRehashed(_) => {
+            "The password was hashed anew, with today's parameters"
+        }
+        AccountEvent::PasswordResetRequested(_) => "A link to choose a new password was made",
+        AccountEvent::PasswordReset(_) => "A new password was chosen by the link",
+        AccountEvent::SessionsDismissed(_) => "The person's other sessions were ended",
+        AccountEvent::RolesReplaced(event) if event.roles.is_empty() => {
+            "The account lost its roles"
+        }
+        AccountEvent::RolesReplaced(event) => {
+            let roles: Vec<_> = event.roles.iter().map(|role| role.as_str()).collect();
+            return format!("The account has the roles {} from now on", roles.join(", "));
+        }
     }
     .to_owned()
 }
@@ -237,6 +250,8 @@ const fn ended(cause: SessionEndCause) -> &'static str {
         SessionEndCause::Replaced => "somebody else logged in with the same browser",
         SessionEndCause::AccountLocked => "the account was locked",
         SessionEndCause::EndedByOperator => "an operator ended it",
+        SessionEndCause::EndedByPerson => "the person ended it from another session",
+        SessionEndCause::PasswordChanged => "the password was changed",
     }
 }
 

@@ -28,6 +28,7 @@ pub mod grant;
 pub mod ids;
 pub mod protocol;
 pub mod registration_token;
+mod schema;
 pub mod secret;
 pub mod session;
 pub mod signing_key;

@@ -49,6 +49,8 @@ kinds! {
     RegistrationAccessToken = "registration_access";
     /// What a client is registered by (RFC 7591 §1.2).
     InitialAccessToken = "initial_access";
+    /// The secret of a one-time link to choose a new password by.
+    PasswordResetToken = "password_reset";
 }
 
 /// A secret of 256 random (or pseudo-random) bits.

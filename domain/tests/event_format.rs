@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_domain::account::{
-    AccountEvent, AccountLocked, AccountRegistered, AccountUnlocked, PasswordSet, ProfileReplaced,
+    AccountEvent, AccountLocked, AccountRegistered, AccountUnlocked, PasswordRehashed,
+    PasswordReset, PasswordResetRequested, PasswordSet, ProfileReplaced, Role, RolesReplaced,
+    SessionsDismissed,
 };
 use chancery_domain::authorization::{Authentication, Authorization, AuthorizationRequest};
 use chancery_domain::client::{
@@ -336,6 +338,15 @@ fn account_samples() -> impl Iterator<Item = Sample> {
             ProfileReplaced: ProfileReplaced { profile: sha256(8) },
             AccountLocked: AccountLocked { reason: "left".to_owned() },
             AccountUnlocked: AccountUnlocked {},
+            PasswordRehashed: PasswordRehashed { hash: sha256(9), at: at(0) },
+            PasswordResetRequested: PasswordResetRequested {
+                token: Digest::of(&[6; 32]),
+                expires_at: at(1800),
+                at: at(0),
+            },
+            PasswordReset: PasswordReset { hash: sha256(10), at: at(0) },
+            SessionsDismissed: SessionsDismissed { but: Some(session_id()), at: at(0) },
+            RolesReplaced: RolesReplaced { roles: [Role::Admin, Role::Auditor].into() },
         }
     )
 }
@@ -464,6 +475,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
         circumstances: None,
     }
     .into();
+    let dismissed: AccountEvent = SessionsDismissed { but: None, at: at(0) }.into();
     let tally: TallyEvent = WindowCounted {
         from: at(0),
         length: seconds(60),
@@ -481,6 +493,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
     grants
         .chain(clients)
         .chain([
+            Sample::new(AggregateKind::Account, AnyEvent::Account, dismissed),
             Sample::new(AggregateKind::Session, AnyEvent::Session, session),
             Sample::new(AggregateKind::Tally, AnyEvent::Tally, tally),
         ])
@@ -754,6 +767,8 @@ fn the_words_in_events_are_fixed() {
         (SessionEndCause::Replaced, "replaced"),
         (SessionEndCause::AccountLocked, "account_locked"),
         (SessionEndCause::EndedByOperator, "ended_by_operator"),
+        (SessionEndCause::EndedByPerson, "ended_by_person"),
+        (SessionEndCause::PasswordChanged, "password_changed"),
     ];
     for (cause, expected) in ends {
         assert_eq!(word(json!(cause)), expected);

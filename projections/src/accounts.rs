@@ -50,7 +50,12 @@ impl Projection for Accounts {
                 vec![("state", "active".into()), ("created_at", event.at.into())]
             }
             AccountEvent::PasswordSet(event) => vec![("password_set_at", event.at.into())],
-            AccountEvent::ProfileReplaced(_) => vec![],
+            AccountEvent::PasswordReset(event) => vec![("password_set_at", event.at.into())],
+            AccountEvent::ProfileReplaced(_)
+            | AccountEvent::PasswordRehashed(_)
+            | AccountEvent::PasswordResetRequested(_)
+            | AccountEvent::SessionsDismissed(_)
+            | AccountEvent::RolesReplaced(_) => vec![],
             AccountEvent::AccountLocked(event) => {
                 vec![("state", "locked".into()), ("reason", event.reason.as_str().into())]
             }

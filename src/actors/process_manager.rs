@@ -110,6 +110,8 @@ struct Cause {
 enum What {
     /// All of the person's sessions and grants end.
     AccountLocked(SubjectId),
+    /// All of the person's sessions end but one; what was given in them, as with any other end.
+    SessionsDismissed(SubjectId, Option<SessionId>),
     /// All of the client's grants end.
     ClientDisabled(ClientId),
     /// The client's grants of this person end.
@@ -176,6 +178,12 @@ impl ProcessManager {
                     }
                     AccountEvent::AccountUnlocked(_) => {
                         self.forget(&What::AccountLocked(subject));
+                    }
+                    AccountEvent::PasswordReset(_) => {
+                        self.sweep(What::SessionsDismissed(subject, None), event, steps);
+                    }
+                    AccountEvent::SessionsDismissed(happened) => {
+                        self.sweep(What::SessionsDismissed(subject, happened.but), event, steps);
                     }
                     _ => {}
                 }
@@ -247,8 +255,15 @@ impl ProcessManager {
     async fn carry_out(&self, step: Step) -> Result<(), ConsumeError> {
         match step {
             Step::Sweep(cause) => {
-                if let What::AccountLocked(subject) = cause.what {
-                    self.end_sessions(subject, &cause).await?;
+                match cause.what {
+                    What::AccountLocked(subject) => self.end_sessions(subject, &cause).await?,
+                    // Their grants follow from their ends.
+                    What::SessionsDismissed(subject, _) => {
+                        return self.end_sessions(subject, &cause).await;
+                    }
+                    What::ClientDisabled(_)
+                    | What::ConsentWithdrawn(..)
+                    | What::SessionEnded(_) => {}
                 }
                 self.revoke_grants(&cause).await
             }
@@ -285,7 +300,9 @@ impl ProcessManager {
         loop {
             let page = self.lookups.sessions(subject, part.clone()).await?;
             let sessions = page.rows.iter().filter(|session| {
-                session.is_live(cause.at()) && session.started_position < cause.position
+                session.is_live(cause.at())
+                    && session.started_position < cause.position
+                    && cause.spares() != Some(session.session_id)
             });
             stream::iter(sessions.map(Ok::<_, ConsumeError>))
                 .try_for_each_concurrent(AT_ONCE, |session| self.end(session.session_id, cause))
@@ -305,8 +322,8 @@ impl ProcessManager {
 
     async fn end(&self, session: SessionId, cause: &Cause) -> Result<(), ConsumeError> {
         let causation = cause.causation.clone();
-        let done =
-            self.cascade.end_session(session, SessionEndCause::AccountLocked, causation).await;
+        let why = cause.session_end();
+        let done = self.cascade.end_session(session, why, causation).await;
         passed_over(done, &format!("session {session}"), cause)
     }
 }
@@ -332,8 +349,33 @@ impl Cause {
         UnixTime::from_seconds(self.at_ms.div_euclid(1000))
     }
 
+    /// Why sessions end because of it.
+    fn session_end(&self) -> SessionEndCause {
+        match &self.what {
+            What::SessionsDismissed(_, None) => SessionEndCause::PasswordChanged,
+            What::SessionsDismissed(_, Some(_)) => SessionEndCause::EndedByPerson,
+            What::AccountLocked(_)
+            | What::ClientDisabled(_)
+            | What::ConsentWithdrawn(..)
+            | What::SessionEnded(_) => SessionEndCause::AccountLocked,
+        }
+    }
+
+    /// The session that goes on.
+    fn spares(&self) -> Option<SessionId> {
+        match &self.what {
+            What::SessionsDismissed(_, but) => *but,
+            What::AccountLocked(_)
+            | What::ClientDisabled(_)
+            | What::ConsentWithdrawn(..)
+            | What::SessionEnded(_) => None,
+        }
+    }
+
     fn revocation(&self) -> RevocationCause {
         match &self.what {
+            // Never asked: only sessions end by it.
+            What::SessionsDismissed(..) => RevocationCause::SessionEnded,
             What::AccountLocked(_) => RevocationCause::AccountLocked,
             What::ClientDisabled(_) => RevocationCause::ClientDisabled,
             What::ConsentWithdrawn(..) => RevocationCause::ConsentWithdrawn,
@@ -345,7 +387,9 @@ impl Cause {
     fn filter(&self) -> GrantFilter {
         let all = GrantFilter::default();
         match &self.what {
-            What::AccountLocked(subject) => GrantFilter { subject: Some(*subject), ..all },
+            What::AccountLocked(subject) | What::SessionsDismissed(subject, _) => {
+                GrantFilter { subject: Some(*subject), ..all }
+            }
             What::ClientDisabled(client) => GrantFilter { client_id: Some(client.clone()), ..all },
             What::ConsentWithdrawn(subject, client) => {
                 GrantFilter { subject: Some(*subject), client_id: Some(client.clone()), ..all }
@@ -358,6 +402,8 @@ impl Cause {
     fn concerns(&self, grant: &GrantRow) -> bool {
         match &self.what {
             What::AccountLocked(subject) => grant.subject == Some(*subject),
+            // A grant ends with its session.
+            What::SessionsDismissed(..) => false,
             What::ClientDisabled(client) => grant.client_id == *client,
             What::ConsentWithdrawn(subject, client) => {
                 grant.subject == Some(*subject) && grant.client_id == *client
@@ -375,7 +421,7 @@ impl Cause {
     /// Is the grant to be ended, as one that was there before?
     fn ends(&self, grant: &GrantRow) -> bool {
         let bound_at = match &self.what {
-            What::AccountLocked(_) => grant.authenticated_position,
+            What::AccountLocked(_) | What::SessionsDismissed(..) => grant.authenticated_position,
             What::ClientDisabled(_) => Some(grant.opened_position),
             What::ConsentWithdrawn(..) => grant.consented_position,
             // A session that has ended never begins again.

@@ -43,6 +43,12 @@ pub async fn find_account(
     if folded.state.registered().is_some() { Ok(folded) } else { Err(missing()) }
 }
 
+/// An account, by name or subject.
+pub async fn account_view(services: &Services, account: &str) -> Result<AccountView, AdminError> {
+    let subject = subject(&*find_account(services, account).await?, account)?;
+    view_of(services, subject).await
+}
+
 pub(super) async fn add(
     services: &Services,
     new: NewAccount,
@@ -174,6 +180,10 @@ async fn execute(
 }
 
 async fn view(services: &Services, subject: SubjectId) -> Result<Outcome, AdminError> {
+    Ok(Outcome::Account(Box::new(view_of(services, subject).await?)))
+}
+
+async fn view_of(services: &Services, subject: SubjectId) -> Result<AccountView, AdminError> {
     let id = subject.to_string();
     let folded = services.accounts.get(&id).await?;
     let account = registered(&folded, &id)?;
@@ -182,7 +192,7 @@ async fn view(services: &Services, subject: SubjectId) -> Result<Outcome, AdminE
         Err(AccountFailure::Vault(VaultError::Gone)) => None,
         Err(error) => return Err(AdminError::of_account(error, &id)),
     };
-    Ok(Outcome::Account(Box::new(AccountView::of(account, profile))))
+    Ok(AccountView::of(account, profile))
 }
 
 async fn hash(services: &Services, password: &Confidential) -> Result<String, AdminError> {

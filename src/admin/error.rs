@@ -57,9 +57,9 @@ impl AdminError {
     pub(super) fn of_account(failure: AccountFailure, name: &str) -> Self {
         match failure {
             AccountFailure::Refused(AccountError::Unknown) => Self::not_found("account", name),
-            AccountFailure::Refused(error @ AccountError::Exists) => {
-                Self::Refused(error.to_string())
-            }
+            AccountFailure::Refused(
+                error @ (AccountError::Exists | AccountError::ResetRefused | AccountError::Locked),
+            ) => Self::Refused(error.to_string()),
             AccountFailure::Append(AppendError::NameTaken) => {
                 Self::Refused("there is an account with this name already".to_owned())
             }

@@ -15,19 +15,24 @@ use std::fmt;
 
 use chancery_domain::account::{Profile, RegisteredAccount};
 use chancery_domain::client::{ClientMetadata, RegisteredClient, Registrar};
+use chancery_domain::consent::ConsentCommand;
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
-use chancery_domain::ids::{ClientId, GrantId, KeyId, RegistrationTokenId, SubjectId};
+use chancery_domain::ids::{
+    ClientId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId,
+};
+use chancery_domain::session::{SessionCommand, SessionEndCause, SessionError};
 use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::accounts::{NAME_RULE, find_account, is_account_name};
+pub use self::accounts::{NAME_RULE, account_view, find_account, is_account_name};
 pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
 pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
-use crate::aggregates::Origin;
+use crate::aggregates::{ExecuteError, Origin};
 use crate::services::Services;
 
 /// A change that an operator asks for.
@@ -81,6 +86,12 @@ pub enum Operation {
     UnlockAccount {
         account: String,
     },
+    EndSession {
+        session_id: SessionId,
+    },
+    WithdrawConsent {
+        consent_id: ConsentId,
+    },
     RevokeGrant {
         grant_id: GrantId,
         reason: String,
@@ -112,6 +123,8 @@ impl Operation {
             Self::SetClaims { .. } => "set_claims",
             Self::LockAccount { .. } => "lock_account",
             Self::UnlockAccount { .. } => "unlock_account",
+            Self::EndSession { .. } => "end_session",
+            Self::WithdrawConsent { .. } => "withdraw_consent",
             Self::RevokeGrant { .. } => "revoke_grant",
             Self::RotateKey { .. } => "rotate_key",
             Self::RebuildProjections { .. } => "rebuild_projections",
@@ -147,7 +160,7 @@ impl fmt::Debug for NewAccount {
 
 /// A password or client secret on its way between an operator and the process
 /// that performs the operation. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Confidential(String);
 
@@ -155,6 +168,13 @@ impl Confidential {
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// Can it be a client's secret? RFC 6749 appendix A.2: visible ASCII and
+    /// spaces.
+    #[must_use]
+    pub fn is_client_secret(&self) -> bool {
+        (1..=256).contains(&self.0.len()) && self.0.bytes().all(|b| (0x20..=0x7e).contains(&b))
     }
 
     /// The text itself, for the one place that hashes it or hands it to its
@@ -179,12 +199,14 @@ pub enum Outcome {
     RegistrationToken(Box<RegistrationTokenView>),
     Account(Box<AccountView>),
     Grant(GrantView),
+    Session(SessionView),
+    Consent(ConsentView),
     Key(KeyView),
     Projections { names: Vec<String> },
 }
 
 /// A client as its operator sees it (RFC 7591 §3.2.1).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientView {
     pub client_id: ClientId,
     pub client_id_issued_at: UnixTime,
@@ -241,7 +263,7 @@ impl ClientView {
 }
 
 /// An account as its operator sees it.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountView {
     pub subject: SubjectId,
     /// The name that it logs in with; absent once it was erased.
@@ -282,8 +304,16 @@ impl AccountView {
     }
 }
 
+impl AccountView {
+    /// Without who the person is.
+    #[must_use]
+    pub fn pseudonymous(self) -> Self {
+        Self { username: None, claims: Map::new(), ..self }
+    }
+}
+
 /// A grant after an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GrantView {
     pub grant_id: GrantId,
     pub client_id: Option<ClientId>,
@@ -292,8 +322,24 @@ pub struct GrantView {
     pub changed: bool,
 }
 
+/// A session after an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionView {
+    pub session_id: SessionId,
+    /// `ended`
+    pub state: String,
+}
+
+/// A consent after an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsentView {
+    pub consent_id: ConsentId,
+    /// `withdrawn`
+    pub state: String,
+}
+
 /// A key after an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyView {
     pub kid: KeyId,
     pub alg: KeyAlgorithm,
@@ -355,6 +401,10 @@ async fn carry_out(
             accounts::lock(services, &account, reason, origin).await
         }
         Operation::UnlockAccount { account } => accounts::unlock(services, &account, origin).await,
+        Operation::EndSession { session_id } => end_session(services, session_id, origin).await,
+        Operation::WithdrawConsent { consent_id } => {
+            withdraw_consent(services, consent_id, origin).await
+        }
         Operation::RevokeGrant { grant_id, reason } => {
             revoke_grant(services, grant_id, reason, origin).await
         }
@@ -385,6 +435,47 @@ async fn revoke_grant(
         state: done.grant.stage().to_owned(),
         changed: !done.events.is_empty(),
     }))
+}
+
+async fn end_session(
+    services: &Services,
+    session_id: SessionId,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let id = session_id.to_string();
+    let command =
+        SessionCommand::End { cause: SessionEndCause::EndedByOperator, now: services.now() };
+    services.sessions.forget(&id);
+    let work = services.work(origin)?;
+    match services.sessions.execute(&id, vec![command], work).await {
+        Ok(_) => Ok(Outcome::Session(SessionView { session_id, state: "ended".to_owned() })),
+        Err(ExecuteError::Refused(SessionError::Unknown)) => {
+            Err(AdminError::not_found("session", &id))
+        }
+        Err(ExecuteError::Refused(error)) => Err(AdminError::Refused(error.to_string())),
+        Err(ExecuteError::Load(error)) => Err(error.into()),
+        Err(ExecuteError::Append(error)) => Err(error.into()),
+    }
+}
+
+async fn withdraw_consent(
+    services: &Services,
+    consent_id: ConsentId,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let id = consent_id.to_string();
+    let folded = services.consents.fresh(&id).await?;
+    if folded.head.sequence == 0 {
+        return Err(AdminError::not_found("consent", &id));
+    }
+    let work = services.work(origin)?;
+    let command = ConsentCommand::Withdraw { now: services.now() };
+    match services.consents.execute(&id, vec![command], work).await {
+        Ok(_) => Ok(Outcome::Consent(ConsentView { consent_id, state: "withdrawn".to_owned() })),
+        Err(ExecuteError::Refused(error)) => Err(AdminError::Refused(error.to_string())),
+        Err(ExecuteError::Load(error)) => Err(error.into()),
+        Err(ExecuteError::Append(error)) => Err(error.into()),
+    }
 }
 
 async fn rotate_key(

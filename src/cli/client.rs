@@ -469,10 +469,8 @@ impl std::fmt::Debug for NewSecret {
     }
 }
 
-/// RFC 6749 appendix A.2: visible ASCII and spaces.
 fn client_secret(text: &str) -> Result<NewSecret, String> {
-    let good = (1..=256).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7e).contains(&b));
-    if good {
+    if Confidential::new(text.to_owned()).is_client_secret() {
         return Ok(NewSecret(text.to_owned()));
     }
     Err("give 1 to 256 visible ASCII characters, or leave it out".to_owned())

@@ -61,11 +61,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 fn print_effective(file: &SettingsFile, format: Format) -> Result<(), CliError> {
     let loaded = file.load()?;
     if format.json {
-        return Ok(output::json(&loaded.effective)?);
+        return Ok(output::json(&loaded.config.in_force)?);
     }
     let path = file.path();
     let name = path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
-    Ok(output::raw(&show::effective_toml(&loaded.effective, name.as_deref()))?)
+    Ok(output::raw(&show::effective_toml(&loaded.config.in_force, name.as_deref()))?)
 }
 
 async fn check(file: &SettingsFile, format: Format) -> Result<ExitCode, CliError> {

@@ -22,6 +22,8 @@ settings! {
         /// Clients end a session (OpenID Connect RP-Initiated Logout); the page on which
         /// people log out goes with it.
         end_session: bool = default true;
+        /// The administration API, for clients with its scopes.
+        admin_api: bool = default true;
         /// Is the server up, and ready? At /health.
         health: bool = default true;
     }

@@ -47,6 +47,8 @@ macro_rules! sections {
             $($(#[$doc])* pub $field: $type,)*
             /// The operator's own scopes, by name.
             pub scopes: BTreeMap<String, scopes::ScopeText>,
+            /// All of this as text, secrets left out.
+            pub in_force: Vec<Effective>,
         }
 
         /// Every section, in the order of the documentation.
@@ -60,7 +62,8 @@ macro_rules! sections {
             // all problems are found at once.
             $(let $field = load.section::<$type>();)*
             let scopes = load.scopes();
-            Some(Config { $($field: $field?,)* scopes: scopes? })
+            let in_force = show::effective(load.collected);
+            Some(Config { $($field: $field?,)* scopes: scopes?, in_force })
         }
     };
 }
@@ -84,11 +87,10 @@ sections! {
     log: log::Log,
 }
 
-/// The settings, and where each came from.
+/// The settings.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    pub effective: Vec<Effective>,
 }
 
 impl Config {
@@ -104,9 +106,7 @@ impl Config {
         };
         problems.sort_by(|a, b| a.place.cmp(&b.place));
         match config {
-            Some(config) if problems.is_empty() => {
-                Ok(Loaded { config, effective: show::effective(&collected) })
-            }
+            Some(config) if problems.is_empty() => Ok(Loaded { config }),
             _ => Err(Problems { file: sources.file().map(Path::to_owned), list: problems }),
         }
     }

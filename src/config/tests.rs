@@ -339,7 +339,7 @@ fn variables_win_over_the_file() {
     assert_eq!(config.server.addresses().len(), 2);
     assert_eq!(config.keys.algorithms().len(), 3);
     assert_eq!(config.scopes["a:b"].description, "see");
-    let shown = show::effective_toml(&loaded.effective, Some("chancery.toml"));
+    let shown = show::effective_toml(&loaded.config.in_force, Some("chancery.toml"));
     for (setting, from) in [
         ("issuer = \"https://login.example.com\"", "chancery.toml:2"),
         ("access_token_lifetime = 90", "CHANCERY_TOKENS_ACCESS_TOKEN_LIFETIME"),
@@ -356,7 +356,10 @@ fn variables_win_over_the_file() {
 #[test]
 fn what_is_shown_is_the_same_settings_again() {
     let loaded = load(format!("{LEAST}[scopes.\"a:b\"]\ndescription = \"see\"\n")).unwrap();
-    assert_eq!(good(show::effective_toml(&loaded.effective, None)), loaded.config);
+    let again = good(show::effective_toml(&loaded.config.in_force, None));
+    // What is not the same is where it was written.
+    let in_force = loaded.config.in_force.clone();
+    assert_eq!(Config { in_force, ..again }, loaded.config);
 }
 
 #[test]
@@ -435,7 +438,7 @@ fn no_secret_is_shown() {
             .unwrap();
     for loaded in [loaded, in_url, in_query] {
         assert!(!format!("{loaded:?}").contains("hunter2"));
-        assert!(!show::effective_toml(&loaded.effective, None).contains("hunter2"));
+        assert!(!show::effective_toml(&loaded.config.in_force, None).contains("hunter2"));
         let Location::Postgres(url) = loaded.config.store.location() else { panic!() };
         assert!(!format!("{url:?}").contains("hunter2"));
         #[expect(clippy::disallowed_methods, reason = "to see that it gets through")]

@@ -51,6 +51,7 @@ static FEATURES: &[Feature] = &[
             "backchannel_logout_",
         ],
     },
+    Feature { is_on: |features| features.admin_api, paths: &["/admin"], metadata: &[] },
     Feature { is_on: |features| features.health, paths: &["/health"], metadata: &[] },
 ];
 

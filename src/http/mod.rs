@@ -1,5 +1,6 @@
 //! The endpoints: parse a request, call one function, render the answer.
 
+pub mod admin;
 pub mod cors;
 pub mod features;
 pub mod health;

@@ -18,6 +18,7 @@ mod support;
 #[expect(dead_code, reason = "some of it is for the tests of the stores")]
 mod postgres_database;
 
+mod admin_api;
 mod cascades;
 mod feature_flags;
 mod oidc_core;

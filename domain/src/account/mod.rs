@@ -1,11 +1,14 @@
 //! The account: a person who can log in. All that is personal is sealed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
 use crate::event::{aggregate, events};
-use crate::ids::{AggregateKind, SubjectId};
-use crate::time::UnixTime;
+use crate::ids::{AggregateKind, SessionId, SubjectId};
+use crate::secret::{Digest, PasswordResetToken};
+use crate::time::{Lifetime, UnixTime};
 
 events! {
     /// What has happened to an account.
@@ -15,6 +18,21 @@ events! {
         ProfileReplaced = "1",
         AccountLocked = "1",
         AccountUnlocked = "1",
+        PasswordRehashed = "1",
+        PasswordResetRequested = "1",
+        PasswordReset = "1",
+        SessionsDismissed = "1",
+        RolesReplaced = "1",
+    }
+}
+
+crate::protocol::parameter_values! {
+    /// What an account may do here besides logging in.
+    Role, "role" {
+        /// Administers the server.
+        Admin = "admin",
+        /// Reads what happened.
+        Auditor = "auditor",
     }
 }
 
@@ -36,6 +54,53 @@ pub struct PasswordSet {
     pub hash: Sha256Digest,
     /// When.
     pub at: UnixTime,
+}
+
+/// The same password, hashed by today's parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PasswordRehashed {
+    /// The commitment to its sealed hash.
+    pub hash: Sha256Digest,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// A one-time link was made by which the person can choose a new password.
+/// It takes the place of an earlier one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PasswordResetRequested {
+    /// The digest of the secret in the link.
+    pub token: Digest<PasswordResetToken>,
+    /// Until when it is good.
+    pub expires_at: UnixTime,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// The person chose a new password by a one-time link; all sessions end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PasswordReset {
+    /// The commitment to its sealed hash.
+    pub hash: Sha256Digest,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// All sessions that began before this end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionsDismissed {
+    /// But not this one, in which the person asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub but: Option<SessionId>,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// The account has these roles from now on, and no others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolesReplaced {
+    /// All of them.
+    pub roles: BTreeSet<Role>,
 }
 
 /// Name or claims have changed.
@@ -87,7 +152,40 @@ pub struct RegisteredAccount {
     pub registered_at: UnixTime,
     /// When the password was set.
     pub password_set_at: Option<UnixTime>,
+    /// What it may do besides logging in.
+    #[serde(default)]
+    pub roles: BTreeSet<Role>,
+    /// Which sessions it has sent away.
+    #[serde(default)]
+    pub dismissed: Option<Dismissed>,
+    /// The one-time link that is open, and until when.
+    #[serde(default)]
+    reset: Option<(Digest<PasswordResetToken>, UnixTime)>,
     sequence: u64,
+}
+
+/// The sessions that an account has sent away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dismissed {
+    /// Those whose person authenticated before this.
+    pub before: UnixTime,
+    /// But not this one.
+    pub but: Option<SessionId>,
+}
+
+impl RegisteredAccount {
+    /// Is a session still good of which the person authenticated then?
+    #[must_use]
+    pub fn keeps_session(&self, session: SessionId, auth_time: UnixTime) -> bool {
+        self.dismissed.is_none_or(|gone| auth_time >= gone.before || gone.but == Some(session))
+    }
+
+    /// Is this the open one-time link, and still good?
+    #[must_use]
+    pub fn is_reset_by(&self, token: &Digest<PasswordResetToken>, now: UnixTime) -> bool {
+        self.locked.is_none()
+            && self.reset.as_ref().is_some_and(|(open, until)| open == token && now < *until)
+    }
 }
 
 /// The aggregate.
@@ -119,6 +217,43 @@ pub enum AccountCommand {
         /// Now.
         now: UnixTime,
     },
+    /// Keeps the password, with another hash of it.
+    Rehash {
+        /// The commitment to its hash.
+        hash: Sha256Digest,
+        /// Now.
+        now: UnixTime,
+    },
+    /// Opens a one-time link to choose a new password by.
+    RequestPasswordReset {
+        /// The digest of the secret in it.
+        token: Digest<PasswordResetToken>,
+        /// Now.
+        now: UnixTime,
+        /// How long it is good.
+        lifetime: Lifetime,
+    },
+    /// Sets the password by a one-time link.
+    ResetPassword {
+        /// The digest of the secret in it.
+        token: Digest<PasswordResetToken>,
+        /// The commitment to the new password's hash.
+        hash: Sha256Digest,
+        /// Now.
+        now: UnixTime,
+    },
+    /// Ends all sessions but one.
+    DismissSessions {
+        /// This one stays.
+        but: Option<SessionId>,
+        /// Now.
+        now: UnixTime,
+    },
+    /// Gives it these roles, and takes all others.
+    ReplaceRoles {
+        /// All of them.
+        roles: BTreeSet<Role>,
+    },
     /// Replaces name and claims.
     ReplaceProfile {
         /// The commitment to the profile.
@@ -142,6 +277,12 @@ pub enum AccountError {
     /// It exists already.
     #[error("this account exists already")]
     Exists,
+    /// The one-time link was used, replaced, has expired, or never was.
+    #[error("the link is not good any more")]
+    ResetRefused,
+    /// Nobody can log in to it.
+    #[error("the account is locked")]
+    Locked,
 }
 
 impl Account {
@@ -163,6 +304,34 @@ impl Account {
             (Self::Unknown, _) => Err(AccountError::Unknown),
             (Self::Registered(_), AccountCommand::SetPassword { hash, now }) => {
                 Ok(vec![PasswordSet { hash, at: now }.into()])
+            }
+            (Self::Registered(_), AccountCommand::DismissSessions { but, now }) => {
+                Ok(vec![SessionsDismissed { but, at: now }.into()])
+            }
+            (Self::Registered(account), AccountCommand::Rehash { hash, now }) => {
+                // Without a password there is nothing to hash anew.
+                let keeps = account.password.is_some();
+                Ok(if keeps { vec![PasswordRehashed { hash, at: now }.into()] } else { vec![] })
+            }
+            (
+                Self::Registered(account),
+                AccountCommand::RequestPasswordReset { token, now, lifetime },
+            ) => {
+                if account.locked.is_some() {
+                    return Err(AccountError::Locked);
+                }
+                let expires_at = now + lifetime;
+                Ok(vec![PasswordResetRequested { token, expires_at, at: now }.into()])
+            }
+            (Self::Registered(account), AccountCommand::ResetPassword { token, hash, now }) => {
+                if !account.is_reset_by(&token, now) {
+                    return Err(AccountError::ResetRefused);
+                }
+                Ok(vec![PasswordReset { hash, at: now }.into()])
+            }
+            (Self::Registered(account), AccountCommand::ReplaceRoles { roles }) => {
+                let same = account.roles == roles;
+                Ok(if same { vec![] } else { vec![RolesReplaced { roles }.into()] })
             }
             (Self::Registered(_), AccountCommand::ReplaceProfile { profile }) => {
                 Ok(vec![ProfileReplaced { profile }.into()])
@@ -189,6 +358,9 @@ impl Account {
                 locked: None,
                 registered_at: event.at,
                 password_set_at: None,
+                roles: BTreeSet::new(),
+                dismissed: None,
+                reset: None,
                 sequence: 1,
             });
             return;
@@ -200,7 +372,24 @@ impl Account {
             AccountEvent::PasswordSet(event) => {
                 account.password = Some((event.hash, account.sequence));
                 account.password_set_at = Some(event.at);
+                account.reset = None;
             }
+            AccountEvent::SessionsDismissed(event) => {
+                account.dismissed = Some(Dismissed { before: event.at, but: event.but });
+            }
+            AccountEvent::PasswordRehashed(event) => {
+                account.password = Some((event.hash, account.sequence));
+            }
+            AccountEvent::PasswordResetRequested(event) => {
+                account.reset = Some((event.token, event.expires_at));
+            }
+            AccountEvent::PasswordReset(event) => {
+                account.password = Some((event.hash, account.sequence));
+                account.password_set_at = Some(event.at);
+                account.reset = None;
+                account.dismissed = Some(Dismissed { before: event.at, but: None });
+            }
+            AccountEvent::RolesReplaced(event) => account.roles = event.roles,
             AccountEvent::ProfileReplaced(event) => {
                 account.profile = (event.profile, account.sequence);
             }
@@ -337,6 +526,101 @@ mod tests {
         assert_eq!(account.password, Some((digest(4), 4)));
         assert_eq!(account.profile, (digest(3), 5));
         assert_eq!(folded(vec![registered()]).profile, (digest(1), 1));
+    }
+
+    const HALF_AN_HOUR: Lifetime = Lifetime::from_seconds(1800);
+
+    fn token(byte: u8) -> Digest<PasswordResetToken> {
+        Digest::of(&[byte; 32])
+    }
+
+    fn reset_requested(byte: u8) -> AccountEvent {
+        let expires_at = NOW + HALF_AN_HOUR;
+        PasswordResetRequested { token: token(byte), expires_at, at: NOW }.into()
+    }
+
+    fn reset(byte: u8, seconds: i64) -> AccountCommand {
+        let now = UnixTime::from_seconds(50 + seconds);
+        AccountCommand::ResetPassword { token: token(byte), hash: digest(9), now }
+    }
+
+    fn was_reset(seconds: i64) -> AccountEvent {
+        PasswordReset { hash: digest(9), at: UnixTime::from_seconds(50 + seconds) }.into()
+    }
+
+    #[test]
+    fn a_link_is_good_once_in_time_and_only_the_last_one() {
+        let refused = AccountError::ResetRefused;
+        given(vec![registered()]).when(reset(1, 0)).then_expect_error(refused);
+        let asked = vec![registered(), reset_requested(1)];
+        given(asked.clone()).when(reset(2, 1)).then_expect_error(refused);
+        given(asked.clone()).when(reset(1, 1800)).then_expect_error(refused);
+        let used = [asked.clone(), vec![was_reset(1)]].concat();
+        given(used).when(reset(1, 2)).then_expect_error(refused);
+        let replaced = [asked.clone(), vec![reset_requested(2)]].concat();
+        given(replaced).when(reset(1, 2)).then_expect_error(refused);
+        let remembered = [asked.clone(), vec![password_set(3)]].concat();
+        given(remembered).when(reset(1, 2)).then_expect_error(refused);
+        let left = [asked.clone(), vec![locked()]].concat();
+        given(left).when(reset(1, 2)).then_expect_error(refused);
+        given(asked).when(reset(1, 1799)).then_expect_events(vec![was_reset(1799)]);
+    }
+
+    #[test]
+    fn a_locked_account_gets_no_link() {
+        let request = AccountCommand::RequestPasswordReset {
+            token: token(1),
+            now: NOW,
+            lifetime: HALF_AN_HOUR,
+        };
+        given(vec![registered(), locked()])
+            .when(request.clone())
+            .then_expect_error(AccountError::Locked);
+        given(vec![registered()]).when(request).then_expect_events(vec![reset_requested(1)]);
+    }
+
+    #[test]
+    fn a_reset_dismisses_every_session_before_it() {
+        let session = |byte| SessionId::from_uuid(uuid::Uuid::from_u128(byte));
+        let account = folded(vec![registered(), reset_requested(1), was_reset(5)]);
+        assert!(!account.keeps_session(session(1), NOW));
+        assert!(account.keeps_session(session(1), UnixTime::from_seconds(55)));
+        assert_eq!(account.password, Some((digest(9), 3)));
+        let kept = SessionsDismissed { but: Some(session(1)), at: UnixTime::from_seconds(60) };
+        let account = folded(vec![registered(), kept.into()]);
+        assert!(account.keeps_session(session(1), NOW));
+        assert!(!account.keeps_session(session(2), NOW));
+        assert!(folded(vec![registered(), password_set(2)]).keeps_session(session(2), NOW));
+    }
+
+    #[test]
+    fn a_new_hash_is_no_new_password() {
+        let rehash = AccountCommand::Rehash { hash: digest(5), now: NOW };
+        let rehashed: AccountEvent = PasswordRehashed { hash: digest(5), at: NOW }.into();
+        given(vec![registered()]).when(rehash.clone()).then_expect_events(vec![]);
+        given(vec![registered(), password_set(2)])
+            .when(rehash)
+            .then_expect_events(vec![rehashed.clone()]);
+        let later = PasswordRehashed { hash: digest(5), at: UnixTime::from_seconds(99) };
+        let account = folded(vec![registered(), password_set(2), later.into()]);
+        assert_eq!(account.password, Some((digest(5), 3)));
+        assert_eq!(account.password_set_at, Some(NOW));
+    }
+
+    #[test]
+    fn roles_are_replaced_as_a_whole() {
+        let replace = |roles: &[Role]| AccountCommand::ReplaceRoles {
+            roles: roles.iter().copied().collect(),
+        };
+        let replaced = |roles: &[Role]| -> AccountEvent {
+            RolesReplaced { roles: roles.iter().copied().collect() }.into()
+        };
+        given(vec![registered()]).when(replace(&[])).then_expect_events(vec![]);
+        given(vec![registered(), replaced(&[Role::Admin])])
+            .when(replace(&[Role::Auditor]))
+            .then_expect_events(vec![replaced(&[Role::Auditor])]);
+        let account = folded(vec![registered(), replaced(&[Role::Admin]), replaced(&[])]);
+        assert!(account.roles.is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::client_auth_method::ClientAuthMethod;
@@ -79,7 +80,7 @@ impl Default for SecurityProfile {
 /// `security_profile`, `hooks` and their like are Chancery's own.
 ///
 /// A value that is absent, or as it is by default, is not written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "the registries have so many")]
 pub struct ClientMetadata {

@@ -66,6 +66,10 @@ pub enum SessionEndCause {
     AccountLocked,
     /// An operator ended it.
     EndedByOperator,
+    /// The person ended it from another session.
+    EndedByPerson,
+    /// The password is another one.
+    PasswordChanged,
 }
 
 /// A session that has begun.

@@ -1,0 +1,80 @@
+//! Who may administer: a client acting for itself, or a person with the role.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use chancery_domain::account::Role;
+use chancery_domain::protocol::scope::Scope;
+
+use super::problem::Problem;
+use crate::services::Services;
+use crate::tokens::{Audience, LiveToken, TokenRefusal, find_access_token};
+
+/// The scope that all of the API needs.
+pub const ADMIN: &str = "admin";
+
+/// The scope that what is known of people needs besides.
+pub const PERSONAL_DATA: &str = "pii:read";
+
+/// Whoever asks, and may.
+pub struct Operator {
+    /// Stands in the events of what they do.
+    pub name: String,
+    scope: Scope,
+}
+
+impl Operator {
+    /// Reads the token of a request.
+    pub async fn of(services: &Services, request: &HttpRequest) -> Result<Self, Problem> {
+        let live = token(services, request).await?;
+        let audience = Audience::of(&live.facts, services.issuer());
+        let ours = match &audience {
+            Audience::One(one) => one == services.issuer(),
+            Audience::Several(several) => several.iter().any(|one| one == services.issuer()),
+        };
+        if !ours {
+            let detail = "the access token is for another audience than this server";
+            return Err(Problem::unauthorized(Some("invalid_token"), detail));
+        }
+        let scope = live.facts.scope.clone();
+        if !scope.contains(ADMIN) {
+            return Err(Problem::forbidden("the access token needs the scope admin"));
+        }
+        let client_id = &live.grant.authorization.client_id;
+        let name = match live.grant.authorization.subject() {
+            None => format!("client {client_id}"),
+            Some(subject) => {
+                let folded = services.accounts.get(&subject.to_string()).await;
+                let folded = folded.map_err(|error| Problem::internal(&error))?;
+                let account = folded.state.registered().filter(|own| own.locked.is_none());
+                if !account.is_some_and(|account| account.roles.contains(&Role::Admin)) {
+                    let detail = "the account needs the role admin, which the command line gives";
+                    return Err(Problem::forbidden(detail));
+                }
+                format!("account {subject}")
+            }
+        };
+        Ok(Self { name, scope })
+    }
+
+    /// May they see who people are?
+    pub fn sees_people(&self) -> bool {
+        self.scope.contains(PERSONAL_DATA)
+    }
+}
+
+async fn token(services: &Services, request: &HttpRequest) -> Result<LiveToken, Problem> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = header.and_then(|header| {
+        let (scheme, token) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let missing = "send an access token of this server with the scope admin";
+    let bearer = bearer.ok_or_else(|| Problem::unauthorized(None, missing))?;
+    find_access_token(services, bearer).await.map_err(|refusal| match refusal {
+        TokenRefusal::NotAlive => {
+            let detail = "the access token is invalid, expired or revoked";
+            Problem::unauthorized(Some("invalid_token"), detail)
+        }
+        TokenRefusal::Failed(error) => error.into(),
+    })
+}

@@ -1,0 +1,39 @@
+//! Read models.
+
+use actix_web::http::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::endpoint::{Call, Endpoint, Json, Nothing};
+use super::problem::Problem;
+use crate::admin::{Operation, Outcome};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::new(
+        Method::POST,
+        "/projections/rebuild",
+        ("rebuildProjections", "Empty read models and fold the log into them again"),
+        rebuild,
+    )]
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Rebuild {
+    /// Left out: all.
+    names: Option<Vec<String>>,
+}
+
+/// The read models that are being made again.
+#[derive(Serialize, JsonSchema)]
+struct Rebuilding {
+    names: Vec<String>,
+}
+
+async fn rebuild(call: Call<Nothing, Json<Rebuild>>) -> Result<Rebuilding, Problem> {
+    let names = call.body.0.names.clone();
+    match call.perform(Operation::RebuildProjections { names }).await? {
+        Outcome::Projections { names } => Ok(Rebuilding { names }),
+        other => Err(Problem::internal(&format!("an operation on read models gave {other:?}"))),
+    }
+}
