@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_web::dev::{ServerHandle, Service as _};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use chancery_domain::client::Client;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{AggregateKind, ClientId, GrantId, SessionId};
 use chancery_domain::session::{SessionCommand, SessionEndCause};
 use chancery_domain::time::Lifetime;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 
 use crate::actors::committer::Committer;
 use crate::actors::feed_reader;
@@ -33,6 +33,7 @@ use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
+use crate::http::Closed;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::logout::backchannel;
@@ -41,7 +42,7 @@ use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
 use crate::sealing::MasterKey;
-use crate::services::Services;
+use crate::services::{Published, Services};
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
@@ -175,7 +176,6 @@ impl Node {
             vault: Arc::clone(&vault),
             shared,
         };
-        let metadata = http::oauth::metadata::document(&config);
         let services = Services {
             node,
             keys,
@@ -184,6 +184,7 @@ impl Node {
             accounts: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             sessions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            registration_tokens: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             unsealed_secrets: UnsealedSecrets::default(),
@@ -191,10 +192,11 @@ impl Node {
             verified_tokens: VerifiedTokens::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
+            registration_budget: Budget::default(),
             throttle: Throttle::new(&config.login),
             requests: Throttle::for_requests(),
             mail: Outbox::new(&config.mail)?,
-            metadata: metadata.into(),
+            metadata: Published::default(),
             outbound: Outbound::new(&config.outbound)?,
             certificates: Certificates::load(&config.tls).await?.map(Arc::new),
             config,
@@ -205,6 +207,7 @@ impl Node {
             master,
             feed,
         };
+        http::oauth::metadata::refresh(&services);
         Ok(Self { services: Arc::new(services), shared, committing })
     }
 
@@ -310,6 +313,9 @@ async fn spread_news(services: Arc<Services>) {
                     AggregateKind::Session => services.sessions.note(id, sequence),
                     AggregateKind::Consent => services.consents.note(id, sequence),
                     AggregateKind::SigningKey => keys_changed = true,
+                    AggregateKind::RegistrationToken => {
+                        services.registration_tokens.note(id, sequence);
+                    }
                     AggregateKind::Tally => {}
                 }
             }
@@ -321,8 +327,9 @@ async fn spread_news(services: Arc<Services>) {
 }
 
 async fn reload_keys(services: &Services) {
-    if let Err(error) = services.keys.reload(services.now()).await {
-        tracing::error!(%error, "the keys could not be loaded again: {error}");
+    match services.keys.reload(services.now()).await {
+        Ok(()) => http::oauth::metadata::refresh(services),
+        Err(error) => tracing::error!(%error, "the keys could not be loaded again: {error}"),
     }
 }
 
@@ -475,13 +482,38 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
     let limit = usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX);
     let timeout = Duration::from_secs(config.http.request_timeout.seconds().into());
     let data = web::Data::from(Arc::clone(services));
+    let issuer_path = config.server.issuer.path().to_owned();
+    let closed = Closed::of(config);
     let mut server = HttpServer::new(move || {
+        let everything = |service: &mut web::ServiceConfig| {
+            service.configure(http::configure).configure(interaction::configure).configure(&extra);
+        };
+        // Below an issuer's path all is there twice: a proxy may take it away, or not.
+        let below_issuer = |service: &mut web::ServiceConfig| {
+            if !issuer_path.is_empty() {
+                service.configure(|service| http::well_known(service, &issuer_path));
+                service.service(web::scope(&issuer_path).configure(everything));
+            }
+        };
+        let closed = closed.clone();
         App::new()
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(limit))
-            .configure(http::configure)
-            .configure(interaction::configure)
-            .configure(&extra)
+            .configure(below_issuer)
+            .configure(everything)
+            .wrap_fn(move |request, app| {
+                let next = if closed.covers(&request) {
+                    Either::Left(request.into_response(HttpResponse::NotFound().finish()))
+                } else {
+                    Either::Right(app.call(request))
+                };
+                async move {
+                    match next {
+                        Either::Left(not_found) => Ok(not_found.map_into_boxed_body()),
+                        Either::Right(answer) => answer.await,
+                    }
+                }
+            })
     })
     .workers(config.server.worker_count())
     .client_request_timeout(timeout)

@@ -17,10 +17,10 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chancery_domain::ids::{GrantId, KeyId, SessionId, SubjectId};
+use chancery_domain::ids::{GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId};
 use chancery_domain::secret::{
-    AccessToken, AuthorizationCode, PasswordResetToken, RefreshToken, RequestUri, Secret,
-    SecretKind, SessionCookie,
+    AccessToken, AuthorizationCode, InitialAccessToken, PasswordResetToken, RefreshToken,
+    RequestUri, Secret, SecretKind, SessionCookie,
 };
 use uuid::Uuid;
 
@@ -72,6 +72,7 @@ macro_rules! owners {
 owners! {
     GrantId: AuthorizationCode RequestUri;
     SessionId: SessionCookie;
+    RegistrationTokenId: InitialAccessToken;
     SubjectId: PasswordResetToken;
 }
 

@@ -27,6 +27,7 @@ pub mod oauth_error;
 pub mod outbound;
 pub mod passwords;
 pub mod policy;
+pub mod registration;
 pub mod replay;
 pub mod response_modes;
 pub mod sealing;

@@ -14,8 +14,8 @@ use crate::passwords::PasswordError;
 use crate::sealing::SealingFailed;
 use crate::stores::{AppendError, StoreError};
 
-/// An error code of the registries (RFC 6749 §11.4, OpenID Connect Core
-/// §3.1.2.6).
+/// An error code of the registries (RFC 6749 §11.4, RFC 7591 §3.2.2, OpenID
+/// Connect Core §3.1.2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     InvalidRequest,
@@ -37,6 +37,10 @@ pub enum ErrorCode {
     InvalidRequestUri,
     InvalidToken,
     InsufficientScope,
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
 }
 
 impl ErrorCode {
@@ -63,6 +67,10 @@ impl ErrorCode {
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
         }
     }
 

@@ -2,6 +2,7 @@
 //! budgets of those whom nobody vouches for.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use chancery_domain::authorization::{PkcePolicy, RequestPolicy};
@@ -25,19 +26,35 @@ pub fn request_policy(services: &Services) -> RequestPolicy {
     }
 }
 
-/// So many a minute, for each registered client, on each node.
-#[derive(Default)]
-pub struct Budget {
-    minutes: Mutex<HashMap<ClientId, (i64, u32)>>,
+/// So many a minute, for each registered client (or network), on each node.
+pub struct Budget<K = ClientId> {
+    minutes: Mutex<HashMap<K, (i64, u32)>>,
 }
 
-impl Budget {
+impl<K> Default for Budget<K> {
+    fn default() -> Self {
+        Self { minutes: Mutex::default() }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Budget<K> {
     const MINUTE: i64 = 60;
 
+    /// How many are remembered; who comes on top within a minute gets nothing.
+    const REMEMBERED: usize = 100_000;
+
     /// Takes one of `limit`; or says how long to wait.
-    pub fn take(&self, client: &ClientId, limit: u32, now: UnixTime) -> Result<(), Lifetime> {
+    pub fn take(&self, client: &K, limit: u32, now: UnixTime) -> Result<(), Lifetime> {
         let minute = now.seconds().div_euclid(Self::MINUTE);
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = Self::MINUTE - now.seconds().rem_euclid(Self::MINUTE);
+        let wait = Lifetime::from_seconds(u32::try_from(wait).unwrap_or(1));
+        if minutes.len() >= Self::REMEMBERED && !minutes.contains_key(client) {
+            minutes.retain(|_, (own, _)| *own == minute);
+            if minutes.len() >= Self::REMEMBERED {
+                return Err(wait);
+            }
+        }
         let (own, used) = minutes.entry(client.clone()).or_insert((minute, 0));
         if *own != minute {
             (*own, *used) = (minute, 0);
@@ -46,8 +63,7 @@ impl Budget {
             *used += 1;
             return Ok(());
         }
-        let wait = Self::MINUTE - now.seconds().rem_euclid(Self::MINUTE);
-        Err(Lifetime::from_seconds(u32::try_from(wait).unwrap_or(1)))
+        Err(wait)
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the server's use cases work with: put together once, in `app.rs`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_domain::account::Account;
 use chancery_domain::client::Client;
 use chancery_domain::consent::Consent;
 use chancery_domain::ids::GrantId;
+use chancery_domain::registration_token::RegistrationToken;
 use chancery_domain::session::Session;
 use chancery_domain::time::UnixTime;
+use ipnet::IpNet;
 
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
@@ -46,6 +48,8 @@ pub struct Services {
     pub accounts: Aggregates<Account>,
     pub sessions: Aggregates<Session>,
     pub consents: Aggregates<Consent>,
+    /// Initial access tokens.
+    pub registration_tokens: Aggregates<RegistrationToken>,
     pub grants: Grants,
     pub passwords: Passwords,
     pub unsealed_secrets: UnsealedSecrets,
@@ -55,18 +59,37 @@ pub struct Services {
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
+    /// What may be registered from one network.
+    pub registration_budget: Budget<IpNet>,
     /// Slows down who guesses passwords.
     pub throttle: Throttle,
     /// Slows down who asks for mail and for accounts.
     pub requests: Throttle,
     pub mail: Outbox,
     /// The server metadata, ready to be sent.
-    pub metadata: Arc<str>,
+    pub metadata: Published,
     pub feed: Feed,
     /// Calls to others' servers.
     pub outbound: Outbound,
     /// What this server shows to those who connect by TLS.
     pub certificates: Option<Arc<Certificates>>,
+}
+
+/// A text for all who ask, put together anew when something in it changes.
+#[derive(Default)]
+pub struct Published(RwLock<Arc<str>>);
+
+impl Published {
+    /// As it is now.
+    #[must_use]
+    pub fn get(&self) -> Arc<str> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on it is this.
+    pub fn set(&self, text: Arc<str>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = text;
+    }
 }
 
 impl Services {

@@ -27,6 +27,7 @@ pub enum What {
     ClientAuthenticationFailed,
     TokenRequestRefused,
     PushRefused,
+    RegistrationRefused,
 }
 
 impl What {
@@ -38,6 +39,7 @@ impl What {
             Self::ClientAuthenticationFailed => "client_authentication_failed",
             Self::TokenRequestRefused => "token_request_refused",
             Self::PushRefused => "push_refused",
+            Self::RegistrationRefused => "registration_refused",
         }
     }
 }

@@ -10,6 +10,7 @@ use chancery_domain::grant::{
     AccessTokenForm, DeclineReason, GrantEvent, IssuedTokens, RefusalReason, RevocationCause,
 };
 use chancery_domain::protocol::scope::Scope;
+use chancery_domain::registration_token::RegistrationTokenEvent;
 use chancery_domain::session::{SessionEndCause, SessionEvent};
 use chancery_domain::signing_key::SigningKeyEvent;
 use chancery_domain::tally::TallyEvent;
@@ -24,6 +25,7 @@ pub fn summary(event: &AnyEvent) -> String {
         AnyEvent::Session(event) => session(event),
         AnyEvent::Consent(event) => consent(event),
         AnyEvent::SigningKey(event) => signing_key(event),
+        AnyEvent::RegistrationToken(event) => registration_token(event),
         AnyEvent::Tally(TallyEvent::WindowCounted(event)) => {
             let count: u64 = event.counts.iter().map(|count| count.count).sum();
             let seconds = event.length.seconds();
@@ -185,11 +187,27 @@ const fn refused(reason: RefusalReason) -> &'static str {
 
 fn client(event: &ClientEvent) -> String {
     match event {
+        ClientEvent::ClientRegistered(event) if event.registration.is_some() => {
+            format!("{} registered itself", event.client_id)
+        }
         ClientEvent::ClientRegistered(event) => format!("{} was registered", event.client_id),
         ClientEvent::ClientMetadataReplaced(_) => "The client's metadata were changed".to_owned(),
         ClientEvent::ClientSecretRotated(_) => "The client got a new secret".to_owned(),
         ClientEvent::ClientDisabled(_) => "The client was disabled".to_owned(),
         ClientEvent::ClientEnabled(_) => "The client was enabled again".to_owned(),
+        ClientEvent::ClientDeleted(_) => "The client was deleted".to_owned(),
+    }
+}
+
+fn registration_token(event: &RegistrationTokenEvent) -> String {
+    match event {
+        RegistrationTokenEvent::RegistrationTokenIssued(_) => {
+            "A token to register clients with was issued".to_owned()
+        }
+        RegistrationTokenEvent::RegistrationTokenUsed(event) => {
+            format!("{} registered itself by it", event.client_id)
+        }
+        RegistrationTokenEvent::RegistrationTokenRevoked(_) => "The token was revoked".to_owned(),
     }
 }
 

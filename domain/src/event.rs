@@ -159,6 +159,8 @@ pub enum AnyEvent {
     SigningKey(crate::signing_key::SigningKeyEvent),
     /// Of a tally.
     Tally(crate::tally::TallyEvent),
+    /// Of an initial access token.
+    RegistrationToken(crate::registration_token::RegistrationTokenEvent),
 }
 
 impl AnyEvent {
@@ -185,6 +187,9 @@ impl AnyEvent {
                 Self::SigningKey(EventFormat::from_json(name, version, payload)?)
             }
             AggregateKind::Tally => Self::Tally(EventFormat::from_json(name, version, payload)?),
+            AggregateKind::RegistrationToken => {
+                Self::RegistrationToken(EventFormat::from_json(name, version, payload)?)
+            }
         })
     }
 }

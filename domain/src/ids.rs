@@ -97,6 +97,11 @@ uuid_id!(
     "consent id"
 );
 uuid_id!(
+    /// Names one initial access token (RFC 7591 §1.2).
+    RegistrationTokenId,
+    "registration token id"
+);
+uuid_id!(
     /// Names one command, and so everything that was committed for it.
     CommandId,
     "command id"
@@ -246,11 +251,13 @@ pub enum AggregateKind {
     SigningKey,
     /// [`crate::tally::Tally`]
     Tally,
+    /// [`crate::registration_token::RegistrationToken`]
+    RegistrationToken,
 }
 
 impl AggregateKind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Grant,
         Self::Client,
         Self::Account,
@@ -258,6 +265,7 @@ impl AggregateKind {
         Self::Consent,
         Self::SigningKey,
         Self::Tally,
+        Self::RegistrationToken,
     ];
 
     /// The name stored with each event.
@@ -271,6 +279,7 @@ impl AggregateKind {
             Self::Consent => "consent",
             Self::SigningKey => "signing_key",
             Self::Tally => "tally",
+            Self::RegistrationToken => "registration_token",
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | [`session`] | one browser in which a person has logged in |
 //! | [`consent`] | what one person allows one client |
 //! | [`signing_key`] | a key from publication to retirement |
+//! | [`registration_token`] | by which others register clients |
 //! | [`tally`] | what strangers did, counted in windows |
 //!
 //! Each is an enum of states, a `decide` that is synchronous and total, and an
@@ -26,6 +27,7 @@ pub mod event;
 pub mod grant;
 pub mod ids;
 pub mod protocol;
+pub mod registration_token;
 mod schema;
 pub mod secret;
 pub mod session;

@@ -44,6 +44,11 @@ kinds! {
     SessionCookie = "session";
     /// A generated client secret (RFC 6749 §2.3.1), of 256 bits.
     ClientSecret = "client_secret";
+    /// What a client that registered itself looks after its registration with
+    /// (RFC 7592 §1.2).
+    RegistrationAccessToken = "registration_access";
+    /// What a client is registered by (RFC 7591 §1.2).
+    InitialAccessToken = "initial_access";
     /// The secret of a one-time link to choose a new password by.
     PasswordResetToken = "password_reset";
 }

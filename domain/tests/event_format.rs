@@ -19,9 +19,9 @@ use chancery_domain::account::{
 };
 use chancery_domain::authorization::{Authentication, Authorization, AuthorizationRequest};
 use chancery_domain::client::{
-    AccessTokenFormat, ApplicationType, ClientDisabled, ClientEnabled, ClientEvent, ClientMetadata,
-    ClientMetadataReplaced, ClientRegistered, ClientSecretRotated, SecretRecord, SecurityProfile,
-    SubjectType,
+    AccessTokenFormat, ApplicationType, ClientDeleted, ClientDisabled, ClientEnabled, ClientEvent,
+    ClientMetadata, ClientMetadataReplaced, ClientRegistered, ClientSecretRotated, Registrar,
+    Registration, SecretRecord, SecurityProfile, SubjectType,
 };
 use chancery_domain::consent::{ConsentEvent, ConsentRecorded, ConsentWithdrawn};
 use chancery_domain::digest::{Salt, Sha256Digest};
@@ -48,6 +48,10 @@ use chancery_domain::protocol::response_mode::ResponseMode;
 use chancery_domain::protocol::response_type::ResponseType;
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::registration_token::{
+    Constraints, RegistrationTokenEvent, RegistrationTokenIssued, RegistrationTokenRevoked,
+    RegistrationTokenUsed,
+};
 use chancery_domain::secret::Digest;
 use chancery_domain::session::{
     BackchannelFailure, BackchannelLogoutDelivered, BackchannelLogoutFailed,
@@ -309,6 +313,7 @@ fn client_samples() -> impl Iterator<Item = Sample> {
                 metadata: metadata().into(),
                 secret: Some(SecretRecord::Generated(Digest::of(&[3; 32]))),
                 at: at(0),
+                registration: None,
             },
             ClientMetadataReplaced: ClientMetadataReplaced { metadata: metadata().into() },
             ClientSecretRotated: ClientSecretRotated {
@@ -317,6 +322,7 @@ fn client_samples() -> impl Iterator<Item = Sample> {
             },
             ClientDisabled: ClientDisabled { reason: "gone".to_owned() },
             ClientEnabled: ClientEnabled {},
+            ClientDeleted: ClientDeleted { at: at(0) },
         }
     )
 }
@@ -471,6 +477,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
             metadata: ClientMetadata::default().into(),
             secret: None,
             at: at(0),
+            registration: None,
         }
         .into(),
         ClientMetadataReplaced { metadata: ClientMetadata::default().into() }.into(),
@@ -533,6 +540,7 @@ fn all_samples() -> impl Iterator<Item = Sample> {
         .chain(consent_samples())
         .chain(signing_key_samples())
         .chain(tally_samples())
+        .chain(registration_token_samples())
         .chain(least_samples())
         .chain(later_samples())
 }
@@ -554,8 +562,22 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which: "encryption",
         ..Sample::new(AggregateKind::SigningKey, AnyEvent::SigningKey, encryption)
     };
+    let by = |by| ClientRegistered {
+        client_id: client_id(),
+        metadata: ClientMetadata::default().into(),
+        secret: None,
+        at: at(0),
+        registration: Some(Box::new(Registration {
+            by,
+            software_statement_issuer: Some("https://directory.example".to_owned()),
+            access_token: Digest::of(&[9; 32]),
+        })),
+    };
+    let token = Registrar::InitialToken("0198f3a2c4d57e0fa1b2c3d4e5f60718".parse().unwrap());
     [
         client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
+        client("by-initial-token", by(token).into()),
+        client("by-stranger", by(Registrar::Stranger).into()),
         encryption,
         client(
             "sealed",
@@ -564,6 +586,29 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         ),
     ]
     .into_iter()
+}
+
+fn registration_token_samples() -> impl Iterator<Item = Sample> {
+    samples!(
+        RegistrationToken,
+        RegistrationTokenEvent {
+            RegistrationTokenIssued: RegistrationTokenIssued {
+                token_id: "0198f3a2c4d57e0fa1b2c3d4e5f60718".parse().unwrap(),
+                secret: Digest::of(&[10; 32]),
+                label: Some("partners".to_owned()),
+                uses: Some(5),
+                expires_at: Some(at(86_400)),
+                constraints: Constraints {
+                    scope: Some(scope("openid")),
+                    grant_types: vec![GrantType::AuthorizationCode],
+                    fixed: serde_json::Map::from_iter([("skip_consent".to_owned(), json!(true))]),
+                },
+                at: at(0),
+            },
+            RegistrationTokenUsed: RegistrationTokenUsed { client_id: client_id(), at: at(0) },
+            RegistrationTokenRevoked: RegistrationTokenRevoked { at: at(0) },
+        }
+    )
 }
 
 /// Metadata with every member that is not in [`metadata`].
@@ -770,7 +815,16 @@ fn the_words_in_events_are_fixed() {
         assert_eq!(word(json!(kind)), expected);
     }
     let kinds = AggregateKind::ALL.map(AggregateKind::as_str);
-    let expected = ["grant", "client", "account", "session", "consent", "signing_key", "tally"];
+    let expected = [
+        "grant",
+        "client",
+        "account",
+        "session",
+        "consent",
+        "signing_key",
+        "tally",
+        "registration_token",
+    ];
     assert_eq!(kinds, expected);
 }
 

@@ -12,7 +12,7 @@ pub static CLIENTS: Table = Table {
     key: "client_id",
     columns: &[
         ("client_id", ColumnType::Text),
-        // `enabled` or `disabled`
+        // `enabled`, `disabled` or `deleted`
         ("state", ColumnType::Text),
         // Why it is disabled, in the operator's words.
         ("reason", ColumnType::Text),
@@ -67,6 +67,7 @@ impl Projection for Clients {
             ClientEvent::ClientEnabled(_) => {
                 vec![("state", "enabled".into()), ("reason", Value::Null)]
             }
+            ClientEvent::ClientDeleted(_) => vec![("state", "deleted".into())],
         };
         set.push(("updated_at", recorded.recorded_at().into()));
         changes.push(Change::put(&CLIENTS, &recorded.id, set));

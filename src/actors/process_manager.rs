@@ -203,7 +203,7 @@ impl ProcessManager {
             AnyEvent::Client(happened) => {
                 let Ok(client_id) = event.id.parse() else { return };
                 match happened {
-                    ClientEvent::ClientDisabled(_) => {
+                    ClientEvent::ClientDisabled(_) | ClientEvent::ClientDeleted(_) => {
                         self.sweep(What::ClientDisabled(client_id), event, steps);
                     }
                     ClientEvent::ClientEnabled(_) => {
@@ -246,7 +246,7 @@ impl ProcessManager {
                 let late = self.recent.iter().filter(|cause| cause.is_ignored_by(happened));
                 steps.extend(late.map(|cause| Step::LateGrant(grant_id, cause.clone())));
             }
-            AnyEvent::SigningKey(_) | AnyEvent::Tally(_) => {}
+            AnyEvent::SigningKey(_) | AnyEvent::Tally(_) | AnyEvent::RegistrationToken(_) => {}
         }
     }
 

@@ -21,7 +21,7 @@ use crate::stores::AppendError;
 const ATTEMPTS: usize = 4;
 
 /// A secret as it will be kept.
-enum NewSecret {
+pub(crate) enum NewSecret {
     Generated {
         digest: Digest<ClientSecret>,
         text: Confidential,
@@ -39,7 +39,7 @@ enum NewSecret {
 
 impl NewSecret {
     /// Makes one that does for what the client is registered for.
-    async fn make(
+    pub(crate) async fn make(
         services: &Services,
         chosen: Option<&Confidential>,
         metadata: &ClientMetadata,
@@ -86,7 +86,7 @@ impl NewSecret {
 
     /// What the event holds of it; seals the rest beside the event with this
     /// sequence.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         services: &Services,
         client_id: &ClientId,
@@ -110,7 +110,7 @@ impl NewSecret {
     }
 
     /// What the operator is told, once.
-    fn shown(self) -> Confidential {
+    pub(crate) fn shown(self) -> Confidential {
         match self {
             Self::Generated { text, .. } | Self::Chosen { text, .. } | Self::Readable { text } => {
                 text
@@ -249,6 +249,15 @@ pub(super) async fn enable(
     origin: Origin,
 ) -> Result<Outcome, AdminError> {
     execute(services, client_id, ClientCommand::Enable, origin).await
+}
+
+pub(super) async fn delete(
+    services: &Services,
+    client_id: &ClientId,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let command = ClientCommand::Delete { now: services.now() };
+    execute(services, client_id, command, origin).await
 }
 
 async fn execute(

@@ -46,9 +46,9 @@ impl AdminError {
                 "a client can't change between having a secret and having none: register another"
                     .to_owned(),
             ),
-            ExecuteError::Refused(error @ ClientError::Metadata(_)) => {
-                Self::Invalid(error.to_string())
-            }
+            ExecuteError::Refused(
+                error @ (ClientError::Metadata(_) | ClientError::PrivilegedScope(_)),
+            ) => Self::Invalid(error.to_string()),
             ExecuteError::Load(error) => error.into(),
             ExecuteError::Append(error) => error.into(),
         }

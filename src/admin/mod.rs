@@ -8,17 +8,20 @@
 mod accounts;
 mod clients;
 mod error;
+mod registration;
 pub mod socket;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use chancery_domain::account::{Profile, RegisteredAccount, Role};
-use chancery_domain::client::{ClientMetadata, RegisteredClient};
+use chancery_domain::client::{ClientMetadata, RegisteredClient, Registrar};
 use chancery_domain::consent::ConsentCommand;
 use chancery_domain::envelope::ActorKind;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
-use chancery_domain::ids::{ClientId, ConsentId, GrantId, KeyId, SessionId, SubjectId};
+use chancery_domain::ids::{
+    ClientId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId,
+};
 use chancery_domain::session::{SessionCommand, SessionEndCause, SessionError};
 use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
@@ -27,7 +30,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::accounts::{NAME_RULE, account_view, find_account, is_account_name};
+pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
+pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
 use crate::aggregates::{ExecuteError, Origin};
 use crate::services::Services;
 
@@ -55,6 +60,14 @@ pub enum Operation {
     },
     EnableClient {
         client_id: ClientId,
+    },
+    /// Ends it for good, with its grants.
+    DeleteClient {
+        client_id: ClientId,
+    },
+    IssueRegistrationToken(NewRegistrationToken),
+    RevokeRegistrationToken {
+        token_id: RegistrationTokenId,
     },
     AddAccount(NewAccount),
     SetPassword {
@@ -114,6 +127,9 @@ impl Operation {
             Self::RotateClientSecret { .. } => "rotate_client_secret",
             Self::DisableClient { .. } => "disable_client",
             Self::EnableClient { .. } => "enable_client",
+            Self::DeleteClient { .. } => "delete_client",
+            Self::IssueRegistrationToken(_) => "issue_registration_token",
+            Self::RevokeRegistrationToken { .. } => "revoke_registration_token",
             Self::AddAccount(_) => "add_account",
             Self::SetPassword { .. } => "set_password",
             Self::SetClaims { .. } => "set_claims",
@@ -197,6 +213,7 @@ impl fmt::Debug for Confidential {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     Client(Box<ClientView>),
+    RegistrationToken(Box<RegistrationTokenView>),
     Account(Box<AccountView>),
     Grant(GrantView),
     Session(SessionView),
@@ -229,8 +246,11 @@ pub struct ClientView {
     pub client_secret_expires_at: Option<UnixTime>,
     #[serde(flatten)]
     pub metadata: ClientMetadata,
-    /// `enabled` or `disabled`
+    /// `enabled`, `disabled` or `deleted`
     pub state: String,
+    /// How it registered itself; absent: an operator registered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_by: Option<String>,
     /// What its operator has to do before all of it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
@@ -251,7 +271,20 @@ impl ClientView {
             client_secret: None,
             client_secret_expires_at: None,
             metadata: client.metadata.clone(),
-            state: if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+            state: match (client.deleted, client.enabled) {
+                (true, _) => "deleted",
+                (false, true) => "enabled",
+                (false, false) => "disabled",
+            }
+            .to_owned(),
+            registered_by: client.registration.as_ref().map(|registration| {
+                let by = match &registration.by {
+                    Registrar::InitialToken(token) => format!("token {token}"),
+                    Registrar::Stranger => "stranger".to_owned(),
+                };
+                let issuer = registration.software_statement_issuer.as_ref();
+                by + &issuer.map_or_else(String::new, |own| format!(", vouched for by {own}"))
+            }),
             notice: client.must_rotate_secret().then(|| ROTATE.to_owned()),
         }
     }
@@ -381,6 +414,13 @@ async fn carry_out(
         }
         Operation::EnableClient { client_id } => {
             clients::enable(services, &client_id, origin).await
+        }
+        Operation::DeleteClient { client_id } => {
+            clients::delete(services, &client_id, origin).await
+        }
+        Operation::IssueRegistrationToken(new) => registration::issue(services, new, origin).await,
+        Operation::RevokeRegistrationToken { token_id } => {
+            registration::revoke(services, token_id, origin).await
         }
         Operation::AddAccount(new) => accounts::add(services, new, origin).await,
         Operation::SetPassword { account, password } => {

@@ -43,6 +43,7 @@ kept! {
     chancery_domain::consent::Consent: Consent,
     chancery_domain::signing_key::SigningKey: SigningKey,
     chancery_domain::tally::Tally: Tally,
+    chancery_domain::registration_token::RegistrationToken: RegistrationToken,
 }
 
 /// A state, and how far it has been folded.

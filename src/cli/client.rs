@@ -2,6 +2,8 @@
 
 #![expect(clippy::doc_markdown, reason = "its comments are help texts, shown as they stand")]
 
+use std::path::{Path, PathBuf};
+
 use chancery_domain::client::{AccessTokenFormat, Client, ClientMetadata};
 use chancery_domain::ids::ClientId;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
@@ -9,17 +11,18 @@ use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::response_type::ResponseType;
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
-use chancery_domain::time::Lifetime;
+use chancery_domain::time::{Lifetime, UnixTime};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::StoreArgs;
 use super::access::{Access, unexpected};
 use super::exit::{CliError, ExitCode};
-use super::input::{named, redirect_uri};
+use super::input::{claim, moment, named, redirect_uri};
 use super::output::{self, Format, time};
 use crate::admin::{ClientView, Confidential, NewClient, Operation, Outcome};
 use crate::aggregates::{Folded, Kept as _};
+use crate::clock::{Clock as _, SystemClock};
 use crate::lookups::{ClientRow, Part};
 
 const EXAMPLES: &str = "\
@@ -28,6 +31,8 @@ Examples:
   chancery client add --id cron --grant-type client_credentials --scope reports --json
   chancery client add --id spa --auth-method none --redirect-uri https://spa.example.com/cb
   chancery client update web --scope 'openid profile email'
+  chancery client update web --set 'backchannel_logout_uri=https://shop.example.com/out'
+  chancery client add --metadata client.json
   chancery client rotate-secret web";
 
 /// Register clients and look after them
@@ -59,6 +64,9 @@ pub enum Command {
     Disable(Disable),
     /// Enable a client again; what was revoked stays revoked
     Enable(One),
+    /// Delete a client for good: its grants are revoked, and its client_id is
+    /// never given again
+    Delete(One),
 }
 
 /// One client.
@@ -202,11 +210,39 @@ pub struct Metadata {
     /// Run by the same people as the server: nobody is asked for consent
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub skip_consent: Option<bool>,
+    /// It must use PKCE (RFC 7636)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub require_pkce: Option<bool>,
+    /// Where its public keys are found
+    #[arg(long, value_name = "URL")]
+    pub jwks_uri: Option<String>,
+    /// When it can be used no more: like 2026-05-01T09:30:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub expires_at: Option<UnixTime>,
+    /// More of the metadata, a JSON object with the names of RFC 7591 and of
+    /// `client show --json`; - reads it from standard input. Options stand over it
+    #[arg(long, value_name = "FILE")]
+    pub metadata: Option<PathBuf>,
+    /// Any member of the metadata, by its name in --json; the value is JSON where
+    /// it is that, else a string; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
+    pub set: Vec<(String, Value)>,
 }
 
 impl Metadata {
-    /// What was given, by the names of RFC 7591.
-    fn given(&self) -> Map<String, Value> {
+    /// What was given, by the names of RFC 7591: in the file, by options, and
+    /// by `--set`, the later over the earlier.
+    fn given(&self) -> Result<Map<String, Value>, CliError> {
+        let mut given = match &self.metadata {
+            Some(path) => read_object(path)?,
+            None => Map::new(),
+        };
+        given.extend(self.by_options());
+        given.extend(self.set.iter().cloned());
+        Ok(given)
+    }
+
+    fn by_options(&self) -> Map<String, Value> {
         let scope = (!self.scope.is_empty())
             .then(|| self.scope.iter().fold(Scope::default(), |all, more| all.union(more)));
         let lists = [
@@ -227,6 +263,9 @@ impl Metadata {
             ("require_pushed_authorization_requests", json!(self.require_par)),
             ("introspect_any_token", json!(self.introspect_any_token)),
             ("skip_consent", json!(self.skip_consent)),
+            ("require_pkce", json!(self.require_pkce)),
+            ("jwks_uri", json!(self.jwks_uri)),
+            ("client_expires_at", json!(self.expires_at)),
         ];
         let given = |(_, value): &(_, Value)| !value.is_null() && *value != json!([]);
         let named = |(name, value): (&str, Value)| (name.to_owned(), value);
@@ -240,10 +279,11 @@ impl Metadata {
 
     /// All of a new client's metadata.
     fn complete(&self) -> Result<ClientMetadata, CliError> {
-        let grant_types = match (self.grant_type.is_empty(), self.redirect_uri.is_empty()) {
-            (false, _) => self.grant_type.clone(),
-            (true, false) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-            (true, true) => vec![GrantType::ClientCredentials],
+        let given = self.given()?;
+        let grant_types = match (given.get("grant_types"), given.get("redirect_uris")) {
+            (Some(own), _) => serde_json::from_value(own.clone()).map_err(CliError::usage)?,
+            (None, Some(_)) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            (None, None) => vec![GrantType::ClientCredentials],
         };
         let mut scope = Vec::new();
         if grant_types.contains(&GrantType::AuthorizationCode) {
@@ -257,9 +297,23 @@ impl Metadata {
             ("grant_types".to_owned(), json!(grant_types)),
             ("scope".to_owned(), json!(scope.join(" "))),
         ]);
-        all.extend(self.given());
+        all.extend(given);
         serde_json::from_value(Value::Object(all)).map_err(CliError::usage)
     }
+}
+
+/// A JSON object from a file, or from standard input.
+pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, CliError> {
+    let from = path.display();
+    let unreadable =
+        |error: std::io::Error| CliError::usage(format_args!("can't read {from}: {error}"));
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin().lock()).map_err(unreadable)?
+    } else {
+        std::fs::read_to_string(path).map_err(unreadable)?
+    };
+    serde_json::from_str(&text)
+        .map_err(|error| CliError::usage(format_args!("{from} is not a JSON object: {error}")))
 }
 
 /// RFC 7591 §2.1: grant types and response types go together.
@@ -291,6 +345,10 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
             let operation = Operation::EnableClient { client_id: args.id };
             print(&perform(&args.store, operation).await?, args.format)?;
         }
+        Command::Delete(args) => {
+            let operation = Operation::DeleteClient { client_id: args.id };
+            print(&perform(&args.store, operation).await?, args.format)?;
+        }
     }
     Ok(ExitCode::Done)
 }
@@ -305,7 +363,7 @@ async fn add(args: Add) -> Result<(), CliError> {
 }
 
 async fn update(args: Update) -> Result<(), CliError> {
-    let mut changes = args.metadata.given();
+    let mut changes = args.metadata.given()?;
     changes.extend(args.unset.into_iter().map(|name| (name, Value::Null)));
     if changes.is_empty() {
         return Err(CliError::usage("nothing to change was given")
@@ -326,7 +384,11 @@ fn print(client: &ClientView, format: Format) -> Result<(), CliError> {
     if format.json {
         return Ok(output::json(client)?);
     }
-    output::object(client)?;
+    let shown = ClientView {
+        state: state(&client.state, client.metadata.client_expires_at),
+        ..client.clone()
+    };
+    output::object(&shown)?;
     if client.client_secret.is_some() {
         output::note("keep the client_secret now: it can't be shown again");
     }
@@ -365,17 +427,24 @@ async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
     let headings = ["client_id", "name", "state", "grant types", "authenticates by", "since"];
     let row = |client: ClientRow| {
         let metadata = client.metadata;
+        let client_expires_at = metadata.client_expires_at;
         let grants: Vec<_> = metadata.grant_types.iter().map(|grant| grant.as_str()).collect();
         [
             client.client_id.to_string(),
             metadata.client_name.unwrap_or_default(),
-            client.state,
+            state(&client.state, client_expires_at),
             grants.join(" "),
             metadata.token_endpoint_auth_method.to_string(),
             time(client.client_id_issued_at),
         ]
     };
     Ok(output::table(headings, clients.into_iter().map(row))?)
+}
+
+/// The state of a client, and whether its time is over.
+fn state(state: &str, expires_at: Option<UnixTime>) -> String {
+    let expired = expires_at.is_some_and(|end| SystemClock.now() >= end);
+    if expired && state == "enabled" { "expired".to_owned() } else { state.to_owned() }
 }
 
 /// A client secret that the operator chose. Never shown by `Debug`.

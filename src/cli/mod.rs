@@ -20,6 +20,7 @@ pub mod output;
 pub mod progress;
 pub mod projections;
 pub mod quickstart;
+pub mod registration_token;
 pub mod replay;
 pub mod serve;
 
@@ -44,6 +45,7 @@ enum Command {
     Serve(serve::Args),
     Migrate(migrate::Args),
     Client(client::Args),
+    RegistrationToken(registration_token::Args),
     Account(account::Args),
     Grant(grant::Args),
     Key(key::Args),
@@ -145,6 +147,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Client(args) => client::run(args).await,
+        Command::RegistrationToken(args) => registration_token::run(args).await,
         Command::Account(args) => account::run(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Key(args) => key::run(args).await,

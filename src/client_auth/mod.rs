@@ -213,9 +213,17 @@ fn find(sent: &Sent<'_>) -> Result<(&'static Method, Presented), Refusal> {
     Ok((method, presented))
 }
 
-/// Is this text the client's secret?
 async fn verify_secret(attempt: Attempt<'_>) -> Result<Option<Refusal>, OAuthError> {
-    let Attempt { services, client, credential: secret, .. } = attempt;
+    let right = is_secret(attempt.services, attempt.client, attempt.credential).await?;
+    Ok((!right).then_some(Refusal::WrongSecret))
+}
+
+/// Is this text the client's secret?
+pub async fn is_secret(
+    services: &Services,
+    client: &RegisteredClient,
+    secret: &str,
+) -> Result<bool, OAuthError> {
     let digest = client_secret_digest(secret);
     for current in client.secrets_at(services.now()) {
         let right = match &current.record {
@@ -230,10 +238,10 @@ async fn verify_secret(attempt: Attempt<'_>) -> Result<Option<Refusal>, OAuthErr
             }
         };
         if right {
-            return Ok(None);
+            return Ok(true);
         }
     }
-    Ok(Some(Refusal::WrongSecret))
+    Ok(false)
 }
 
 /// The client's secrets that are good now, the newest first, for what needs the

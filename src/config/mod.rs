@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod authorization;
 pub mod declaration;
 mod embedded;
+pub mod features;
 pub mod http;
 pub mod keys;
 pub mod limits;
@@ -19,8 +20,10 @@ pub mod log;
 pub mod login;
 pub mod mail;
 pub mod master_key;
+pub mod metadata;
 pub mod outbound;
 pub mod problem;
+pub mod registration;
 pub mod scopes;
 pub mod secret;
 pub mod server;
@@ -73,7 +76,10 @@ sections! {
     store: store::Store,
     master_key: master_key::MasterKey,
     tokens: tokens::Tokens,
+    features: features::Features,
     authorization: authorization::Authorization,
+    metadata: metadata::Metadata,
+    registration: registration::Registration,
     sessions: sessions::Sessions,
     keys: keys::Keys,
     login: login::Login,

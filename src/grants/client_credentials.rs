@@ -36,7 +36,7 @@ pub(super) async fn issue(
 
 /// What the client is registered for, but for what needs a person.
 fn scope(request: &TokenRequest<'_>) -> Result<Scope, OAuthError> {
-    let registered = &request.client.metadata.scope;
+    let registered = &request.client.scope();
     let own: Scope =
         registered.iter().filter(|name| !Scope::ABOUT_A_PERSON.contains(name)).collect();
     let Some(text) = request.once("scope")? else { return Ok(own) };

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cors;
+pub mod features;
 pub mod health;
 pub mod oauth;
 pub mod oidc;
@@ -9,4 +10,5 @@ pub mod render;
 pub mod request;
 mod routes;
 
-pub use self::routes::configure;
+pub use self::features::Closed;
+pub use self::routes::{configure, well_known};

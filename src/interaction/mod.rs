@@ -103,6 +103,8 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);
     describe_logout(metadata);
+    let languages: Vec<_> = texts::LANGUAGES.iter().map(|texts| texts.lang).collect();
+    metadata.set("ui_locales_supported", &languages);
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use chancery_domain::consent::Consent;
 use chancery_domain::event::AnyEvent;
 use chancery_domain::grant::Grant;
 use chancery_domain::ids::AggregateKind;
+use chancery_domain::registration_token::RegistrationToken;
 use chancery_domain::session::Session;
 use chancery_domain::signing_key::SigningKey;
 use chancery_domain::tally::Tally;
@@ -28,6 +29,7 @@ enum State {
     Consent(Consent),
     SigningKey(SigningKey),
     Tally(Tally),
+    RegistrationToken(RegistrationToken),
 }
 
 impl State {
@@ -40,6 +42,9 @@ impl State {
             AggregateKind::Consent => Self::Consent(Consent::default()),
             AggregateKind::SigningKey => Self::SigningKey(SigningKey::default()),
             AggregateKind::Tally => Self::Tally(Tally::default()),
+            AggregateKind::RegistrationToken => {
+                Self::RegistrationToken(RegistrationToken::default())
+            }
         }
     }
 
@@ -52,6 +57,9 @@ impl State {
             (Self::Consent(state), AnyEvent::Consent(event)) => state.apply(event),
             (Self::SigningKey(state), AnyEvent::SigningKey(event)) => state.apply(event),
             (Self::Tally(state), AnyEvent::Tally(event)) => state.apply(event),
+            (Self::RegistrationToken(state), AnyEvent::RegistrationToken(event)) => {
+                state.apply(event);
+            }
             // An event is read as one of its aggregate's.
             _ => {}
         }

@@ -264,6 +264,9 @@ pub trait Store: Send + Sync + 'static {
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>>;
 
+    /// The ids of all aggregates of a kind: for kinds of which there are few.
+    fn ids(&self, kind: AggregateKind) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+
     /// Reads the log on from a position (exclusive), in order, without ever passing an event
     /// that is still being written.
     fn read_log(&self, after: u64) -> Box<dyn LogReader>;

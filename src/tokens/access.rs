@@ -146,6 +146,12 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
     if !form_fits {
         return Err(TokenRefusal::NotAlive);
     }
+    // A client's expiry is no event, so no cascade has ended its grants.
+    let client = services.clients.get(grant.authorization.client_id.as_str()).await;
+    let client = client.map_err(|error| TokenRefusal::Failed(error.into()))?;
+    if !client.state.registered().is_some_and(|client| client.is_usable(now)) {
+        return Err(TokenRefusal::NotAlive);
+    }
     Ok(LiveToken { grant_id: reference.grant, grant, facts })
 }
 

@@ -1,14 +1,18 @@
 //! Server metadata (RFC 8414, OpenID Connect Discovery §3) and keys (RFC 7517).
 
+use chancery::admin::{Operation, perform};
 use chancery::aggregates::Origin;
 use chancery::jose::JwkSet;
 use chancery::jose::jwe::{AcceptEncrypted, Encryption, EncryptionKey, decrypt, encrypt};
 use chancery::keys::rotate;
 use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, RelyingParty, StoreKind, TestServer, public, service};
+use crate::support::{
+    Answer, RelyingParty, StoreKind, TestServer, public, service, until, verified,
+};
 
 both_stores! {
     both_documents_are_the_same_and_true,
@@ -19,6 +23,10 @@ both_stores! {
     a_rotated_encryption_key_leaves_the_set_and_still_decrypts,
     a_path_that_is_not_there_is_not_found,
     health_is_told,
+    an_issuer_with_a_path_is_found_where_the_standards_say,
+    what_the_operator_keeps_back_is_not_said,
+    the_document_may_be_signed,
+    a_key_of_another_algorithm_is_named_at_once,
 }
 
 async fn document(client: &RelyingParty) -> Value {
@@ -233,4 +241,90 @@ async fn health_is_told(store: StoreKind) {
     let client = server.register("svc", service()).await;
     assert_eq!(client.get("/health/live").await.status, 200);
     assert_eq!(client.get("/health/ready").await.status, 200);
+}
+
+/// RFC 8414 §3.1, OpenID Connect Discovery §4.1
+async fn an_issuer_with_a_path_is_found_where_the_standards_say(store: StoreKind) {
+    let server = TestServer::below(store, "/tenant", "").await;
+    let client = server.register("svc", service()).await;
+    let places = [
+        "/.well-known/oauth-authorization-server/tenant",
+        "/.well-known/openid-configuration/tenant",
+        "/tenant/.well-known/openid-configuration",
+    ];
+    for place in places {
+        let answer = client.get(place).await;
+        assert_eq!(answer.status, 200, "{place}");
+        assert_eq!(answer.json()["issuer"], server.issuer, "{place}");
+    }
+    // What it names is there, with no proxy that rewrites paths.
+    let grant = [("grant_type", "client_credentials")];
+    client.post("/tenant/token", &grant).await.ok();
+    assert_eq!(client.get("/tenant/jwks").await.status, 200);
+}
+
+async fn what_the_operator_keeps_back_is_not_said(store: StoreKind) {
+    let settings = "[metadata]\ndeny = [\"claims_supported\"]\ncache_lifetime = 7\n\
+                    service_documentation = \"https://docs.example/\"\n\
+                    op_policy_uri = \"https://docs.example/policy\"\n\
+                    op_tos_uri = \"https://docs.example/terms\"";
+    let server = TestServer::with_settings(store, settings).await;
+    let client = server.register("svc", service()).await;
+    let answer = client.get("/.well-known/openid-configuration").await;
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=7"));
+    let metadata = answer.json();
+    assert!(metadata.get("claims_supported").is_none());
+    assert!(metadata.get("scopes_supported").is_some());
+    assert_eq!(metadata["service_documentation"], "https://docs.example/");
+    assert_eq!(metadata["op_policy_uri"], "https://docs.example/policy");
+    assert_eq!(metadata["op_tos_uri"], "https://docs.example/terms");
+    assert_eq!(metadata["ui_locales_supported"], json!(["en"]));
+
+    let settings = "[metadata]\nallow = [\"scopes_supported\"]";
+    let server = TestServer::with_settings(store, settings).await;
+    let client = server.register("svc", service()).await;
+    let metadata = document(&client).await;
+    let names: Vec<_> = metadata.as_object().unwrap().keys().cloned().collect();
+    // The required ones can't be kept back.
+    assert_eq!(
+        names,
+        [
+            "authorization_endpoint",
+            "authorization_response_iss_parameter_supported",
+            "id_token_signing_alg_values_supported",
+            "issuer",
+            "jwks_uri",
+            "response_types_supported",
+            "scopes_supported",
+            "subject_types_supported",
+            "token_endpoint",
+        ]
+    );
+}
+
+/// RFC 8414 §2.1
+async fn the_document_may_be_signed(store: StoreKind) {
+    let server = TestServer::with_settings(store, "[metadata]\nsigned = true").await;
+    let client = server.register("svc", service()).await;
+    let mut metadata = document(&client).await;
+    let jwt = metadata.as_object_mut().unwrap().remove("signed_metadata").unwrap();
+    let mut claims = verified(&client, jwt.as_str().unwrap()).await;
+    let claims = claims.as_object_mut().unwrap();
+    assert_eq!(claims.remove("iss").unwrap(), json!(server.issuer));
+    claims.remove("iat").unwrap();
+    assert_eq!(Value::Object(claims.clone()), metadata);
+}
+
+/// The document changes with what it says, without a restart.
+async fn a_key_of_another_algorithm_is_named_at_once(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let client = server.register("svc", service()).await;
+    let named = async || document(&client).await["id_token_signing_alg_values_supported"].clone();
+    assert_eq!(named().await, json!(["ES256"]));
+    let algorithm = Some(SigningAlgorithm::EdDSA.into());
+    let operation = Operation::RotateKey { algorithm };
+    server
+        .act(|services| async move { perform(&services, operation, "test").await.unwrap() })
+        .await;
+    until("the algorithm is named", async || named().await == json!(["ES256", "EdDSA"])).await;
 }

@@ -334,7 +334,7 @@ fn pushed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), Req
 /// `offline_access`, which want to be asked for.
 fn scope_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let may_refresh = s.client.metadata.allows(GrantType::RefreshToken);
-    let registered = &s.client.metadata.scope;
+    let registered = &s.client.scope();
     let registered =
         if may_refresh { registered.clone() } else { registered.without(Scope::OFFLINE_ACCESS) };
     draft.request.scope = match s.parameters.get("scope") {
@@ -441,6 +441,7 @@ mod tests {
             metadata: metadata.into(),
             secret: None,
             at: UnixTime::from_seconds(1),
+            registration: None,
         };
         client.apply(registered.into());
         client.registered().unwrap().clone()

@@ -15,9 +15,10 @@ pub use self::metadata::{
 };
 use crate::digest::Sha256Digest;
 use crate::event::{aggregate, events};
-use crate::ids::{AggregateKind, ClientId};
+use crate::ids::{AggregateKind, ClientId, RegistrationTokenId};
 use crate::protocol::client_auth_method::ClientAuthMethod;
-use crate::secret::{ClientSecret, Digest};
+use crate::protocol::scope::Scope;
+use crate::secret::{ClientSecret, Digest, RegistrationAccessToken};
 use crate::time::UnixTime;
 
 events! {
@@ -28,6 +29,7 @@ events! {
         ClientSecretRotated = "1",
         ClientDisabled = "1",
         ClientEnabled = "1",
+        ClientDeleted = "1",
     }
 }
 
@@ -43,6 +45,31 @@ pub struct ClientRegistered {
     pub secret: Option<SecretRecord>,
     /// When.
     pub at: UnixTime,
+    /// How it registered itself; absent: an operator registered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Box<Registration>>,
+}
+
+/// How a client registered itself (RFC 7591).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Who let it.
+    pub by: Registrar,
+    /// Who vouched for its software (RFC 7591 §2.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_statement_issuer: Option<String>,
+    /// What it looks after its registration with (RFC 7592 §1.2).
+    pub access_token: Digest<RegistrationAccessToken>,
+}
+
+/// Who let a client register itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registrar {
+    /// An operator, by this initial access token.
+    InitialToken(RegistrationTokenId),
+    /// Nobody: registration is open.
+    Stranger,
 }
 
 /// All of a client's metadata was replaced.
@@ -72,6 +99,13 @@ pub struct ClientDisabled {
 /// A client was switched on again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientEnabled {}
+
+/// A client is no more; its grants end. (Its identifier is never given again.)
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientDeleted {
+    /// When.
+    pub at: UnixTime,
+}
 
 /// What is kept of a client secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +144,12 @@ pub struct RegisteredClient {
     pub enabled: bool,
     /// When it was registered.
     pub registered_at: UnixTime,
+    /// How it registered itself; absent: an operator registered it.
+    #[serde(default)]
+    pub registration: Option<Registration>,
+    /// It is no more.
+    #[serde(default)]
+    pub deleted: bool,
     sequence: u64,
 }
 
@@ -131,7 +171,23 @@ impl RegisteredClient {
     /// May it be used?
     #[must_use]
     pub fn is_usable(&self, now: UnixTime) -> bool {
-        self.enabled && self.metadata.client_expires_at.is_none_or(|end| now < end)
+        self.enabled && !self.deleted && self.metadata.client_expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Did no operator register it?
+    #[must_use]
+    pub const fn is_self_registered(&self) -> bool {
+        self.registration.is_some()
+    }
+
+    /// The scopes that it may have: of a client that registered itself none that
+    /// is privileged, whatever its metadata say.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        if !self.is_self_registered() || !self.metadata.scope.iter().any(Scope::is_privileged) {
+            return self.metadata.scope.clone();
+        }
+        self.metadata.scope.iter().filter(|name| !Scope::is_privileged(name)).collect()
     }
 
     /// A client without credentials (RFC 6749 §2.1).
@@ -165,6 +221,19 @@ pub enum ClientCommand {
         /// Now.
         now: UnixTime,
     },
+    /// Registers it at its own wish (RFC 7591).
+    RegisterItself {
+        /// Its identifier.
+        client_id: ClientId,
+        /// What it is and may do.
+        metadata: Box<ClientMetadata>,
+        /// Its secret, where its method needs one.
+        secret: Option<SecretRecord>,
+        /// How.
+        registration: Box<Registration>,
+        /// Now.
+        now: UnixTime,
+    },
     /// Replaces its metadata.
     ReplaceMetadata(Box<ClientMetadata>),
     /// Gives it a new secret.
@@ -181,6 +250,11 @@ pub enum ClientCommand {
     },
     /// Switches it on.
     Enable,
+    /// Ends it for good (RFC 7592 §2.3).
+    Delete {
+        /// Now.
+        now: UnixTime,
+    },
 }
 
 /// Why a command was refused.
@@ -195,6 +269,9 @@ pub enum ClientError {
     /// The metadata contradict themselves.
     #[error(transparent)]
     Metadata(#[from] InvalidMetadata),
+    /// A client that registers itself asks for a scope that none such gets.
+    #[error("the scope {0} is not for clients that register themselves")]
+    PrivilegedScope(String),
     /// A confidential client was given no secret, or a public one was given one.
     #[error(
         "a client has a secret exactly if a method of its authentication or one of its algorithms \
@@ -220,12 +297,34 @@ impl Client {
                 if metadata.needs_secret() != secret.is_some() {
                     return Err(ClientError::SecretMismatch);
                 }
-                Ok(vec![ClientRegistered { client_id, metadata, secret, at: now }.into()])
+                let registration = None;
+                let event = ClientRegistered { client_id, metadata, secret, at: now, registration };
+                Ok(vec![event.into()])
             }
-            (Self::Registered(_), ClientCommand::Register { .. }) => Err(ClientError::Exists),
+            (
+                Self::Unknown,
+                ClientCommand::RegisterItself { client_id, metadata, secret, registration, now },
+            ) => {
+                metadata.check()?;
+                unprivileged(&metadata)?;
+                if metadata.needs_secret() != secret.is_some() {
+                    return Err(ClientError::SecretMismatch);
+                }
+                let registration = Some(registration);
+                let event = ClientRegistered { client_id, metadata, secret, at: now, registration };
+                Ok(vec![event.into()])
+            }
+            (
+                Self::Registered(_),
+                ClientCommand::Register { .. } | ClientCommand::RegisterItself { .. },
+            ) => Err(ClientError::Exists),
+            (Self::Registered(client), _) if client.deleted => Err(ClientError::Unknown),
             (Self::Unknown, _) => Err(ClientError::Unknown),
             (Self::Registered(client), ClientCommand::ReplaceMetadata(metadata)) => {
                 metadata.check()?;
+                if client.is_self_registered() {
+                    unprivileged(&metadata)?;
+                }
                 if metadata.needs_secret() && client.secrets.is_empty() {
                     return Err(ClientError::SecretMismatch);
                 }
@@ -246,6 +345,9 @@ impl Client {
             (Self::Registered(client), ClientCommand::Enable) => {
                 Ok(if client.enabled { vec![] } else { vec![ClientEnabled {}.into()] })
             }
+            (Self::Registered(_), ClientCommand::Delete { now }) => {
+                Ok(vec![ClientDeleted { at: now }.into()])
+            }
         }
     }
 
@@ -260,6 +362,8 @@ impl Client {
                     .collect(),
                 enabled: true,
                 registered_at: event.at,
+                registration: event.registration.map(|registration| *registration),
+                deleted: false,
                 sequence: 1,
             }));
             return;
@@ -281,7 +385,18 @@ impl Client {
             }
             ClientEvent::ClientDisabled(_) => client.enabled = false,
             ClientEvent::ClientEnabled(_) => client.enabled = true,
+            ClientEvent::ClientDeleted(_) => {
+                client.deleted = true;
+                client.secrets.clear();
+            }
         }
+    }
+}
+
+fn unprivileged(metadata: &ClientMetadata) -> Result<(), ClientError> {
+    match metadata.scope.iter().find(|name| Scope::is_privileged(name)) {
+        Some(name) => Err(ClientError::PrivilegedScope(name.to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -311,6 +426,7 @@ mod tests {
             metadata: metadata().into(),
             secret: Some(record(1)),
             at: UnixTime::from_seconds(1),
+            registration: None,
         }
         .into()
     }
@@ -404,6 +520,7 @@ mod tests {
             metadata: public().into(),
             secret: None,
             at: UnixTime::from_seconds(1),
+            registration: None,
         }
         .into();
         given(vec![]).when(register(None)).then_expect_events(vec![registered.clone()]);
@@ -487,5 +604,86 @@ mod tests {
         assert_eq!(good(&client), [record(3), record(2)]);
         client.assign(ClientSecretRotated { secret: record(4), previous_until: None }.into());
         assert_eq!(good(&client), [record(4)]);
+    }
+
+    fn itself(scope: &str) -> ClientCommand {
+        ClientCommand::RegisterItself {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata: scoped(scope).into(),
+            secret: None,
+            registration: registration().into(),
+            now: UnixTime::from_seconds(1),
+        }
+    }
+
+    fn scoped(scope: &str) -> ClientMetadata {
+        ClientMetadata { scope: Scope::parse(scope).unwrap(), ..public() }
+    }
+
+    fn registration() -> Registration {
+        Registration {
+            by: Registrar::Stranger,
+            software_statement_issuer: None,
+            access_token: Digest::of(&[7; 32]),
+        }
+    }
+
+    fn registered_itself(scope: &str) -> ClientEvent {
+        ClientRegistered {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata: scoped(scope).into(),
+            secret: None,
+            at: UnixTime::from_seconds(1),
+            registration: Some(registration().into()),
+        }
+        .into()
+    }
+
+    #[test]
+    fn who_registers_itself_never_gets_a_privileged_scope() {
+        for scope in Scope::PRIVILEGED.into_iter().chain(["admin:clients"]) {
+            let refused = || ClientError::PrivilegedScope(scope.to_owned());
+            given(vec![]).when(itself(scope)).then_expect_error(refused());
+            given(vec![registered_itself("openid")])
+                .when(ClientCommand::ReplaceMetadata(scoped(scope).into()))
+                .then_expect_error(refused());
+            let mut client = Client::default();
+            client.assign(registered_itself(&format!("openid {scope}")));
+            assert_eq!(client.registered().unwrap().scope().as_str(), "openid");
+        }
+        given(vec![])
+            .when(itself("openid administer"))
+            .then_expect_events(vec![registered_itself("openid administer")]);
+        let mut client = Client::default();
+        let Ok(events) = client.decide(ClientCommand::Register {
+            client_id: ClientId::parse("rp").unwrap(),
+            metadata: scoped("admin").into(),
+            secret: None,
+            now: UnixTime::from_seconds(1),
+        }) else {
+            panic!("an operator may")
+        };
+        events.into_iter().for_each(|event| client.assign(event));
+        assert_eq!(client.registered().unwrap().scope().as_str(), "admin");
+    }
+
+    #[test]
+    fn a_deleted_client_is_gone_and_its_identifier_too() {
+        let now = UnixTime::from_seconds(5);
+        let deleted = || ClientDeleted { at: now }.into();
+        given(vec![registered()])
+            .when(ClientCommand::Delete { now })
+            .then_expect_events(vec![deleted()]);
+        for command in [ClientCommand::Enable, ClientCommand::Delete { now }, rotate(2)] {
+            given(vec![registered(), deleted()])
+                .when(command)
+                .then_expect_error(ClientError::Unknown);
+        }
+        given(vec![registered(), deleted()])
+            .when(itself("openid"))
+            .then_expect_error(ClientError::Exists);
+        let mut client = Client::default();
+        [registered(), deleted()].into_iter().for_each(|event| client.assign(event));
+        assert!(!client.registered().unwrap().is_usable(now));
     }
 }

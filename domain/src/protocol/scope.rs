@@ -25,6 +25,19 @@ impl Scope {
     pub const ABOUT_A_PERSON: [&'static str; 6] =
         [Self::OPENID, "profile", "email", "address", "phone", Self::OFFLINE_ACCESS];
 
+    /// The scopes that reach beyond what one person grants: never a client's
+    /// that registered itself.
+    pub const PRIVILEGED: [&'static str; 5] =
+        ["admin", "audit:read", "events:pii", "events:read", "pii:read"];
+
+    /// Is this scope, or a part of it that follows on a colon, one of
+    /// [`Self::PRIVILEGED`]?
+    #[must_use]
+    pub fn is_privileged(name: &str) -> bool {
+        let part_of = |own: &str| name.strip_prefix(own).is_some_and(|rest| rest.starts_with(':'));
+        Self::PRIVILEGED.into_iter().any(|own| name == own || part_of(own))
+    }
+
     /// Reads a space-delimited list; repeated names count once.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         let valid = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e | b' ');

@@ -128,7 +128,10 @@ async fn of_refresh_token(
     };
     let (Some(seed), Some(family)) = (&grant.seed, &grant.refresh) else { return Ok(inactive) };
     let keys = services.keys.get();
-    let alive = keys.is_genuine(seed, &handle)
+    let client_of_grant = services.clients.get(grant.authorization.client_id.as_str()).await?;
+    let usable = |client: &RegisteredClient| client.is_usable(services.now());
+    let alive = client_of_grant.state.registered().is_some_and(usable)
+        && keys.is_genuine(seed, &handle)
         && handle.number == family.generation
         && services.now() < family.expires_at
         && may_know(client, &grant);

@@ -1,9 +1,8 @@
 //! The JWK Set (RFC 7517 §5).
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 
-use super::metadata::{MAX_AGE, ServerMetadata};
+use super::metadata::{ServerMetadata, cache_control};
 use crate::http::cors;
 use crate::services::Services;
 
@@ -11,7 +10,7 @@ pub async fn handle(services: web::Data<Services>) -> HttpResponse {
     let jwks = services.keys.get().jwks.as_bytes().to_vec();
     let mut answer = HttpResponse::Ok()
         .content_type("application/jwk-set+json")
-        .insert_header((CACHE_CONTROL, MAX_AGE))
+        .insert_header(cache_control(&services))
         .body(jwks);
     cors::for_all(&mut answer);
     answer

@@ -6,19 +6,16 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{introspect, jwks, par, revoke, token};
+use super::{introspect, jwks, par, register, revoke, token};
 use crate::config::Config;
-use crate::http::{cors, oidc};
+use crate::http::{cors, features, oidc};
 use crate::interaction;
+use crate::keys::KeysError;
 use crate::services::Services;
-
-/// How long metadata and keys may be kept: short enough for a new key to be
-/// seen soon.
-pub(super) const MAX_AGE: &str = "public, max-age=60";
 
 /// The document being put together.
 pub struct ServerMetadata<'a> {
-    config: &'a Config,
+    services: &'a Services,
     values: Map<String, Value>,
 }
 
@@ -26,7 +23,13 @@ impl ServerMetadata<'_> {
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &Config {
-        self.config
+        &self.services.config
+    }
+
+    /// All else that may be said of: keys and their like, as they are now.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        self.services
     }
 
     /// Sets a value.
@@ -42,36 +45,93 @@ impl ServerMetadata<'_> {
 
     /// Sets the URL of an endpoint.
     pub fn endpoint(&mut self, name: &str, path: &str) {
-        let url = self.config.server.issuer.endpoint(path);
+        let url = self.config().server.issuer.endpoint(path);
         self.set(name, &url);
     }
 }
 
-/// The document, true of these settings.
+/// Puts the document together anew: at start, and whenever something has
+/// changed that it says.
+pub fn refresh(services: &Services) {
+    let mut values = values(services);
+    if services.config.metadata.signed {
+        match signed(services, &values) {
+            Ok(jwt) => drop(values.insert("signed_metadata".to_owned(), jwt.into())),
+            Err(error) => tracing::error!(%error, "the metadata can't be signed: {error}"),
+        }
+    }
+    services.metadata.set(Value::Object(values).to_string().into());
+}
+
+/// What the server can do now, said or not.
 #[must_use]
-pub fn document(config: &Config) -> String {
-    let mut metadata = ServerMetadata { config, values: Map::new() };
-    metadata.set("issuer", config.server.issuer.as_str());
+pub fn capabilities(services: &Services) -> Map<String, Value> {
+    let mut metadata = ServerMetadata { services, values: Map::new() };
+    metadata.set("issuer", services.issuer());
     for describe in [
         interaction::describe,
         token::describe,
         par::describe,
         introspect::describe,
         revoke::describe,
+        register::describe,
         jwks::describe,
         oidc::userinfo::describe,
         oidc::describe,
+        describe_pages,
     ] {
         describe(&mut metadata);
     }
-    Value::Object(metadata.values).to_string()
+    let mut values = metadata.values;
+    values.retain(|name, _| features::says(&services.config.features, name));
+    values
+}
+
+/// What is true now, as far as the settings want it said.
+fn values(services: &Services) -> Map<String, Value> {
+    let mut values = capabilities(services);
+    values.retain(|name, _| services.config.metadata.says(name));
+    values
+}
+
+/// RFC 8414 §2
+fn describe_pages(metadata: &mut ServerMetadata<'_>) {
+    let settings = metadata.config().metadata.clone();
+    for (name, url) in [
+        ("service_documentation", settings.service_documentation),
+        ("op_policy_uri", settings.op_policy_uri),
+        ("op_tos_uri", settings.op_tos_uri),
+    ] {
+        if let Some(url) = url {
+            metadata.set(name, url.as_str());
+        }
+    }
+}
+
+/// The same values as a JWT (RFC 8414 §2.1).
+fn signed(services: &Services, values: &Map<String, Value>) -> Result<String, KeysError> {
+    let mut claims = values.clone();
+    claims.insert("iss".to_owned(), services.issuer().into());
+    claims.insert("iat".to_owned(), services.now().seconds().into());
+    let keys = services.keys.get();
+    let key = keys.signing(services.config.keys.signing_algorithm)?;
+    Ok(key.sign("JWT", &claims)?)
+}
+
+/// For how long the document and the keys may be kept: short enough for a new
+/// key to be seen soon.
+pub(super) fn cache_control(services: &Services) -> (actix_web::http::header::HeaderName, String) {
+    let seconds = services.config.metadata.cache_lifetime.seconds();
+    let value =
+        if seconds == 0 { "no-cache".to_owned() } else { format!("public, max-age={seconds}") };
+    (CACHE_CONTROL, value)
 }
 
 pub async fn handle(services: web::Data<Services>) -> HttpResponse {
     let mut answer = HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
-        .insert_header((CACHE_CONTROL, MAX_AGE))
-        .body(services.metadata.as_bytes().to_vec());
+        .insert_header(cache_control(&services))
+        .body(services.metadata.get().as_bytes().to_vec());
     cors::for_all(&mut answer);
     answer
 }

@@ -4,5 +4,6 @@ pub mod introspect;
 pub mod jwks;
 pub mod metadata;
 pub mod par;
+pub mod register;
 pub mod revoke;
 pub mod token;

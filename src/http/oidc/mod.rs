@@ -8,7 +8,12 @@ use super::oauth::metadata::ServerMetadata;
 
 /// OpenID Connect Discovery §3.
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
-    let algorithms = metadata.config().keys.algorithms();
+    let mut algorithms = metadata.config().keys.algorithms();
+    for algorithm in metadata.services().keys.get().algorithms() {
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
     metadata.set("id_token_signing_alg_values_supported", &algorithms);
     metadata.set("subject_types_supported", &["public"]);
     metadata.set("claim_types_supported", &["normal"]);

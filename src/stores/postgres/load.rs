@@ -74,6 +74,9 @@ async fn serialized(
         AggregateKind::Consent => of::<Consent>(repository, stream, after).await,
         AggregateKind::SigningKey => of::<SigningKey>(repository, stream, after).await,
         AggregateKind::Tally => of::<Tally>(repository, stream, after).await,
+        AggregateKind::RegistrationToken => {
+            of::<RegistrationToken>(repository, stream, after).await
+        }
     }
 }
 
@@ -149,4 +152,4 @@ macro_rules! markers {
     )*};
 }
 
-markers! { Grant Client Account Session Consent SigningKey Tally }
+markers! { Grant Client Account Session Consent SigningKey Tally RegistrationToken }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, Table, Value};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -200,6 +201,23 @@ impl Store for PostgresStore {
             })
             .await?;
             Ok(wrapped)
+        }
+        .boxed()
+    }
+
+    fn ids(&self, kind: AggregateKind) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        async move {
+            let ids: Vec<(String,)> = retried(|| async {
+                sqlx::query_as(
+                    "SELECT aggregate_id FROM events
+                     WHERE aggregate_type = $1 AND sequence = 1 ORDER BY aggregate_id",
+                )
+                .bind(kind.as_str())
+                .fetch_all(&self.pool)
+                .await
+            })
+            .await?;
+            Ok(ids.into_iter().map(|(id,)| id).collect())
         }
         .boxed()
     }

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, Table, Value};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
@@ -236,6 +237,10 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         let owner = owner.clone();
         self.read(move |reader| reader.data_key(&owner))
+    }
+
+    fn ids(&self, kind: AggregateKind) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.read(move |reader| reader.ids(kind))
     }
 
     fn wrapped_keys<'a>(

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use chancery_domain::ids::AggregateKind;
 use chancery_projections::Value;
 use futures_util::future::BoxFuture;
 use rusqlite::config::DbConfig;
@@ -127,6 +128,17 @@ impl Reader {
             )?
             .query_row(params![owner.kind.as_str(), owner.id], |row| row.get(0))
             .optional()?)
+    }
+
+    pub(super) fn ids(&self, kind: AggregateKind) -> Result<Vec<String>, StoreError> {
+        Ok(self
+            .log
+            .prepare_cached(
+                "SELECT aggregate_id FROM events
+                 WHERE aggregate_type = ?1 AND sequence = 1 ORDER BY aggregate_id",
+            )?
+            .query_map([kind.as_str()], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     pub(super) fn wrapped_keys(&self, purpose: &str) -> Result<Vec<WrappedKeyRow>, StoreError> {

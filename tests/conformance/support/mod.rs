@@ -5,6 +5,7 @@ mod browser;
 pub mod keys_server;
 mod listener;
 mod people;
+mod registration;
 mod relying_party;
 mod scene;
 pub mod server;
@@ -19,6 +20,7 @@ pub use self::people::{
     CHALLENGE, PASSWORD, REDIRECT_URI, VERIFIER, confidential, good_request, good_request_but,
     public, service,
 };
+pub use self::registration::{OPEN, good_for, good_metadata, good_metadata_but};
 pub use self::relying_party::{Form, RelyingParty, basic, form, verified};
 pub use self::scene::{Scene, Tokens};
 pub use self::server::{BEGINNING, TestServer};

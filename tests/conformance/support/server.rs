@@ -94,6 +94,15 @@ impl TestServer {
         server
     }
 
+    /// With an issuer that has a path.
+    pub async fn below(kind: StoreKind, path: &str, settings: &str) -> Self {
+        let home = Arc::new(Home::new(kind).await);
+        let clock = Arc::new(FixedClock::at(BEGINNING));
+        let address = free_address();
+        let issuer = format!("http://{address}{path}");
+        Self::on(home, clock, address, issuer, settings).await
+    }
+
     /// Another node of the same server, on the same PostgreSQL.
     pub async fn second_node(&self) -> Self {
         assert!(matches!(*self.home, Home::Postgres(_)), "SQLite has one node only");

@@ -1,0 +1,34 @@
+//! `[features]`: which endpoints there are.
+
+#![expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+
+use super::declaration::{Check, Report, settings};
+
+settings! {
+    /// Which endpoints there are. One that is off is answered with 404, and the metadata do
+    /// not name it. (Authorization, token, keys and metadata are always there.)
+    Features in "features" {
+        /// Pushed authorization requests (RFC 9126).
+        par: bool = default true;
+        /// Claims about the person, by access token (OpenID Connect Core §5.3).
+        userinfo: bool = default true;
+        /// What a token is worth, for resource servers (RFC 7662).
+        introspection: bool = default true;
+        /// Clients give tokens back (RFC 7009).
+        revocation: bool = default true;
+        /// Clients register themselves and look after their registration (RFC 7591, RFC
+        /// 7592), by the rules of `[registration]`.
+        registration: bool = default false;
+        /// Clients end a session (OpenID Connect RP-Initiated Logout); the page on which
+        /// people log out goes with it.
+        end_session: bool = default true;
+        /// The administration API, for clients with its scopes.
+        admin_api: bool = default true;
+        /// Is the server up, and ready? At /health.
+        health: bool = default true;
+    }
+}
+
+impl Check for Features {
+    fn check(&self, _: &mut Report<'_>) {}
+}

@@ -1,0 +1,45 @@
+//! Sector identifiers (OpenID Connect Registration §5, Core §8.1): clients that
+//! know people by the same pairwise `sub` must belong together.
+
+use std::collections::BTreeSet;
+
+use chancery_domain::client::{ClientMetadata, SubjectType};
+use url::Url;
+
+use super::invalid;
+use crate::oauth_error::OAuthError;
+use crate::services::Services;
+
+/// Refuses a sector identifier that does not list every redirect URI of the
+/// client, and pairwise clients with several hosts and no sector identifier.
+pub async fn check(services: &Services, metadata: &ClientMetadata) -> Result<(), OAuthError> {
+    let Some(uri) = &metadata.sector_identifier_uri else {
+        let hosts: BTreeSet<_> =
+            metadata.redirect_uris.iter().filter_map(|uri| host(uri.as_str())).collect();
+        if metadata.subject_type == SubjectType::Pairwise && hosts.len() > 1 {
+            let text = "a pairwise client with redirect_uris on several hosts needs a \
+                        sector_identifier_uri";
+            return Err(invalid(text));
+        }
+        return Ok(());
+    };
+    let url = Url::parse(uri).map_err(|_| invalid("sector_identifier_uri is not a URL"))?;
+    let fetched = services.outbound.get(&url, "application/json").await.map_err(|error| {
+        tracing::info!(%error, "a sector identifier can't be had: {error}");
+        invalid("sector_identifier_uri can't be fetched")
+    })?;
+    let listed: Option<Vec<String>> = Some(fetched)
+        .filter(|fetched| fetched.status == 200)
+        .and_then(|fetched| serde_json::from_slice(&fetched.body).ok());
+    let listed = listed
+        .ok_or_else(|| invalid("sector_identifier_uri does not give a JSON array of strings"))?;
+    let is_listed = |uri: &str| listed.iter().any(|own| own == uri);
+    if !metadata.redirect_uris.iter().all(|uri| is_listed(uri.as_str())) {
+        return Err(invalid("sector_identifier_uri does not list every redirect_uri"));
+    }
+    Ok(())
+}
+
+fn host(uri: &str) -> Option<String> {
+    Url::parse(uri).ok()?.host_str().map(str::to_owned)
+}
