@@ -21,6 +21,7 @@ use super::pending::{Pending, Who};
 use super::response::{client_name, form_action, page};
 use super::session::LiveSession;
 use super::texts::{Pick, Texts};
+use crate::claims;
 use crate::http::request::form;
 use crate::services::Services;
 
@@ -169,8 +170,8 @@ impl<'a> Asked<'a> {
 
 /// What a scope allows, in the operator's words if they have any.
 pub(super) fn description(services: &Services, t: &'static Texts, name: &str) -> String {
-    if let Some(own) = services.config.scopes.get(name) {
-        return capitalised(&own.description);
+    if let Some(own) = claims::scopes(services).description(name) {
+        return capitalised(own);
     }
     let standard = STANDARD.iter().find(|(own, _)| *own == name);
     standard.map_or(name, |(_, text)| text(t)).to_owned()

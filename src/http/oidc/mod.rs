@@ -2,9 +2,8 @@
 
 pub mod userinfo;
 
-use chancery_domain::protocol::scope::Scope;
-
 use super::oauth::metadata::ServerMetadata;
+use crate::claims;
 
 /// OpenID Connect Discovery §3.
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
@@ -20,10 +19,6 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("claims_parameter_supported", &false);
     metadata.set("request_parameter_supported", &false);
     metadata.set("request_uri_parameter_supported", &false);
-    let own = metadata.config().scopes.keys().map(String::as_str);
-    let standard = [Scope::OPENID, Scope::OFFLINE_ACCESS];
-    let released = userinfo::SCOPES.iter().map(|(scope, _)| *scope);
-    let scopes: Vec<_> =
-        standard.into_iter().chain(released).chain(own).map(str::to_owned).collect();
+    let scopes: Vec<_> = claims::scopes(metadata.services()).names().map(str::to_owned).collect();
     metadata.set("scopes_supported", &scopes);
 }

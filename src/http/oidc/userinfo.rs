@@ -3,43 +3,18 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chancery_domain::account::{Account, Profile};
-use chancery_domain::ids::SubjectId;
 use chancery_domain::protocol::scope::Scope;
 use serde_json::{Map, Value};
 
-use crate::aggregates::Kept as _;
+use crate::claims::{self, Person};
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::tokens::{LiveToken, TokenRefusal, find_access_token};
 
-/// The claims that each standard scope releases (OpenID Connect Core §5.4).
-pub const SCOPES: &[(&str, &[&str])] = &[
-    (
-        "profile",
-        &[
-            "name",
-            "family_name",
-            "given_name",
-            "middle_name",
-            "nickname",
-            "preferred_username",
-            "profile",
-            "picture",
-            "website",
-            "gender",
-            "birthdate",
-            "zoneinfo",
-            "locale",
-            "updated_at",
-        ],
-    ),
-    ("email", &["email", "email_verified"]),
-    ("address", &["address"]),
-    ("phone", &["phone_number", "phone_number_verified"]),
-];
+/// What ID tokens say, whatever the scope.
+const ALWAYS: [&str; 5] = ["sub", "iss", "auth_time", "acr", "amr"];
 
 /// What came instead of an answer.
 enum Refusal {
@@ -101,7 +76,7 @@ async fn respond(
     token: Result<String, Refusal>,
 ) -> HttpResponse {
     let claims = match token {
-        Ok(token) => claims(services, &token).await,
+        Ok(token) => told(services, &token).await,
         Err(refusal) => Err(refusal),
     };
     let mut client = None;
@@ -119,7 +94,8 @@ async fn respond(
     answer
 }
 
-async fn claims(
+/// What a token tells, and of which grant it is.
+async fn told(
     services: &Services,
     token: &str,
 ) -> Result<(Map<String, Value>, LiveToken), Refusal> {
@@ -136,53 +112,17 @@ async fn claims(
         let text = "the access token needs the scope openid";
         return Err(OAuthError::new(ErrorCode::InsufficientScope, text).into());
     };
-    let profile = profile(services, subject).await?.ok_or_else(invalid)?;
-    Ok((released(services, subject, &profile, &live.facts.scope), live))
-}
-
-/// None: the account is locked or gone.
-async fn profile(services: &Services, subject: SubjectId) -> Result<Option<Profile>, OAuthError> {
-    let folded = services.accounts.get(&subject.to_string()).await?;
-    let account = folded.state.registered().filter(|account| account.locked.is_none());
-    let Some(account) = account else { return Ok(None) };
-    let (commitment, sequence) = account.profile;
-    let stream = Account::stream(&subject.to_string());
-    let bytes = services.vault.open(&stream, sequence, commitment).await?;
-    let profile = serde_json::from_slice(&bytes).map_err(|error| OAuthError::internal(&error))?;
-    Ok(Some(profile))
-}
-
-/// The claims that the scope releases, as far as the account has them.
-fn released(
-    services: &Services,
-    subject: SubjectId,
-    profile: &Profile,
-    scope: &Scope,
-) -> Map<String, Value> {
-    let mut claims = Map::new();
+    let person = Person::of(services, subject).await.map_err(OAuthError::from)?;
+    let person = person.ok_or_else(invalid)?;
+    let mut claims = person.by_scope(&claims::scopes(services), &live.facts.scope);
     claims.insert("sub".to_owned(), subject.to_string().into());
-    let standard = SCOPES.iter().filter(|(name, _)| scope.contains(name));
-    let standard = standard.flat_map(|(_, names)| names.iter().copied());
-    let own = services.config.scopes.iter().filter(|(name, _)| scope.contains(name));
-    let own = own.flat_map(|(_, text)| text.claims.iter().map(String::as_str));
-    for name in standard.chain(own) {
-        if let Some(value) = profile.claims.get(name) {
-            claims.insert(name.to_owned(), value.clone());
-        }
-    }
-    if scope.contains("profile") && !claims.contains_key("preferred_username") {
-        claims.insert("preferred_username".to_owned(), profile.username.clone().into());
-    }
-    claims
+    Ok((claims, live))
 }
 
 pub(in crate::http) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("userinfo_endpoint", "/userinfo");
-    let standard = SCOPES.iter().flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()));
-    let own = metadata.config().scopes.values().flat_map(|text| text.claims.iter().cloned());
-    let mut claims: Vec<String> =
-        ["sub", "iss", "auth_time", "acr", "amr"].map(str::to_owned).into_iter().collect();
-    claims.extend(standard);
-    claims.extend(own);
+    let scopes = claims::scopes(metadata.services());
+    let own = scopes.claims().into_iter().filter(|name| !ALWAYS.contains(name));
+    let claims: Vec<String> = ALWAYS.into_iter().chain(own).map(str::to_owned).collect();
     metadata.set("claims_supported", &claims);
 }
