@@ -95,7 +95,8 @@ impl Person {
     }
 
     fn having<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Map<String, Value> {
-        let claims = names.into_iter().filter_map(|name| Some((name.to_owned(), self.claim(name)?)));
+        let claims =
+            names.into_iter().filter_map(|name| Some((name.to_owned(), self.claim(name)?)));
         claims.collect()
     }
 }

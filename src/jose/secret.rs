@@ -71,6 +71,11 @@ impl SharedSecret {
         parts.claims()
     }
 
+    /// For the key that is derived from it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn mac(&self, alg: SigningAlgorithm) -> Result<hmac::Algorithm, KeyError> {
         let suite = suite(alg);
         let KeyShape::Secret { mac } = suite.key else {

@@ -1,6 +1,7 @@
 //! From committed facts to the texts that clients hold, and back.
 
 mod access;
+pub mod for_client;
 mod issue;
 mod plan;
 

@@ -29,6 +29,7 @@ use self::content::Sealed;
 use self::management::{Curve, Parties};
 use super::compact::present;
 use super::jwk::{Jwk, KeyUse, PublicParameters, RSA_BITS};
+use super::secret::SharedSecret;
 
 /// Longer tokens are not looked at: twice what a signed one may have.
 const LONGEST: usize = 128 * 1024;
@@ -96,6 +97,12 @@ impl EncryptionKey {
     #[must_use]
     pub fn from_secret(secret: &[u8]) -> Self {
         Self { kid: None, key: Recipient::Secret(secret.to_vec()) }
+    }
+
+    /// The same of a secret that is shared already.
+    #[must_use]
+    pub fn from_shared(secret: &SharedSecret) -> Self {
+        Self::from_secret(secret.bytes())
     }
 
     /// Of somebody's keys the first that can be encrypted to with this
