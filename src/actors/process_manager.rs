@@ -428,12 +428,13 @@ impl Cause {
 
     fn revocation(&self) -> RevocationCause {
         match &self.what {
-            // Never asked: only sessions end by it.
-            What::SessionsDismissed(..) => RevocationCause::SessionEnded,
             What::AccountLocked(_) => RevocationCause::AccountLocked,
             What::ClientDisabled(_) => RevocationCause::ClientDisabled,
             What::ConsentWithdrawn(..) => RevocationCause::ConsentWithdrawn,
-            What::SessionEnded { .. } => RevocationCause::SessionEnded,
+            // Of dismissed sessions nobody asks: only the sessions end by it.
+            What::SessionsDismissed(..) | What::SessionEnded { .. } => {
+                RevocationCause::SessionEnded
+            }
         }
     }
 

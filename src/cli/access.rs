@@ -290,7 +290,8 @@ impl Access {
 async fn assemble(config: &Config, open: OpenStore) -> Result<Node, CliError> {
     let master = master_key(config).await?;
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    Ok(Node::assemble(config.clone(), open, master, clock, entropy).await?)
+    // Boxed: it is by far the largest of what a command waits for.
+    Ok(Box::pin(Node::assemble(config.clone(), open, master, clock, entropy)).await?)
 }
 
 /// Only `migrate`, `serve` and `quickstart` make a store.

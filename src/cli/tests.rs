@@ -12,6 +12,7 @@ use super::*;
 /// All commands, also those that the program does not offer yet.
 #[derive(Debug, Parser)]
 #[command(name = "chancery")]
+#[expect(clippy::large_enum_variant, reason = "one is made for each line that is parsed")]
 enum All {
     Quickstart(quickstart::Args),
     Serve(serve::Args),

@@ -1,7 +1,5 @@
 //! `[features]`: which endpoints there are.
 
-#![expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-
 use super::declaration::{Check, Report, settings};
 
 settings! {

@@ -13,7 +13,7 @@ settings! {
         /// How long a browser may stay away and still be logged in when it comes back. 0: as
         /// long as the login is good. When it was last here stands in a cookie, not in the log.
         idle_timeout: Lifetime = default 0 within 0..=31_536_000;
-        /// Whether the end of a session also ends grants with offline_access that were
+        /// Whether the end of a session also ends grants with `offline_access` that were
         /// given in it: access while the person is not there, which by the standards
         /// outlives a logout. All other grants of a session end with it.
         logout_ends_offline_access: bool = default false;

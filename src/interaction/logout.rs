@@ -112,7 +112,7 @@ pub(super) async fn ask(
     }
     .render();
     // The answer to the form may lead to the client.
-    let onward = wish.and_then(|wish| wish.source());
+    let onward = wish.and_then(super::end_session::Wish::source);
     let mut answer = page(status, html, &security_headers(onward.as_deref()));
     csrf.give(visit, &mut answer);
     Ok(answer)

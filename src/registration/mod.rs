@@ -87,9 +87,10 @@ pub async fn register(
         software_statement_issuer: statement.map(|statement| statement.issuer),
         access_token: access_token.digest(),
     };
-    let secret = match metadata.needs_secret() {
-        true => Some(NewSecret::make(services, None, &metadata).await.map_err(failed)?),
-        false => None,
+    let secret = if metadata.needs_secret() {
+        Some(NewSecret::make(services, None, &metadata).await.map_err(failed)?)
+    } else {
+        None
     };
     for _ in 0..ATTEMPTS {
         let mut origin = Origin::client(&client_id);

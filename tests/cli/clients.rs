@@ -108,7 +108,7 @@ fn wrong_usage_changes_nothing_and_ends_with_2() {
         &["client", "add", "--auth-method", "none"][..],
         &["client", "add", "--redirect-uri", "/relative"],
         &["client", "add", "--grant-type", "authorization_code"],
-        &["client", "add", "--grant-type", "password"],
+        &["client", "add", "--grant-type", "telepathy"],
         &["client", "add", "--auth-method", "none", "--redirect-uri", CALLBACK, "--secret", "x"],
         &["client", "update", "web"],
         &["client", "frobnicate"],

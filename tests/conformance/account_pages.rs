@@ -47,8 +47,8 @@ async fn open(browser: &mut Browser, scene: &Scene, page: &str) -> Page {
 async fn save(browser: &mut Browser, page: &Page, changes: &[(&str, &str)]) -> Place {
     let kept = ["name", "email", "phone_number"].map(|name| (name, field(page, name)));
     let kept = kept.iter().map(|(name, value)| (*name, value.as_str()));
-    let changed = |name: &str| changes.iter().any(|(own, _)| *own == name);
-    let mut fields: Vec<_> = kept.filter(|(name, _)| !changed(name)).collect();
+    let is_sent = |name: &str| changes.iter().any(|(own, _)| *own == name);
+    let mut fields: Vec<_> = kept.filter(|(name, _)| !is_sent(name)).collect();
     fields.extend(changes);
     browser.submit(page, "profile-form", &fields).await
 }

@@ -130,9 +130,9 @@ async fn a_client_is_registered_changed_and_disabled(store: StoreKind) {
     let shown = admin.get("/admin/clients/made").await.ok();
     assert_eq!(shown["scope"], "read");
     assert!(shown.get("client_secret").is_none(), "a secret is shown once");
-    let changes = json!({ "scope": "read write", "client_name#de": null });
+    let merge = json!({ "scope": "read write", "client_name#de": null });
     let path = "/admin/clients/made";
-    let changed = admin.call(Method::PATCH, path, Some(changes)).await.ok();
+    let changed = admin.call(Method::PATCH, path, Some(merge)).await.ok();
     assert_eq!(changed["scope"], "read write");
     assert!(changed.get("client_name#de").is_none());
 
@@ -276,7 +276,7 @@ async fn a_list_is_read_part_by_part(store: StoreKind) {
     assert_eq!(seen, ["a", "admin", "b", "c"]);
 }
 
-/// OpenAPI 3.1
+/// `OpenAPI` 3.1
 async fn the_document_names_every_route(store: StoreKind) {
     let server = TestServer::start(store).await;
     let admin = Admin::of(&server, "admin").await;

@@ -278,7 +278,7 @@ async fn what_the_operator_keeps_back_is_not_said(store: StoreKind) {
     assert_eq!(metadata["service_documentation"], "https://docs.example/");
     assert_eq!(metadata["op_policy_uri"], "https://docs.example/policy");
     assert_eq!(metadata["op_tos_uri"], "https://docs.example/terms");
-    assert_eq!(metadata["ui_locales_supported"], json!(["en"]));
+    assert_eq!(metadata["ui_locales_supported"], json!(["en", "de"]));
 
     let settings = "[metadata]\nallow = [\"scopes_supported\"]";
     let server = TestServer::with_settings(store, settings).await;

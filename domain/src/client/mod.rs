@@ -663,7 +663,9 @@ mod tests {
         }) else {
             panic!("an operator may")
         };
-        events.into_iter().for_each(|event| client.assign(event));
+        for event in events {
+            client.assign(event);
+        }
         assert_eq!(client.registered().unwrap().scope().as_str(), "admin");
     }
 
@@ -683,7 +685,9 @@ mod tests {
             .when(itself("openid"))
             .then_expect_error(ClientError::Exists);
         let mut client = Client::default();
-        [registered(), deleted()].into_iter().for_each(|event| client.assign(event));
+        for event in [registered(), deleted()] {
+            client.assign(event);
+        }
         assert!(!client.registered().unwrap().is_usable(now));
     }
 }

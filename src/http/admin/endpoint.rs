@@ -79,7 +79,7 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema + 'static> Body for Json<T> {
     const SCHEMA: Option<fn(&mut SchemaGenerator) -> Schema> =
-        Some(|generator| generator.subschema_for::<T>());
+        Some(SchemaGenerator::subschema_for::<T>);
 
     fn read(request: &HttpRequest, bytes: &[u8]) -> Result<Self, Problem> {
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
@@ -221,13 +221,12 @@ impl Endpoint {
             let Some(services) = request.app_data::<web::Data<Services>>().cloned() else {
                 return Problem::internal(&"no services").into_response();
             };
-            let answer = match body {
-                Ok(body) => handler(services, request, body, success).await,
+            let answer = if let Ok(body) = body {
+                handler(services, request, body, success).await
+            } else {
                 // Longer than the limit; a stranger is told that they are one.
-                Err(_) => {
-                    let operator = Operator::of(&services, &request).await;
-                    operator.and(Err(Problem::too_large(LONGEST_BODY)))
-                }
+                let operator = Operator::of(&services, &request).await;
+                operator.and(Err(Problem::too_large(LONGEST_BODY)))
             };
             answer.unwrap_or_else(Problem::into_response)
         })

@@ -136,7 +136,7 @@ struct Access {
 }
 
 impl Access {
-    fn and(self, other: Self) -> Self {
+    fn and(&self, other: &Self) -> Self {
         Self {
             scope: self.scope.union(&other.scope),
             since: self.since.min(other.since),
@@ -152,7 +152,7 @@ async fn lines(visit: &Visit, owner: &Owner) -> Result<Vec<Line>, Problem> {
     let mut add = |client_id: &ClientId, access: Access| {
         let before = found.remove(client_id);
         let all = match before {
-            Some(before) => before.and(access),
+            Some(before) => before.and(&access),
             None => access,
         };
         found.insert(client_id.clone(), all);

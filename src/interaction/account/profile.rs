@@ -18,6 +18,7 @@ use crate::interaction::pages::html;
 /// as `address.locality`), and `password` where it is asked for.
 #[derive(Template)]
 #[template(path = "account/profile.html", config = ".askama.toml")]
+#[expect(clippy::struct_excessive_bools, reason = "each shows a part of the page")]
 struct ProfilePage<'a> {
     frame: Frame<'a>,
     tabs: &'a [Tab],
