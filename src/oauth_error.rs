@@ -140,8 +140,10 @@ impl From<RequestError> for OAuthError {
             | RequestError::ParameterRepeated
             | RequestError::RequestUriPushed
             | RequestError::ResponseModeUnknown
+            | RequestError::ResponseModeNotAllowed
             | RequestError::ResponseTypeMissing
             | RequestError::MustBePushed
+            | RequestError::NonceMissing
             | RequestError::PkceRequired
             | RequestError::Pkce(_)
             | RequestError::Prompt(_)
@@ -151,7 +153,9 @@ impl From<RequestError> for OAuthError {
             RequestError::RegistrationNotSupported => ErrorCode::RegistrationNotSupported,
             RequestError::ResponseTypeUnknown => ErrorCode::UnsupportedResponseType,
             RequestError::ResponseTypeNotAllowed => ErrorCode::UnauthorizedClient,
-            RequestError::ScopeMalformed | RequestError::ScopeNotAllowed => ErrorCode::InvalidScope,
+            RequestError::ScopeMalformed
+            | RequestError::ScopeNotAllowed
+            | RequestError::OpenidMissing => ErrorCode::InvalidScope,
         };
         Self::new(code, error.to_string())
     }

@@ -14,9 +14,10 @@ use crate::services::Services;
 
 /// What is demanded of authorization requests.
 #[must_use]
-pub fn request_policy(services: &Services) -> RequestPolicy {
+pub fn request_policy(services: &Services) -> RequestPolicy<'_> {
     let config = &services.config.authorization;
     RequestPolicy {
+        response_types: &config.response_types,
         require_pushed: config.require_par,
         pkce: match config.require_pkce {
             RequirePkce::None => PkcePolicy::Optional,

@@ -7,7 +7,8 @@ use chancery_domain::consent::ConsentEvent;
 use chancery_domain::envelope::{ActorKind, Envelope};
 use chancery_domain::event::AnyEvent;
 use chancery_domain::grant::{
-    AccessTokenForm, DeclineReason, GrantEvent, IssuedTokens, RefusalReason, RevocationCause,
+    AccessTokenFacts, AccessTokenForm, DeclineReason, FrontChannelTokens, GrantEvent, IssuedTokens,
+    RefusalReason, RevocationCause,
 };
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::registration_token::RegistrationTokenEvent;
@@ -101,6 +102,9 @@ fn grant(event: &GrantEvent) -> String {
         },
         GrantEvent::RequestDeclined(_) => "The request ended without a code".to_owned(),
         GrantEvent::CodeIssued(_) => "A code was issued".to_owned(),
+        GrantEvent::FrontChannelTokensIssued(event) => {
+            format!("The browser brought {}", by_browser(&event.tokens))
+        }
         GrantEvent::CodeRedeemed(event) => {
             format!("The code was redeemed for {}", tokens(&event.tokens))
         }
@@ -128,13 +132,26 @@ fn grant(event: &GrantEvent) -> String {
     }
 }
 
-/// "access token 2 (JWT), refresh token 2 and an ID token"
-fn tokens(tokens: &IssuedTokens) -> String {
-    let form = match &tokens.access.form {
+fn access_token(facts: &AccessTokenFacts) -> String {
+    let form = match &facts.form {
         AccessTokenForm::Jwt(_) => "JWT",
         AccessTokenForm::Opaque => "opaque",
     };
-    let access = format!("access token {} ({form})", tokens.access.number);
+    format!("access token {} ({form})", facts.number)
+}
+
+/// "access token 1 (JWT) and an ID token"
+fn by_browser(tokens: &FrontChannelTokens) -> String {
+    match (&tokens.access, &tokens.id) {
+        (Some(access), Some(_)) => format!("{} and an ID token", access_token(access)),
+        (Some(access), None) => access_token(access),
+        (None, _) => "an ID token".to_owned(),
+    }
+}
+
+/// "access token 2 (JWT), refresh token 2 and an ID token"
+fn tokens(tokens: &IssuedTokens) -> String {
+    let access = access_token(&tokens.access);
     let refresh =
         tokens.refresh.as_ref().map(|token| format!("refresh token {}", token.generation));
     let id = tokens.id.as_ref().map(|_| "an ID token".to_owned());
@@ -307,6 +324,25 @@ mod tests {
             summary(&event),
             "The code was redeemed for access token 1 (JWT), refresh token 1 and an ID token"
         );
+    }
+
+    #[test]
+    fn what_the_browser_brought_is_named() {
+        let id = json!({ "key": "k", "issued_at": 1, "expires_at": 2 });
+        let access = json!({ "number": 1, "form": "opaque", "scope": "", "issued_at": 1,
+            "expires_at": 2 });
+        for (tokens, words) in [
+            (json!({ "id": id }), "The browser brought an ID token"),
+            (json!({ "access": access }), "The browser brought access token 1 (opaque)"),
+            (
+                json!({ "access": access, "id": id }),
+                "The browser brought access token 1 (opaque) and an ID token",
+            ),
+        ] {
+            let payload = json!({ "response_type": "token", "tokens": tokens, "at": 1 });
+            let event = event(AggregateKind::Grant, "FrontChannelTokensIssued", payload);
+            assert_eq!(summary(&event), words);
+        }
     }
 
     #[test]

@@ -29,10 +29,11 @@ use chancery_domain::envelope::{Actor, ActorKind, Envelope};
 use chancery_domain::event::{AnyEvent, DecodeError, EventFormat};
 use chancery_domain::grant::{
     AccessTokenFacts, AccessTokenForm, AccessTokenRevoked, CodeIssued, CodeRedeemed, CodeReplayed,
-    ConsentGiven, DeclineReason, GrantEvent, GrantRevoked, HandleSeed, IdTokenFacts, IssuedTokens,
-    Presented, PresentedScope, RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated,
-    RefusalNoted, RefusalReason, RequestDeclined, RequestPushed, RequestReceived, RevocationCause,
-    SubjectAuthenticated, TokensIssued,
+    ConsentGiven, DeclineReason, FrontChannelTokens, FrontChannelTokensIssued, GrantEvent,
+    GrantRevoked, HandleSeed, IdTokenFacts, IssuedTokens, Presented, PresentedScope,
+    RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated, RefusalNoted, RefusalReason,
+    RequestDeclined, RequestPushed, RequestReceived, RevocationCause, SubjectAuthenticated,
+    TokensIssued,
 };
 use chancery_domain::ids::{
     AggregateKind, ClientId, CommandId, GrantId, KeyId, SessionId, SubjectId,
@@ -275,6 +276,15 @@ fn grant_samples() -> impl Iterator<Item = Sample> {
             },
             RequestDeclined: RequestDeclined { reason: DeclineReason::ConsentDenied },
             CodeIssued: CodeIssued { code: Digest::of(&[2; 32]), at: at(0), expires_at: at(60) },
+            FrontChannelTokensIssued: FrontChannelTokensIssued {
+                response_type: ResponseType::CodeIdTokenToken,
+                tokens: Arc::new(FrontChannelTokens {
+                    access: Some(tokens().access),
+                    id: tokens().id,
+                    seed: tokens().seed,
+                }),
+                at: at(0),
+            },
             CodeRedeemed: CodeRedeemed { tokens: Arc::new(tokens()) },
             CodeReplayed: CodeReplayed { client_id: client_id() },
             RefreshTokenRotated: RefreshTokenRotated {
@@ -447,7 +457,7 @@ fn tally_samples() -> impl Iterator<Item = Sample> {
 
 /// Events with nothing in them that may be left out.
 fn least_samples() -> impl Iterator<Item = Sample> {
-    let grants: [GrantEvent; 7] = [
+    let grants: [GrantEvent; 8] = [
         RequestPushed {
             request: Arc::new(least_request()),
             request_uri: Digest::of(&[1; 32]),
@@ -457,6 +467,12 @@ fn least_samples() -> impl Iterator<Item = Sample> {
         .into(),
         RequestReceived { request: Arc::new(least_request()), at: at(0) }.into(),
         ConsentGiven { scope: scope(""), presented: None }.into(),
+        FrontChannelTokensIssued {
+            response_type: ResponseType::Token,
+            tokens: Arc::new(FrontChannelTokens { access: None, id: None, seed: None }),
+            at: at(0),
+        }
+        .into(),
         CodeRedeemed { tokens: Arc::new(least_tokens()) }.into(),
         RefreshTokenRotated { tokens: Arc::new(least_tokens()), grace_until: at(30) }.into(),
         TokensIssued {

@@ -12,9 +12,9 @@ use chancery_domain::authorization::{
 use chancery_domain::digest::Salt;
 use chancery_domain::event::EventFormat;
 use chancery_domain::grant::{
-    AccessTokenForm, Approve, AuthenticateSubject, Decline, DeclineReason, Grant, GrantCommand,
-    GrantError, GrantEvent, HandleSeed, IssueDirectly, PushRequest, ReceiveRequest, RedeemCode,
-    RevocationCause, Revoke, RevokeAccessToken, TokenPlan, UseRefreshToken,
+    AccessTokenFacts, AccessTokenForm, Approve, AuthenticateSubject, Decline, DeclineReason, Grant,
+    GrantCommand, GrantError, GrantEvent, HandleSeed, IssueDirectly, PushRequest, ReceiveRequest,
+    RedeemCode, RevocationCause, Revoke, RevokeAccessToken, TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SessionId, SubjectId};
 use chancery_domain::protocol::grant_type::GrantType;
@@ -116,13 +116,17 @@ fn challenge() -> Option<CodeChallenge> {
 }
 
 fn requests() -> impl Strategy<Value = Arc<AuthorizationRequest>> {
-    (clients(), scopes(), any::<bool>(), any::<bool>()).prop_map(
-        |(client_id, scope, pkce, by_default)| {
+    let response_types = prop_oneof![
+        2 => Just(ResponseType::Code),
+        1 => proptest::sample::select(ResponseType::ALL),
+    ];
+    (clients(), scopes(), any::<bool>(), any::<bool>(), response_types).prop_map(
+        |(client_id, scope, pkce, by_default, response_type)| {
             Arc::new(AuthorizationRequest {
                 client_id,
                 redirect_uri: RedirectUri::parse("https://rp.example/cb").unwrap(),
                 redirect_uri_by_default: by_default,
-                response_type: ResponseType::Code,
+                response_type,
                 response_mode: None,
                 scope,
                 code_challenge: challenge().filter(|_| pkce),
@@ -234,17 +238,20 @@ fn logins() -> impl Strategy<Value = GrantCommand> {
 }
 
 fn approvals() -> impl Strategy<Value = GrantCommand> {
-    (prop_oneof![3 => Just(1_u128), 1 => Just(2)], scopes(), digests(), times(), lifetimes())
-        .prop_map(|(session, scope, code, now, lifetime)| {
+    let sessions = prop_oneof![3 => Just(1_u128), 1 => Just(2)];
+    (sessions, scopes(), digests(), times(), lifetimes(), plans()).prop_map(
+        |(session, scope, code, now, lifetime, plan)| {
             GrantCommand::Approve(Approve {
                 session_id: SessionId::from_uuid(Uuid::from_u128(session)),
                 scope,
                 presented: None,
                 code,
-                now,
                 lifetime,
+                plan,
+                now,
             })
-        })
+        },
+    )
 }
 
 fn direct_grants() -> impl Strategy<Value = GrantCommand> {
@@ -354,8 +361,9 @@ fn straight_to_tokens() -> Vec<GrantCommand> {
             scope,
             presented: None,
             code: Digest::of(&[1; 32]),
-            now: seconds(2),
             lifetime: Lifetime::from_seconds(60),
+            plan: plan(),
+            now: seconds(2),
         }),
         GrantCommand::RedeemCode(RedeemCode {
             client_id,
@@ -391,6 +399,14 @@ fn all_events(history: Vec<GrantCommand>) -> (Grant, Vec<GrantEvent>) {
         log.extend(result.unwrap_or_default());
     }
     (grant, log)
+}
+
+/// The access tokens of a log, in order.
+fn access_tokens(log: &[GrantEvent]) -> impl Iterator<Item = &AccessTokenFacts> {
+    log.iter().filter_map(|event| match event.front_channel_tokens() {
+        Some(tokens) => tokens.access.as_ref(),
+        None => event.issued_tokens().map(|tokens| &tokens.access),
+    })
 }
 
 fn live_generation(grant: &Grant) -> Option<u32> {
@@ -500,11 +516,7 @@ proptest! {
     #[test]
     fn no_two_access_tokens_have_one_number(history in histories()) {
         let (_, log) = all_events(history);
-        let numbers: Vec<u32> = log
-            .iter()
-            .filter_map(GrantEvent::issued_tokens)
-            .map(|tokens| tokens.access.number)
-            .collect();
+        let numbers: Vec<u32> = access_tokens(&log).map(|access| access.number).collect();
         let expected: Vec<u32> = (1..).take(numbers.len()).collect();
         prop_assert_eq!(numbers, expected);
     }
@@ -520,9 +532,23 @@ proptest! {
                 GrantEvent::TokensIssued(event) => granted = event.authorization.scope.clone(),
                 _ => {}
             }
-            if let Some(tokens) = event.issued_tokens() {
-                prop_assert!(tokens.access.scope.is_within(&granted));
+            for access in access_tokens(std::slice::from_ref(event)) {
+                prop_assert!(access.scope.is_within(&granted));
             }
+        }
+    }
+
+    /// RFC 6749 §4.2.2: what comes by the browser brings no refresh token, and
+    /// comes once, with what was consented to.
+    #[test]
+    fn tokens_by_the_browser_come_once_and_right_after_the_consent(history in histories()) {
+        let (_, log) = all_events(history);
+        let place = |name: &str| log.iter().position(|event| event.name() == name);
+        let by_browser = log.iter().filter(|event| event.front_channel_tokens().is_some());
+        prop_assert!(by_browser.count() <= 1);
+        if let Some(found) = place("FrontChannelTokensIssued") {
+            let before = place("CodeIssued").or_else(|| place("ConsentGiven"));
+            prop_assert_eq!(before, Some(found - 1));
         }
     }
 

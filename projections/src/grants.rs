@@ -1,7 +1,7 @@
 //! The grants: by subject, by client, by session.
 
 use chancery_domain::event::AnyEvent;
-use chancery_domain::grant::{GrantEvent, IssuedTokens, RevocationCause};
+use chancery_domain::grant::{FrontChannelTokensIssued, GrantEvent, IssuedTokens, RevocationCause};
 use chancery_domain::ids::AggregateKind;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::time::UnixTime;
@@ -98,6 +98,7 @@ fn columns(event: &GrantEvent, position: Value) -> Columns {
         GrantEvent::CodeIssued(event) => {
             vec![("state", "code_issued".into()), ("expires_at", event.expires_at.into())]
         }
+        GrantEvent::FrontChannelTokensIssued(event) => by_browser(event),
         GrantEvent::CodeRedeemed(event) => {
             vec![("state", "active".into()), ("expires_at", end(&event.tokens).into())]
         }
@@ -140,13 +141,28 @@ fn opened(
     at: UnixTime,
     position: Value,
 ) -> Columns {
+    let grant_type = if request.response_type.has_code() {
+        GrantType::AuthorizationCode
+    } else {
+        GrantType::Implicit
+    };
     vec![
         ("client_id", request.client_id.as_str().into()),
         ("scope", request.scope.as_str().into()),
-        ("grant_type", GrantType::AuthorizationCode.as_str().into()),
+        ("grant_type", grant_type.as_str().into()),
         ("created_at", at.into()),
         ("opened_position", position),
     ]
+}
+
+/// With a code beside them, the grant waits for that to be redeemed.
+fn by_browser(event: &FrontChannelTokensIssued) -> Columns {
+    let access = event.tokens.access.as_ref().map(|access| access.expires_at);
+    if event.response_type.has_code() {
+        return access.map(|end| vec![("expires_at", end.into())]).unwrap_or_default();
+    }
+    let end = access.or_else(|| event.tokens.id.as_ref().map(|id| id.expires_at));
+    vec![("state", "active".into()), ("expires_at", end.into())]
 }
 
 /// When the last of these tokens ends.
@@ -266,6 +282,32 @@ mod tests {
         rows.see(&format!("grant/{GRANT}"), "RefreshTokenRotated", &rotated);
         let row = rows.row("grants", GRANT);
         assert_eq!((&row["state"], &row["expires_at"]), (&"active".into(), &10_000.into()));
+    }
+
+    /// OpenID Connect Core §3.2, §3.3
+    #[test]
+    fn tokens_by_the_browser_last_longer_than_the_code_beside_them() {
+        let tokens = r#"{"access":{"number":1,"form":"opaque","scope":"openid","issued_at":20,
+            "expires_at":320},"id":{"key":"k","issued_at":20,"expires_at":3620}}"#;
+        let grant = &format!("grant/{GRANT}");
+        for (response_type, grant_type, state, end) in [
+            ("id_token token", "implicit", "active", 320),
+            ("code token", "authorization_code", "code_issued", 320),
+        ] {
+            let mut rows = Rows::of(&Grants);
+            let request = request().replace(r#""code""#, &format!("{response_type:?}"));
+            rows.see(grant, "RequestReceived", &format!(r#"{{"request":{request},"at":10}}"#));
+            if state == "code_issued" {
+                let issued = format!(r#"{{"code":"{DIGEST}","at":20,"expires_at":80}}"#);
+                rows.see(grant, "CodeIssued", &issued);
+            }
+            let event =
+                format!(r#"{{"response_type":"{response_type}","tokens":{tokens},"at":20}}"#);
+            rows.see(grant, "FrontChannelTokensIssued", &event);
+            let row = rows.row("grants", GRANT);
+            assert_eq!(row["grant_type"], grant_type.into());
+            assert_eq!((&row["state"], &row["expires_at"]), (&state.into(), &end.into()));
+        }
     }
 
     #[test]

@@ -495,6 +495,7 @@ impl Cause {
             | GrantEvent::RequestReceived(_)
             | GrantEvent::SubjectAuthenticated(_)
             | GrantEvent::CodeIssued(_)
+            | GrantEvent::FrontChannelTokensIssued(_)
             | GrantEvent::CodeRedeemed(_)
             | GrantEvent::RefreshTokenRotated(_)
             | GrantEvent::TokensIssued(_) => !matches!(self.what, What::ConsentWithdrawn(..)),

@@ -296,7 +296,10 @@ impl History {
         match &self.details {
             Grant::Pushed(stage) => fields.push(("expires", time(stage.expires_at))),
             Grant::CodeIssued(stage) => {
-                fields.push(("scope", stage.authorization.scope.to_string()));
+                match &stage.front {
+                    Some(front) => fields.extend(tokens(front, self.at)),
+                    None => fields.push(("scope", stage.authorization.scope.to_string())),
+                }
                 fields.push(("code expires", time(stage.expires_at)));
             }
             Grant::Active(stage) => fields.extend(tokens(stage, self.at)),

@@ -1,11 +1,17 @@
 //! `[authorization]`: what an authorization request must have.
 
+use chancery_domain::protocol::response_type::ResponseType;
+
 use super::declaration::{Check, Report, settings};
-use super::value::choice;
+use super::value::{choice, protocol_value};
 
 settings! {
     /// What an authorization request must have.
     Authorization in "authorization" {
+        /// The response types that clients may be registered for. All but `code` bring
+        /// tokens by the browser, where they can leak: the implicit and hybrid flows, which
+        /// RFC 9700 §2.1.2 advises against.
+        response_types: Vec<ResponseType> = default ["code"];
         /// Take only requests that were pushed before (RFC 9126 §5).
         require_par: bool = default false;
         /// Let public clients push requests too, within
@@ -15,6 +21,8 @@ settings! {
         require_pkce: RequirePkce = default "public";
     }
 }
+
+protocol_value!(ResponseType, "response types");
 
 choice! {
     /// Who must use PKCE.
@@ -28,6 +36,13 @@ choice! {
 
 impl Check for Authorization {
     fn check(&self, report: &mut Report<'_>) {
+        if self.response_types.is_empty() {
+            report.contradiction(
+                "response_types",
+                "is empty, so nobody could log in",
+                "give at least one",
+            );
+        }
         if self.require_par && !self.par_public_clients {
             report.contradiction(
                 "par_public_clients",

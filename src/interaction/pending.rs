@@ -28,6 +28,7 @@ use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::stores::AppendError;
 use crate::tally::What;
+use crate::tokens::plan;
 
 /// How often an answer is prepared again when something else was written to the
 /// same session or consent.
@@ -375,8 +376,10 @@ impl Pending {
                 scope: self.request.scope.clone(),
                 presented: approval.presented.clone(),
                 code: approval.code.secret.digest(),
-                now,
                 lifetime: visit.config.tokens.authorization_code_lifetime,
+                plan: plan(visit, &visit.keys.get(), &self.client.metadata)
+                    .map_err(|error| OAuthError::internal(&error))?,
+                now,
             }));
         }
         Ok(commands)

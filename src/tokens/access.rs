@@ -129,13 +129,10 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
         None => jwt_reference(services, &keys, text).ok_or(TokenRefusal::NotAlive)?,
     };
     let now = services.now();
-    let alive = |grant: &Grant| match grant {
-        Grant::Active(grant) => grant.access_token(reference.number, now).cloned(),
-        _ => None,
-    };
+    let alive = |grant: &Grant| grant.tokens_out()?.access_token(reference.number, now).cloned();
     let grant = services.grants.look_for(reference.grant, |grant| alive(grant).is_some()).await?;
     let facts = alive(&grant).ok_or(TokenRefusal::NotAlive)?;
-    let Grant::Active(grant) = grant else { return Err(TokenRefusal::NotAlive) };
+    let grant = grant.into_tokens_out().ok_or(TokenRefusal::NotAlive)?;
     let form_fits = match (&opaque, &facts.form) {
         (Some(handle), AccessTokenForm::Opaque) => {
             grant.seed.as_ref().is_some_and(|seed| keys.is_genuine(seed, handle))

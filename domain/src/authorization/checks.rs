@@ -45,6 +45,10 @@ pub enum RequestError {
     /// Client registration inside of a request.
     #[error("the registration parameter is not supported")]
     RegistrationNotSupported,
+    /// Tokens don't travel in the query (OAuth 2.0 Multiple Response Type
+    /// Encoding Practices §3.0, JARM §2.3.1).
+    #[error("this response_type can't be answered in the query")]
+    ResponseModeNotAllowed,
     /// `response_mode` is unknown.
     #[error("response_mode is not supported")]
     ResponseModeUnknown,
@@ -63,6 +67,13 @@ pub enum RequestError {
     /// `scope` is no list of scope tokens.
     #[error("scope is malformed")]
     ScopeMalformed,
+    /// An ID token needs `openid` (OpenID Connect Core §3.2.2.1, §3.3.2.1).
+    #[error("this response_type needs the scope openid")]
+    OpenidMissing,
+    /// An ID token that comes by the browser needs a nonce (OpenID Connect
+    /// Core §3.2.2.1, §3.3.2.11).
+    #[error("this response_type needs a nonce")]
+    NonceMissing,
     /// None of the scopes is the client's.
     #[error("the client is not registered for any of the scopes")]
     ScopeNotAllowed,
@@ -102,7 +113,9 @@ pub enum PkcePolicy {
 
 /// What the server demands of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestPolicy {
+pub struct RequestPolicy<'a> {
+    /// The response types that are switched on.
+    pub response_types: &'a [ResponseType],
     /// Every request must be pushed.
     pub require_pushed: bool,
     /// Who must use PKCE.
@@ -162,7 +175,7 @@ impl Rejection {
 struct Subject<'a> {
     parameters: &'a Parameters<'a>,
     client: &'a RegisteredClient,
-    policy: RequestPolicy,
+    policy: RequestPolicy<'a>,
 }
 
 /// One rule.
@@ -189,6 +202,8 @@ const CHECKS: &[Row] = &[
     everywhere(response_type_allowed),
     Row { authorize: true, push: false, check: pushed_if_required },
     everywhere(scope_allowed),
+    everywhere(openid_for_an_id_token),
+    everywhere(nonce_for_an_id_token),
     everywhere(pkce_usable),
     everywhere(prompt_usable),
     everywhere(max_age_is_a_number),
@@ -199,7 +214,7 @@ const CHECKS: &[Row] = &[
 pub fn check_request(
     parameters: &Parameters<'_>,
     client: &RegisteredClient,
-    policy: RequestPolicy,
+    policy: RequestPolicy<'_>,
     via: Via,
 ) -> Result<CheckedRequest, Rejection> {
     let (redirect_uri, by_default) =
@@ -269,21 +284,31 @@ fn no_parameter_repeated(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), 
     s.parameters.repeated().map_or(Ok(()), |_| Err(RequestError::ParameterRepeated))
 }
 
-/// The modes that need no signature.
-const PLAIN: [ResponseMode; 3] =
-    [ResponseMode::Query, ResponseMode::Fragment, ResponseMode::FormPost];
-
-/// First, because every later error travels by it.
+/// First, because every later error travels by it. The response type has a say
+/// in that, whether or not it may be asked for.
 fn response_mode_known(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
-    draft.request.response_mode = s
-        .parameters
-        .once("response_mode")
-        .map_err(|_| RequestError::ParameterRepeated)?
-        .map(|mode| {
-            let mode = mode.parse().ok().filter(|mode| PLAIN.contains(mode));
-            mode.ok_or(RequestError::ResponseModeUnknown)
-        })
-        .transpose()?;
+    let repeated = |_| RequestError::ParameterRepeated;
+    let response_type = s.parameters.once("response_type").map_err(repeated)?;
+    let response_type = response_type.and_then(ResponseType::parse).unwrap_or(ResponseType::Code);
+    draft.request.response_type = response_type;
+    let Some(text) = s.parameters.once("response_mode").map_err(repeated)? else { return Ok(()) };
+    let mode: ResponseMode = text.parse().map_err(|_| RequestError::ResponseModeUnknown)?;
+    // What stands in a query stands in logs and histories too; not so what is
+    // encrypted (JARM §2.3.1).
+    let encrypted = s.client.metadata.authorization_encrypted_response_alg.is_some();
+    let exposed = match mode {
+        ResponseMode::Query => true,
+        ResponseMode::QueryJwt => !encrypted,
+        ResponseMode::Fragment
+        | ResponseMode::FormPost
+        | ResponseMode::FragmentJwt
+        | ResponseMode::FormPostJwt
+        | ResponseMode::Jwt => false,
+    };
+    if exposed && response_type.is_front_channel() {
+        return Err(RequestError::ResponseModeNotAllowed);
+    }
+    draft.request.response_mode = Some(mode);
     Ok(())
 }
 
@@ -306,16 +331,14 @@ fn no_registration(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), Reques
     s.parameters.get("registration").map_or(Ok(()), |_| Err(RequestError::RegistrationNotSupported))
 }
 
-/// RFC 6749 §3.1.1, §4.1.2.1
+/// RFC 6749 §3.1.1, §4.1.2.1, §4.2.2.1: both the server and the client must
+/// have it switched on.
 fn response_type_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let text = s.parameters.get("response_type").ok_or(RequestError::ResponseTypeMissing)?;
     let response_type = ResponseType::parse(text)
-        .filter(|response_type| *response_type == ResponseType::Code)
+        .filter(|response_type| s.policy.response_types.contains(response_type))
         .ok_or(RequestError::ResponseTypeUnknown)?;
-    let metadata = &s.client.metadata;
-    if !metadata.response_types.contains(&response_type)
-        || !metadata.allows(GrantType::AuthorizationCode)
-    {
+    if !s.client.metadata.allows_response_type(response_type) {
         return Err(RequestError::ResponseTypeNotAllowed);
     }
     draft.request.response_type = response_type;
@@ -333,7 +356,9 @@ fn pushed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), Req
 /// scope, it gets all that it is registered for but `openid` and
 /// `offline_access`, which want to be asked for.
 fn scope_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
-    let may_refresh = s.client.metadata.allows(GrantType::RefreshToken);
+    // OpenID Connect Core §11: it goes with a code.
+    let may_refresh =
+        s.client.metadata.allows(GrantType::RefreshToken) && draft.request.response_type.has_code();
     let registered = &s.client.scope();
     let registered =
         if may_refresh { registered.clone() } else { registered.without(Scope::OFFLINE_ACCESS) };
@@ -351,6 +376,20 @@ fn scope_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Requ
     Ok(())
 }
 
+/// OpenID Connect Core §3.2.2.1, §3.3.2.1
+fn openid_for_an_id_token(_: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
+    let request = &draft.request;
+    let missing = request.response_type.has_id_token() && !request.is_openid();
+    if missing { Err(RequestError::OpenidMissing) } else { Ok(()) }
+}
+
+/// OpenID Connect Core §3.2.2.1, §3.3.2.11: the ID token is what the client
+/// knows the response by.
+fn nonce_for_an_id_token(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
+    let missing = draft.request.response_type.has_id_token() && s.parameters.get("nonce").is_none();
+    if missing { Err(RequestError::NonceMissing) } else { Ok(()) }
+}
+
 /// RFC 7636 §4.4.1
 fn pkce_usable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let challenge = s.parameters.get("code_challenge");
@@ -362,6 +401,8 @@ fn pkce_usable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Reques
         PkcePolicy::PublicClients => s.client.is_public(),
         PkcePolicy::Everybody => true,
     };
+    // Without a code there is nothing to bind.
+    let required = required && draft.request.response_type.has_code();
     if required && draft.request.code_challenge.is_none() {
         return Err(RequestError::PkceRequired);
     }
@@ -407,9 +448,10 @@ mod tests {
     use cqrs_es::Aggregate as _;
 
     use super::*;
-    use crate::client::{Client, ClientMetadata, ClientRegistered};
+    use crate::client::{Client, ClientMetadata, ClientRegistered, SecurityProfile};
     use crate::ids::ClientId;
     use crate::protocol::client_auth_method::ClientAuthMethod;
+    use crate::protocol::key_management_algorithm::KeyManagementAlgorithm;
     use crate::protocol::prompt::Prompt;
     use crate::time::UnixTime;
 
@@ -421,8 +463,11 @@ mod tests {
         &scope=openid+email&state=s1\
         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
-    const POLICY: RequestPolicy =
-        RequestPolicy { require_pushed: false, pkce: PkcePolicy::PublicClients };
+    const POLICY: RequestPolicy<'static> = RequestPolicy {
+        response_types: &[ResponseType::Code],
+        require_pushed: false,
+        pkce: PkcePolicy::PublicClients,
+    };
 
     fn metadata() -> ClientMetadata {
         ClientMetadata {
@@ -461,7 +506,7 @@ mod tests {
 
     fn check_for(
         metadata: ClientMetadata,
-        policy: RequestPolicy,
+        policy: RequestPolicy<'_>,
         query: &str,
         via: Via,
     ) -> Result<CheckedRequest, Rejection> {
@@ -656,6 +701,135 @@ mod tests {
                 let result = check_for(metadata.clone(), POLICY, GOOD, via);
                 told_at(result, RequestError::ResponseTypeNotAllowed);
             }
+        }
+    }
+
+    const ALL: RequestPolicy<'static> =
+        RequestPolicy { response_types: ResponseType::ALL, ..POLICY };
+
+    /// A client that is registered for everything.
+    fn front_channel() -> ClientMetadata {
+        ClientMetadata {
+            grant_types: vec![
+                GrantType::AuthorizationCode,
+                GrantType::Implicit,
+                GrantType::RefreshToken,
+            ],
+            response_types: ResponseType::ALL.to_vec(),
+            ..metadata()
+        }
+    }
+
+    /// [`GOOD`] for this response type.
+    fn good_for(response_type: ResponseType, changes: &[&str]) -> String {
+        let response_type = format!("response_type={}", response_type.as_str().replace(' ', "+"));
+        good_but(&[&[&*response_type, "nonce=n1"], changes].concat())
+    }
+
+    fn at_both(
+        metadata: &ClientMetadata,
+        policy: RequestPolicy<'_>,
+        query: &str,
+    ) -> Result<AuthorizationRequest, (RequestError, ResponseMode)> {
+        let [one, other] = BOTH.map(|via| match check_for(metadata.clone(), policy, query, via) {
+            Ok(checked) => Ok(checked.request),
+            Err(Rejection::Redirect(target, why)) => Err((why, target.response_mode)),
+            Err(page) => panic!("{page:?}"),
+        });
+        assert_eq!(one, other);
+        one
+    }
+
+    /// RFC 9700 §2.1.2: tokens by the browser only where server and client both
+    /// have it switched on.
+    #[test]
+    fn a_response_type_is_for_server_and_client_to_switch_on() {
+        for response_type in ResponseType::ALL {
+            let query = good_for(*response_type, &[]);
+            let request = at_both(&front_channel(), ALL, &query).unwrap();
+            assert_eq!(request.response_type, *response_type);
+            if !response_type.is_front_channel() {
+                continue;
+            }
+            let told = |metadata: ClientMetadata, policy| at_both(&metadata, policy, &query);
+            let fragment = ResponseMode::Fragment;
+            let unknown = Err((RequestError::ResponseTypeUnknown, fragment));
+            assert_eq!(told(front_channel(), POLICY), unknown);
+            let no_grant = vec![GrantType::AuthorizationCode];
+            let fapi = SecurityProfile::Fapi2;
+            for metadata in [
+                metadata(),
+                ClientMetadata { grant_types: no_grant, ..front_channel() },
+                ClientMetadata { response_types: vec![ResponseType::Code], ..front_channel() },
+                ClientMetadata { security_profile: fapi, ..front_channel() },
+            ] {
+                let refused = Err((RequestError::ResponseTypeNotAllowed, fragment));
+                assert_eq!(told(metadata, ALL), refused);
+            }
+        }
+    }
+
+    /// OAuth 2.0 Multiple Response Type Encoding Practices §3.0, §5; JARM
+    /// §2.3.1, §2.3.4
+    #[test]
+    fn tokens_travel_in_no_query() {
+        let sealed = ClientMetadata {
+            authorization_encrypted_response_alg: Some(KeyManagementAlgorithm::EcdhEs),
+            ..front_channel()
+        };
+        let code = ResponseType::Code;
+        let token = ResponseType::CodeToken;
+        let (all, refused) = (front_channel(), RequestError::ResponseModeNotAllowed);
+        for (metadata, response_type, mode, expected) in [
+            (&all, code, "", Ok(ResponseMode::Query)),
+            (&all, code, "query", Ok(ResponseMode::Query)),
+            (&all, code, "fragment", Ok(ResponseMode::Fragment)),
+            (&all, code, "jwt", Ok(ResponseMode::QueryJwt)),
+            (&all, code, "query.jwt", Ok(ResponseMode::QueryJwt)),
+            (&all, token, "", Ok(ResponseMode::Fragment)),
+            (&all, token, "form_post", Ok(ResponseMode::FormPost)),
+            (&all, token, "jwt", Ok(ResponseMode::FragmentJwt)),
+            (&all, token, "form_post.jwt", Ok(ResponseMode::FormPostJwt)),
+            (&all, token, "query", Err((refused, ResponseMode::Fragment))),
+            (&all, token, "query.jwt", Err((refused, ResponseMode::Fragment))),
+            (&sealed, token, "query.jwt", Ok(ResponseMode::QueryJwt)),
+            (&sealed, token, "query", Err((refused, ResponseMode::Fragment))),
+        ] {
+            let query = good_for(response_type, &[&format!("response_mode={mode}")]);
+            let found = at_both(metadata, ALL, &query).map(|request| request.response_mode());
+            assert_eq!(found, expected, "{response_type} {mode}");
+        }
+    }
+
+    /// OpenID Connect Core §3.2.2.1, §3.3.2.11
+    #[test]
+    fn an_id_token_by_the_browser_needs_openid_and_a_nonce() {
+        for response_type in ResponseType::ALL {
+            let told = |change: &str| {
+                let query = good_for(*response_type, &[change]);
+                let query = if change.is_empty() { query.replace("&nonce=n1", "") } else { query };
+                at_both(&front_channel(), ALL, &query)
+            };
+            let fragment = ResponseMode::Fragment;
+            if response_type.has_id_token() {
+                assert_eq!(told(""), Err((RequestError::NonceMissing, fragment)));
+                assert_eq!(told("scope=email"), Err((RequestError::OpenidMissing, fragment)));
+            } else {
+                assert!(told("").is_ok() && told("scope=email").is_ok());
+            }
+        }
+    }
+
+    /// OpenID Connect Core §11; RFC 7636 §4.3
+    #[test]
+    fn what_goes_with_a_code_goes_with_no_other_response() {
+        for response_type in ResponseType::ALL {
+            let code = response_type.has_code();
+            let asked = good_for(*response_type, &["scope=openid+offline_access"]);
+            let request = at_both(&front_channel(), ALL, &asked).unwrap();
+            assert_eq!(request.scope.contains(Scope::OFFLINE_ACCESS), code);
+            let bare = good_for(*response_type, &["code_challenge", "code_challenge_method"]);
+            assert_eq!(at_both(&front_channel(), ALL, &bare).is_ok(), !code);
         }
     }
 

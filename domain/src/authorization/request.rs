@@ -60,10 +60,18 @@ impl AuthorizationRequest {
         self.scope.contains(Scope::OPENID)
     }
 
-    /// How the response travels.
+    /// How the response travels: never as [`ResponseMode::Jwt`], which is
+    /// another word for one of the others (JARM §2.3.4).
     #[must_use]
     pub fn response_mode(&self) -> ResponseMode {
-        self.response_mode.unwrap_or(ResponseMode::Query)
+        let front = self.response_type.is_front_channel();
+        match self.response_mode {
+            None if front => ResponseMode::Fragment,
+            None => ResponseMode::Query,
+            Some(ResponseMode::Jwt) if front => ResponseMode::FragmentJwt,
+            Some(ResponseMode::Jwt) => ResponseMode::QueryJwt,
+            Some(mode) => mode,
+        }
     }
 }
 

@@ -386,6 +386,9 @@ pub enum InvalidMetadata {
          token or id_token with implicit"
     )]
     ResponseTypeMismatch,
+    /// FAPI 2.0 Security Profile §5.3.2.2
+    #[error("a client under FAPI 2.0 has no response_type but code")]
+    CodeOnly,
     /// Nobody vouches for a public client (RFC 6749 §4.4).
     #[error("a public client can't use the client_credentials grant")]
     PublicClientCredentials,
@@ -438,6 +441,17 @@ impl ClientMetadata {
     #[must_use]
     pub fn allows(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)
+    }
+
+    /// May it ask this of the authorization endpoint? A client under FAPI 2.0
+    /// asks for codes only (FAPI 2.0 Security Profile §5.3.2.2).
+    #[must_use]
+    pub fn allows_response_type(&self, response_type: ResponseType) -> bool {
+        let front = response_type.is_front_channel();
+        self.response_types.contains(&response_type)
+            && (!response_type.has_code() || self.allows(GrantType::AuthorizationCode))
+            && (!front || self.allows(GrantType::Implicit))
+            && (!front || self.security_profile != SecurityProfile::Fapi2)
     }
 
     /// Every way in which it may authenticate, the usual one first.
@@ -572,6 +586,9 @@ impl ClientMetadata {
         if code != asks(ResponseType::has_code) || implicit != asks(ResponseType::is_front_channel)
         {
             return Err(InvalidMetadata::ResponseTypeMismatch);
+        }
+        if implicit && self.security_profile == SecurityProfile::Fapi2 {
+            return Err(InvalidMetadata::CodeOnly);
         }
         let public = self.token_endpoint_auth_method == ClientAuthMethod::None;
         if public && self.allows(GrantType::ClientCredentials) {
@@ -911,6 +928,8 @@ mod tests {
             ..implicit
         };
         assert_eq!(hybrid.check(), Ok(()));
+        let fapi = ClientMetadata { security_profile: SecurityProfile::Fapi2, ..hybrid };
+        assert_eq!(fapi.check(), Err(InvalidMetadata::CodeOnly));
     }
 
     /// RFC 7591 §2

@@ -45,12 +45,15 @@ impl WithCode {
             return Ok(vec![RefusalNoted { reason, client_id }.into()]);
         }
         let scope = &self.authorization.scope;
+        let front = self.front.as_deref();
         let with = Accompanying {
             id_token: scope.contains(Scope::OPENID),
             refresh_generation: u32::from(command.plan.refreshes(scope)),
-            has_seed: false,
+            has_seed: front.is_some_and(|front| front.seed.is_some()),
         };
-        let tokens = Arc::new(command.plan.issue(command.now, scope, 1, with));
+        // The browser may have brought the first one.
+        let number = front.map_or(0, |front| front.last_number).saturating_add(1);
+        let tokens = Arc::new(command.plan.issue(command.now, scope, number, with));
         Ok(vec![CodeRedeemed { tokens }.into()])
     }
 
@@ -79,8 +82,12 @@ impl WithCode {
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::super::{AccessTokenForm, GrantCommand, IssuedTokens};
+    use super::super::{
+        AccessTokenFacts, AccessTokenForm, AccessTokenRevoked, FrontChannelTokens,
+        FrontChannelTokensIssued, GrantCommand, IssuedTokens,
+    };
     use super::*;
+    use crate::protocol::response_type::ResponseType;
 
     fn redeem() -> RedeemCode {
         RedeemCode {
@@ -125,6 +132,49 @@ mod tests {
             let forged = RedeemCode { code: code(2), ..redeem() };
             assert_eq!(when(events, forged), Err(GrantError::Unknown));
         }
+    }
+
+    #[test]
+    fn tokens_for_a_code_are_counted_after_those_by_the_browser() {
+        given(until_hybrid())
+            .when(GrantCommand::RedeemCode(redeem()))
+            .then_expect_events(vec![redeemed_second()]);
+        let revoked =
+            AccessTokenRevoked { number: 1, expires_at: at(ISSUED + ACCESS_LIFETIME) }.into();
+        let tokens = issued([until_hybrid(), vec![revoked]].concat(), redeem());
+        assert_eq!(tokens.access.number, 2);
+    }
+
+    #[test]
+    fn a_code_of_a_grant_that_has_a_seed_brings_no_other() {
+        let access = Some(AccessTokenFacts {
+            form: AccessTokenForm::Opaque,
+            ..access_token(1, ISSUED, "openid")
+        });
+        let tokens = FrontChannelTokens { access, id: None, seed: Some(seed(7)) };
+        let front = FrontChannelTokensIssued {
+            response_type: ResponseType::CodeToken,
+            tokens: Arc::new(tokens),
+            at: at(ISSUED),
+        };
+        let events = [until_code(), vec![front.into()]].concat();
+        let tokens = issued(events.clone(), redeem());
+        assert!(tokens.refresh.is_some() && tokens.seed.is_none());
+        let redeemed = CodeRedeemed { tokens: Arc::new(tokens) };
+        let Grant::Active(stage) = folded([events, vec![redeemed.into()]].concat()) else {
+            panic!()
+        };
+        assert_eq!(stage.seed, Some(seed(7)));
+    }
+
+    /// RFC 6749 §4.1.2, §10.5: those that came by the browser too.
+    #[test]
+    fn a_replayed_code_ends_the_tokens_by_the_browser() {
+        let redeemed = [until_hybrid(), vec![redeemed_second()]].concat();
+        let replay = RedeemCode { now: at(211), ..redeem() };
+        let replayed = when(redeemed.clone(), replay).unwrap();
+        let state = folded([redeemed, replayed].concat());
+        assert!(state.tokens_out().is_none() && state.has_ended());
     }
 
     /// RFC 6749 §4.1.2

@@ -21,7 +21,8 @@ pub enum GrantCommand {
     Request(ReceiveRequest),
     /// The person is known.
     Authenticate(AuthenticateSubject),
-    /// The person (or what they said before) consents: a code is issued.
+    /// The person (or what they said before) consents: a code is issued, or
+    /// tokens by the browser, or both, as the response type has it.
     Approve(Approve),
     /// The request ends without a code.
     Decline(Decline),
@@ -84,12 +85,14 @@ pub struct Approve {
     /// What the person saw; none: a consent given earlier, or a client that
     /// needs none.
     pub presented: Option<super::events::Presented>,
-    /// The digest of the code minted.
+    /// The digest of the code minted, should one be asked for.
     pub code: Digest<AuthorizationCode>,
-    /// Now.
-    pub now: UnixTime,
     /// How long the code lasts.
     pub lifetime: Lifetime,
+    /// What would be issued by the browser, should that be asked for.
+    pub plan: TokenPlan,
+    /// Now.
+    pub now: UnixTime,
 }
 
 /// See [`GrantCommand::Decline`].

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::GrantError;
-use super::tokens::IssuedTokens;
+use super::tokens::{FrontChannelTokens, IssuedTokens};
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::digest::Sha256Digest;
 use crate::event::events;
 use crate::ids::ClientId;
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
 use crate::secret::{AuthorizationCode, Digest, RequestUri};
 use crate::time::UnixTime;
@@ -24,6 +25,7 @@ events! {
         ConsentGiven = "1",
         RequestDeclined = "1",
         CodeIssued = "1",
+        FrontChannelTokensIssued = "1",
         CodeRedeemed = "1",
         CodeReplayed = "1",
         RefreshTokenRotated = "1",
@@ -130,6 +132,18 @@ pub struct CodeIssued {
     pub at: UnixTime,
     /// When it ends.
     pub expires_at: UnixTime,
+}
+
+/// Tokens were issued by the browser, with the authorization response (RFC
+/// 6749 §4.2.2, OpenID Connect Core §3.2.2.5, §3.3.2.5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontChannelTokensIssued {
+    /// What was asked for; with a code in it, that stands in the event before.
+    pub response_type: ResponseType,
+    /// The tokens.
+    pub tokens: Arc<FrontChannelTokens>,
+    /// When.
+    pub at: UnixTime,
 }
 
 /// The code was redeemed for tokens (RFC 6749 §4.1.4).
@@ -251,6 +265,15 @@ impl GrantEvent {
             Self::CodeRedeemed(event) => Some(&event.tokens),
             Self::RefreshTokenRotated(event) => Some(&event.tokens),
             Self::TokensIssued(event) => Some(&event.tokens),
+            _ => None,
+        }
+    }
+
+    /// The tokens that came by the browser with this event.
+    #[must_use]
+    pub fn front_channel_tokens(&self) -> Option<&Arc<FrontChannelTokens>> {
+        match self {
+            Self::FrontChannelTokensIssued(event) => Some(&event.tokens),
             _ => None,
         }
     }

@@ -1,8 +1,12 @@
 //! The person decides.
 
+use std::sync::Arc;
+
 use super::commands::{Approve, Decline};
 use super::error::GrantError;
-use super::events::{CodeIssued, ConsentGiven, GrantEvent, RequestDeclined};
+use super::events::{
+    CodeIssued, ConsentGiven, FrontChannelTokensIssued, GrantEvent, RequestDeclined,
+};
 use super::state::Grant;
 
 impl Grant {
@@ -23,11 +27,17 @@ impl Grant {
         if !command.scope.is_within(&stage.request.scope) {
             return Err(GrantError::ScopeBeyondRequest);
         }
-        let Approve { scope, presented, code, now, lifetime, .. } = command;
-        Ok(vec![
-            ConsentGiven { scope, presented }.into(),
-            CodeIssued { code, at: now, expires_at: now + lifetime }.into(),
-        ])
+        let Approve { scope, presented, code, lifetime, plan, now, .. } = command;
+        let response_type = stage.request.response_type;
+        let by_browser = response_type.is_front_channel().then(|| {
+            let tokens = Arc::new(plan.issue_to_browser(now, &scope, response_type));
+            FrontChannelTokensIssued { response_type, tokens, at: now }.into()
+        });
+        let code = response_type
+            .has_code()
+            .then(|| CodeIssued { code, at: now, expires_at: now + lifetime }.into());
+        let consent = ConsentGiven { scope, presented }.into();
+        Ok([Some(consent), code, by_browser].into_iter().flatten().collect())
     }
 
     pub(super) fn decline(&self, command: &Decline) -> Result<Vec<GrantEvent>, GrantError> {
@@ -47,10 +57,14 @@ impl Grant {
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::super::{DeclineReason, GrantCommand, Presented, PresentedScope};
+    use super::super::{
+        AccessTokenForm, DeclineReason, GrantCommand, Presented, PresentedScope, TokenPlan,
+    };
     use super::*;
+    use crate::authorization::AuthorizationRequest;
     use crate::digest::Sha256Digest;
     use crate::ids::SessionId;
+    use crate::protocol::response_type::ResponseType;
 
     fn approve_in(session_id: SessionId, names: &str) -> GrantCommand {
         GrantCommand::Approve(Approve {
@@ -58,8 +72,9 @@ mod tests {
             scope: scope(names),
             presented: None,
             code: code(1),
-            now: at(ISSUED),
             lifetime: for_seconds(CODE_LIFETIME),
+            plan: plan(),
+            now: at(ISSUED),
         })
     }
 
@@ -80,7 +95,9 @@ mod tests {
 
     #[test]
     fn a_request_is_answered_once() {
-        for events in [until_code(), until_active(), until_declined()] {
+        for events in
+            [until_code(), until_hybrid(), until_implicit(), until_active(), until_declined()]
+        {
             given(events.clone()).when(approve("openid")).then_expect_error(GrantError::Answered);
             given(events).when(decline()).then_expect_error(GrantError::Answered);
         }
@@ -125,6 +142,43 @@ mod tests {
             .then_expect_events(vec![consented("openid"), code_issued()]);
     }
 
+    /// OpenID Connect Core §3.2.2.5, §3.3.2.5; RFC 6749 §4.2.2: no refresh
+    /// token comes by the browser.
+    #[test]
+    fn what_comes_by_the_browser_is_one_append_with_the_consent() {
+        let names = "openid email offline_access";
+        for response_type in ResponseType::ALL {
+            let asked = AuthorizationRequest { response_type: *response_type, ..request() };
+            let events = vec![received(asked), authenticated(authentication())];
+            let mut expected = vec![consented(names)];
+            expected.extend(response_type.has_code().then(code_issued));
+            if response_type.is_front_channel() {
+                let access = response_type.has_token().then(|| access_token(1, ISSUED, names));
+                let id = response_type.has_id_token().then(|| tokens(1, ISSUED).id.unwrap());
+                expected.push(by_browser(*response_type, access, id));
+            }
+            given(events).when(approve(names)).then_expect_events(expected);
+        }
+    }
+
+    #[test]
+    fn an_opaque_token_by_the_browser_brings_what_it_is_derived_from() {
+        for (response_type, expected) in
+            [(ResponseType::Token, Some(seed(1))), (ResponseType::IdToken, None)]
+        {
+            let asked = AuthorizationRequest { response_type, ..request() };
+            let plan = TokenPlan { access_form: AccessTokenForm::Opaque, ..plan() };
+            let GrantCommand::Approve(command) = approve("openid") else { panic!() };
+            let command = GrantCommand::Approve(Approve { plan, ..command });
+            let events = given(vec![received(asked), authenticated(authentication())])
+                .when(command)
+                .inspect_result()
+                .unwrap();
+            let tokens = events.iter().find_map(GrantEvent::front_channel_tokens).unwrap();
+            assert_eq!(tokens.seed, expected);
+        }
+    }
+
     #[test]
     fn what_the_person_saw_is_recorded() {
         let presented = Some(Presented {
@@ -140,8 +194,9 @@ mod tests {
             scope: scope("openid"),
             presented: presented.clone(),
             code: code(1),
-            now: at(ISSUED),
             lifetime: for_seconds(CODE_LIFETIME),
+            plan: plan(),
+            now: at(ISSUED),
         };
         given(until_authenticated()).when(GrantCommand::Approve(command)).then_expect_events(vec![
             ConsentGiven { scope: scope("openid"), presented }.into(),

@@ -1,8 +1,9 @@
 //! The grant: everything that happens because of one authorization request, or
 //! of one request at the token endpoint that needs no person.
 //!
-//! pushed or requested → authenticated → consented or denied → code issued →
-//! code redeemed, tokens issued → rotated … → revoked. One file for each
+//! pushed or requested → authenticated → consented or denied → code issued, or
+//! tokens by the browser, or both → code redeemed, tokens issued → rotated … →
+//! revoked. One file for each
 //! transition; [`state`] says what is known at each stage.
 
 mod code;
@@ -24,8 +25,8 @@ pub use self::error::GrantError;
 pub use self::events::*;
 pub use self::state::{Active, Grant, RefreshFamily, Rotation};
 pub use self::tokens::{
-    AccessTokenFacts, AccessTokenForm, HandleSeed, IdTokenFacts, IssuedTokens, RefreshTokenFacts,
-    TokenPlan,
+    AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IssuedTokens,
+    RefreshTokenFacts, TokenPlan,
 };
 use crate::event::aggregate;
 use crate::ids::AggregateKind;

@@ -12,7 +12,7 @@ impl Grant {
         &self,
         command: &RevokeAccessToken,
     ) -> Result<Vec<GrantEvent>, GrantError> {
-        let Self::Active(stage) = self else { return Ok(vec![]) };
+        let Some(stage) = self.tokens_out() else { return Ok(vec![]) };
         if stage.authorization.client_id != command.client_id {
             return Err(GrantError::WrongClient);
         }
@@ -92,6 +92,24 @@ mod tests {
         assert!(stage.refresh.is_some());
     }
 
+    /// RFC 7009 §2.1
+    #[test]
+    fn a_token_that_came_by_the_browser_ends_and_the_code_stays_good() {
+        let ends = AccessTokenRevoked { number: 1, expires_at: at(ISSUED + ACCESS_LIFETIME) };
+        for events in [until_hybrid(), until_implicit()] {
+            given(events.clone())
+                .when(revoke_token(other_client(), 1, 220))
+                .then_expect_error(GrantError::WrongClient);
+            given(events.clone())
+                .when(revoke_token(client(), 1, 220))
+                .then_expect_events(vec![ends.clone().into()]);
+            let (before, after) =
+                (folded(events.clone()), folded([events, vec![ends.clone().into()]].concat()));
+            assert_eq!(after.stage(), before.stage());
+            assert_eq!(after.tokens_out().unwrap().access_token(1, at(220)), None);
+        }
+    }
+
     #[test]
     fn nothing_is_revoked_that_is_not_there() {
         given(vec![]).when(revoke()).then_expect_error(GrantError::Unknown);
@@ -114,6 +132,8 @@ mod tests {
             vec![received(request())],
             until_authenticated(),
             until_code(),
+            until_hybrid(),
+            until_implicit(),
             until_active(),
             vec![issued_directly()],
         ] {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::events::{
     CodeIssued, GrantEvent, RefusalReason, RequestPushed, RevocationCause, SubjectAuthenticated,
 };
-use super::tokens::{AccessTokenFacts, HandleSeed, IssuedTokens};
+use super::tokens::{AccessTokenFacts, FrontChannelTokens, HandleSeed, IssuedTokens};
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::ids::{ClientId, SubjectId};
 use crate::secret::{AuthorizationCode, Digest, RequestUri};
@@ -31,9 +31,9 @@ pub enum Grant {
     Authenticated(Authenticated),
     /// The person has consented; the code is the next thing.
     Consented(Box<Consented>),
-    /// A code is out.
+    /// A code is out, perhaps with tokens beside it.
     CodeIssued(Box<WithCode>),
-    /// Tokens are out.
+    /// Tokens are out, and no code that is good.
     Active(Box<Active>),
     /// The request ended without a code.
     Declined(Arc<AuthorizationRequest>),
@@ -94,6 +94,9 @@ pub struct WithCode {
     pub expires_at: UnixTime,
     /// Refusals noted.
     pub noted: BTreeSet<RefusalReason>,
+    /// What came by the browser along with the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Box<Active>>,
 }
 
 /// Tokens are out.
@@ -182,6 +185,38 @@ impl Grant {
             Self::CodeIssued(stage) => stage.authorization.subject(),
             Self::Active(stage) => stage.authorization.subject(),
             Self::Revoked(stage) => stage.subject,
+        }
+    }
+
+    /// The tokens that are out, whether or not a code is out beside them.
+    #[must_use]
+    pub fn tokens_out(&self) -> Option<&Active> {
+        match self {
+            Self::CodeIssued(stage) => stage.front.as_deref(),
+            Self::Active(stage) => Some(stage),
+            Self::Absent
+            | Self::Pushed(_)
+            | Self::Requested { .. }
+            | Self::Authenticated(_)
+            | Self::Consented(_)
+            | Self::Declined(_)
+            | Self::Revoked(_) => None,
+        }
+    }
+
+    /// The same, taken out.
+    #[must_use]
+    pub fn into_tokens_out(self) -> Option<Box<Active>> {
+        match self {
+            Self::CodeIssued(stage) => stage.front,
+            Self::Active(stage) => Some(stage),
+            Self::Absent
+            | Self::Pushed(_)
+            | Self::Requested { .. }
+            | Self::Authenticated(_)
+            | Self::Consented(_)
+            | Self::Declined(_)
+            | Self::Revoked(_) => None,
         }
     }
 
@@ -276,18 +311,31 @@ impl Grant {
             (Self::Consented(stage), GrantEvent::CodeIssued(event)) => {
                 Self::CodeIssued(Box::new(with_code(*stage, &event)))
             }
+            (Self::Consented(stage), GrantEvent::FrontChannelTokensIssued(event)) => {
+                let mut active = Active::new(stage.authorization, event.at);
+                active.note_front_channel(&event.tokens);
+                Self::Active(Box::new(active))
+            }
+            (Self::CodeIssued(mut stage), GrantEvent::FrontChannelTokensIssued(event)) => {
+                let mut front = Active::new(Arc::clone(&stage.authorization), event.at);
+                front.note_front_channel(&event.tokens);
+                stage.front = Some(Box::new(front));
+                Self::CodeIssued(stage)
+            }
             (Self::CodeIssued(stage), GrantEvent::CodeRedeemed(event)) => {
-                let code = Some(stage.code);
-                Self::Active(Box::new(active(
-                    stage.authorization,
-                    code,
-                    stage.noted,
-                    &event.tokens,
-                )))
+                let WithCode { authorization, code, noted, front, .. } = *stage;
+                let since = event.tokens.access.issued_at;
+                let fresh = || Box::new(Active::new(authorization, since));
+                let mut active = front.unwrap_or_else(fresh);
+                active.code = Some(code);
+                active.noted = noted;
+                active.note_tokens(&event.tokens);
+                Self::Active(active)
             }
             (Self::Absent, GrantEvent::TokensIssued(event)) => {
-                let noted = BTreeSet::new();
-                Self::Active(Box::new(active(event.authorization, None, noted, &event.tokens)))
+                let mut active = Active::new(event.authorization, event.tokens.access.issued_at);
+                active.note_tokens(&event.tokens);
+                Self::Active(Box::new(active))
             }
             (Self::Active(mut stage), GrantEvent::RefreshTokenRotated(event)) => {
                 stage.note_tokens(&event.tokens);
@@ -296,6 +344,12 @@ impl Grant {
                     family.rotation = Some(Rotation { tokens, grace_until: event.grace_until });
                 }
                 Self::Active(stage)
+            }
+            (Self::CodeIssued(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
+                if let Some(front) = &mut stage.front {
+                    front.access.retain(|token| token.number != event.number);
+                }
+                Self::CodeIssued(stage)
             }
             (Self::Active(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
                 stage.access.retain(|token| token.number != event.number);
@@ -345,27 +399,8 @@ fn with_code(stage: Consented, event: &CodeIssued) -> WithCode {
         code: event.code,
         expires_at: event.expires_at,
         noted: BTreeSet::new(),
+        front: None,
     }
-}
-
-fn active(
-    authorization: Arc<Authorization>,
-    code: Option<Digest<AuthorizationCode>>,
-    noted: BTreeSet<RefusalReason>,
-    tokens: &IssuedTokens,
-) -> Active {
-    let mut active = Active {
-        authorization,
-        code,
-        since: tokens.access.issued_at,
-        last_number: 0,
-        access: vec![],
-        seed: None,
-        refresh: None,
-        noted,
-    };
-    active.note_tokens(tokens);
-    active
 }
 
 impl Active {
@@ -373,14 +408,37 @@ impl Active {
     /// client that asks for more within their lifetime loses the oldest.
     pub const MAX_ACCESS_TOKENS: usize = 1000;
 
-    fn note_tokens(&mut self, tokens: &IssuedTokens) {
-        let now = tokens.access.issued_at;
-        self.access.retain(|token| now < token.expires_at);
+    fn new(authorization: Arc<Authorization>, since: UnixTime) -> Self {
+        Self {
+            authorization,
+            code: None,
+            since,
+            last_number: 0,
+            access: vec![],
+            seed: None,
+            refresh: None,
+            noted: BTreeSet::new(),
+        }
+    }
+
+    fn note_access(&mut self, facts: &AccessTokenFacts) {
+        self.access.retain(|token| facts.issued_at < token.expires_at);
         if self.access.len() >= Self::MAX_ACCESS_TOKENS {
             self.access.remove(0);
         }
-        self.access.push(tokens.access.clone());
-        self.last_number = tokens.access.number;
+        self.access.push(facts.clone());
+        self.last_number = facts.number;
+    }
+
+    fn note_front_channel(&mut self, tokens: &FrontChannelTokens) {
+        if let Some(access) = &tokens.access {
+            self.note_access(access);
+        }
+        self.seed.clone_from(&tokens.seed);
+    }
+
+    fn note_tokens(&mut self, tokens: &IssuedTokens) {
+        self.note_access(&tokens.access);
         if let Some(seed) = &tokens.seed {
             self.seed = Some(seed.clone());
         }
@@ -407,6 +465,7 @@ mod tests {
     use super::super::testing::{authenticated, pushed};
     use super::super::{GrantRevoked, RefreshTokenRotated};
     use super::*;
+    use crate::protocol::response_type::ResponseType;
 
     #[test]
     fn an_event_that_does_not_fit_changes_nothing() {
@@ -417,6 +476,7 @@ mod tests {
                 authenticated(authentication()),
                 consented("openid"),
                 code_issued(),
+                by_browser(ResponseType::CodeToken, Some(access_token(1, ISSUED, "openid")), None),
                 code_redeemed(),
                 rotated(2, 300),
                 declined(),
@@ -430,7 +490,7 @@ mod tests {
                 assert_eq!(after, folded(ended.clone()));
             }
         }
-        for event in &everything()[2..9] {
+        for event in &everything()[2..10] {
             assert_eq!(folded(vec![event.clone()]), Grant::Absent);
         }
     }
@@ -452,6 +512,8 @@ mod tests {
             (vec![received(request())], "requested"),
             (until_authenticated(), "authenticated"),
             (until_code(), "code_issued"),
+            (until_hybrid(), "code_issued"),
+            (until_implicit(), "active"),
             (until_active(), "active"),
             (until_declined(), "declined"),
             (until_revoked(), "revoked"),
@@ -465,6 +527,21 @@ mod tests {
         let Grant::Active(stage) = folded(until_active()) else { panic!() };
         assert!(stage.access_token(1, at(REDEEMED + ACCESS_LIFETIME - 1)).is_some());
         assert!(stage.access_token(1, at(REDEEMED + ACCESS_LIFETIME)).is_none());
+    }
+
+    #[test]
+    fn tokens_by_the_browser_are_alive_beside_the_code_and_after_it() {
+        let redeemed = [until_hybrid(), vec![redeemed_second()]].concat();
+        for (events, numbers) in
+            [(until_implicit(), vec![1]), (until_hybrid(), vec![1]), (redeemed, vec![1, 2])]
+        {
+            let state = folded(events);
+            let out = state.tokens_out().unwrap();
+            let found: Vec<_> = out.access.iter().map(|token| token.number).collect();
+            assert_eq!(found, numbers);
+            assert_eq!(out.authorization.subject(), Some(authentication().subject));
+        }
+        assert!(folded(until_code()).tokens_out().is_none());
     }
 
     #[test]
@@ -514,6 +591,8 @@ mod tests {
             vec![received(bare_request())],
             until_authenticated(),
             until_code(),
+            until_hybrid(),
+            until_implicit(),
             [until_active(), vec![rotated(2, 300)]].concat(),
             until_declined(),
             until_revoked(),

@@ -205,8 +205,28 @@ pub fn code_issued() -> GrantEvent {
     CodeIssued { code: code(1), at: at(ISSUED), expires_at: at(ISSUED + CODE_LIFETIME) }.into()
 }
 
+/// What came by the browser.
+pub fn by_browser(
+    response_type: ResponseType,
+    access: Option<AccessTokenFacts>,
+    id: Option<IdTokenFacts>,
+) -> GrantEvent {
+    let tokens = Arc::new(FrontChannelTokens { access, id, seed: None });
+    FrontChannelTokensIssued { response_type, tokens, at: at(ISSUED) }.into()
+}
+
 pub fn code_redeemed() -> GrantEvent {
     CodeRedeemed { tokens: Arc::new(tokens(1, REDEEMED)) }.into()
+}
+
+/// The redemption of the code of [`until_hybrid`].
+pub fn redeemed_second() -> GrantEvent {
+    let tokens = IssuedTokens {
+        refresh: tokens(1, REDEEMED).refresh,
+        seed: Some(seed(1)),
+        ..tokens(2, REDEEMED)
+    };
+    CodeRedeemed { tokens: Arc::new(tokens) }.into()
 }
 
 /// The rotation that brings this generation.
@@ -237,6 +257,24 @@ pub fn until_authenticated() -> Vec<GrantEvent> {
 pub fn until_code() -> Vec<GrantEvent> {
     let consent = consented("openid email offline_access");
     [until_authenticated(), vec![consent, code_issued()]].concat()
+}
+
+/// A code, and both tokens by the browser.
+pub fn until_hybrid() -> Vec<GrantEvent> {
+    let response_type = ResponseType::CodeIdTokenToken;
+    let asked = AuthorizationRequest { response_type, ..request() };
+    let access = access_token(1, ISSUED, "openid email offline_access");
+    let front = by_browser(response_type, Some(access), tokens(1, ISSUED).id);
+    [until_code_for(asked), vec![front]].concat()
+}
+
+/// Both tokens by the browser, and no code.
+pub fn until_implicit() -> Vec<GrantEvent> {
+    let response_type = ResponseType::IdTokenToken;
+    let asked = AuthorizationRequest { response_type, ..request() };
+    let access = access_token(1, ISSUED, "openid");
+    let front = by_browser(response_type, Some(access), tokens(1, ISSUED).id);
+    vec![received(asked), authenticated(authentication()), consented("openid"), front]
 }
 
 pub fn until_active() -> Vec<GrantEvent> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Salt;
 use crate::ids::KeyId;
+use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
 use crate::time::{Lifetime, UnixTime};
 
@@ -84,6 +85,21 @@ pub struct IssuedTokens {
     pub seed: Option<HandleSeed>,
 }
 
+/// The tokens that came by the browser, with the authorization response: no
+/// refresh token is among them (RFC 6749 §4.2.2, RFC 9700 §2.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontChannelTokens {
+    /// The access token, if the response type asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessTokenFacts>,
+    /// The ID token, if the response type asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<IdTokenFacts>,
+    /// Where the grant's derived tokens come from, if the access token is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<HandleSeed>,
+}
+
 /// What the server would issue if the grant allows it: policy and keys of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenPlan {
@@ -129,21 +145,46 @@ impl TokenPlan {
             });
         let derived = refresh.is_some() || self.access_form == AccessTokenForm::Opaque;
         IssuedTokens {
-            access: AccessTokenFacts {
-                number,
-                form: self.access_form.clone(),
-                scope: scope.clone(),
-                audience: self.audience.clone(),
-                issued_at: now,
-                expires_at: now + self.access_lifetime,
-            },
-            id: with.id_token.then(|| IdTokenFacts {
-                key: self.id_key.clone(),
-                issued_at: now,
-                expires_at: now + self.id_lifetime,
-            }),
+            access: self.access_token(now, scope, number),
+            id: with.id_token.then(|| self.id_token(now)),
             refresh,
             seed: (derived && !with.has_seed).then(|| self.seed.clone()),
+        }
+    }
+
+    /// Issues what comes by the browser for this response type: the first
+    /// tokens of their grant.
+    pub(super) fn issue_to_browser(
+        &self,
+        now: UnixTime,
+        scope: &Scope,
+        response_type: ResponseType,
+    ) -> FrontChannelTokens {
+        let access = response_type.has_token().then(|| self.access_token(now, scope, 1));
+        let derived = access.is_some() && self.access_form == AccessTokenForm::Opaque;
+        FrontChannelTokens {
+            access,
+            id: response_type.has_id_token().then(|| self.id_token(now)),
+            seed: derived.then(|| self.seed.clone()),
+        }
+    }
+
+    fn access_token(&self, now: UnixTime, scope: &Scope, number: u32) -> AccessTokenFacts {
+        AccessTokenFacts {
+            number,
+            form: self.access_form.clone(),
+            scope: scope.clone(),
+            audience: self.audience.clone(),
+            issued_at: now,
+            expires_at: now + self.access_lifetime,
+        }
+    }
+
+    fn id_token(&self, now: UnixTime) -> IdTokenFacts {
+        IdTokenFacts {
+            key: self.id_key.clone(),
+            issued_at: now,
+            expires_at: now + self.id_lifetime,
         }
     }
 

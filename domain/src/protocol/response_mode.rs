@@ -21,3 +21,14 @@ super::parameter_values! {
         Jwt = "jwt",
     }
 }
+
+impl ResponseMode {
+    /// Is the response a JWT (JARM §2.3)?
+    #[must_use]
+    pub const fn is_jwt(self) -> bool {
+        match self {
+            Self::Query | Self::Fragment | Self::FormPost => false,
+            Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt | Self::Jwt => true,
+        }
+    }
+}
