@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
+import { get as getOverTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -37,6 +38,22 @@ export async function freePort() {
   return port;
 }
 
+// Does this URL answer with 200? `ca`: the authority of its certificate.
+export async function isThere(url, ca) {
+  if (!ca) {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => {});
+    return answer?.status === 200;
+  }
+  return new Promise((resolve) => {
+    const asked = getOverTls(url, { ca, timeout: 2_000, agent: false }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    asked.on('timeout', () => asked.destroy());
+    asked.on('error', () => resolve(false));
+  });
+}
+
 // Runs a program to its end.
 export function run(program, args, { input, allowFailure = false } = {}) {
   return new Promise((resolve, reject) => {
@@ -57,9 +74,10 @@ export function run(program, args, { input, allowFailure = false } = {}) {
 export class Node {
   output = '';
 
-  constructor(config, base) {
+  constructor(config, base, ca) {
     this.config = config;
     this.base = base;
+    this.ca = ca;
   }
 
   async start() {
@@ -89,13 +107,8 @@ export class Node {
     return this;
   }
 
-  async isReady() {
-    try {
-      const signal = AbortSignal.timeout(2_000);
-      return (await fetch(`${this.base}/health/ready`, { signal })).status === 200;
-    } catch {
-      return false;
-    }
+  isReady() {
+    return isThere(`${this.base}/health/ready`, this.ca);
   }
 
   // How it ended: an exit code, or a signal's name.
@@ -152,11 +165,12 @@ class Balancer {
 export class Chancery {
   nodes = [];
 
-  // `store`: sqlite or postgres.
-  static async start(store, { nodes = 1 } = {}) {
+  // `store`: sqlite or postgres. `tls`: the files of its certificate, key and
+  // authority, where it is to speak TLS.
+  static async start(store, { nodes = 1, tls } = {}) {
     const chancery = new Chancery();
     try {
-      await chancery.#start(store, nodes);
+      await chancery.#start(store, nodes, tls);
     } catch (error) {
       await chancery.close();
       throw error;
@@ -164,7 +178,7 @@ export class Chancery {
     return chancery;
   }
 
-  async #start(store, count) {
+  async #start(store, count, tls) {
     this.store = store;
     this.folder = await mkdtemp(join(tmpdir(), 'chancery-rp-'));
     this.storeUrl = store === 'sqlite' ? `sqlite://${this.folder}/data` : await newDatabase();
@@ -173,11 +187,15 @@ export class Chancery {
 
     const ports = await Promise.all(Array.from({ length: count }, freePort));
     const issuerPort = count === 1 ? ports[0] : await freePort();
-    this.issuer = `http://127.0.0.1:${issuerPort}`;
+    const scheme = tls ? 'https' : 'http';
+    const ca = tls && (await readFile(tls.authority));
+    this.issuer = `${scheme}://127.0.0.1:${issuerPort}`;
     for (const [index, port] of ports.entries()) {
       const config = join(this.folder, `node-${index}.toml`);
-      await writeFile(config, configuration(this.issuer, port, this.storeUrl, key));
-      this.nodes.push(new Node(config, `http://127.0.0.1:${port}`));
+      const sections = [configuration(this.issuer, port, this.storeUrl, key)];
+      if (tls) sections.push(overTls(tls));
+      await writeFile(config, sections.join('\n'));
+      this.nodes.push(new Node(config, `${scheme}://127.0.0.1:${port}`, ca));
     }
     if (count > 1) {
       this.balancer = new Balancer(issuerPort, ports);
@@ -199,6 +217,9 @@ export class Chancery {
     scopes.forEach((scope) => args.push('--scope', scope));
     if (rest.authMethod) args.push('--auth-method', rest.authMethod);
     if (rest.accessTokenFormat) args.push('--access-token-format', rest.accessTokenFormat);
+    for (const [name, value] of Object.entries(rest.metadata ?? {})) {
+      args.push('--set', `${name}=${JSON.stringify(value)}`);
+    }
     const client = JSON.parse((await this.command(args)).stdout);
     assert.equal(client.client_id, id);
     return client;
@@ -249,6 +270,21 @@ filter = "debug"
 
 [scopes."records:read"]
 description = "read your records"
+`;
+}
+
+// A certificate, and clients on this machine whose certificate is the same
+// authority's.
+function overTls({ certificate, key, authority }) {
+  const text = JSON.stringify;
+  return `
+[tls]
+certificate_file = ${text(certificate)}
+key_file = ${text(key)}
+
+[outbound]
+allow_loopback = true
+extra_ca_files = [${text(authority)}]
 `;
 }
 

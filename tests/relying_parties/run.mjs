@@ -1,5 +1,6 @@
 // Relying parties that others wrote, and a browser, against a real server: on
-// SQLite, on PostgreSQL, and on two nodes of one PostgreSQL; and quickstart's demo.
+// SQLite, on PostgreSQL, and on two nodes of one PostgreSQL; quickstart's demo; and
+// Apache's mod_auth_openidc.
 // `tests/run rp`.
 
 import assert from 'node:assert/strict';
@@ -15,6 +16,7 @@ import * as client from 'openid-client';
 import { launch, Person } from './browser.mjs';
 import { Chancery, rows, run } from './chancery.mjs';
 import './demo.test.mjs';
+import './mod_auth_openidc.test.mjs';
 import { Application, RelyingParty, Secrets } from './relying_party.mjs';
 
 const USERNAME = 'alice-of-the-tests';
