@@ -35,6 +35,7 @@ pub mod sealing;
 pub mod secrets;
 pub mod services;
 pub mod stores;
+pub mod subjects;
 pub mod tally;
 pub mod telemetry;
 pub mod timeline;

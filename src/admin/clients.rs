@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{AdminError, ClientView, Confidential, NewClient, Outcome};
 use crate::aggregates::{Folded, Kept as _, Origin, VaultError, Work};
 use crate::passwords::Password;
+use crate::registration::sector;
 use crate::secrets::encode_client_secret;
 use crate::services::Services;
 use crate::stores::AppendError;
@@ -126,6 +127,7 @@ pub(super) async fn add(
 ) -> Result<Outcome, AdminError> {
     let NewClient { client_id, secret, metadata } = new;
     metadata.check().map_err(|error| AdminError::Invalid(error.to_string()))?;
+    check_sector(services, &metadata, None).await?;
     let client_id = match client_id {
         Some(client_id) => client_id,
         None => ClientId::parse(&services.entropy.uuid_v4().simple().to_string())
@@ -171,6 +173,7 @@ pub(super) async fn update(
         let folded = services.clients.fresh(client_id.as_str()).await?;
         let client = registered(&folded, client_id)?;
         let metadata = changed(&client.metadata, changes)?;
+        check_sector(services, &metadata, Some(&client.metadata)).await?;
         let work = services.work(origin.clone())?;
         let command = ClientCommand::ReplaceMetadata(metadata.into());
         if append(services, client_id, command, work).await? {
@@ -178,6 +181,23 @@ pub(super) async fn update(
         }
     }
     Err(AppendError::Conflict.into())
+}
+
+/// Asks the sector identifier, if it or the redirect URIs are new.
+async fn check_sector(
+    services: &Services,
+    metadata: &ClientMetadata,
+    before: Option<&ClientMetadata>,
+) -> Result<(), AdminError> {
+    let same = |before: &ClientMetadata| {
+        before.sector_identifier_uri == metadata.sector_identifier_uri
+            && before.redirect_uris == metadata.redirect_uris
+    };
+    if before.is_some_and(same) {
+        return Ok(());
+    }
+    let checked = sector::check(services, metadata).await;
+    checked.map_err(|error| AdminError::Invalid(error.description.into_owned()))
 }
 
 /// RFC 7396, one level deep.

@@ -118,7 +118,8 @@ fn reject(
 async fn begin(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem> {
     let session = LiveSession::of(visit).await?;
     let current = session.as_ref().map(|session| &session.authentication);
-    match next(&pending.request, pending.hint(visit), current, visit.now()) {
+    let hint = pending.hint(visit, current.map(|current| current.subject));
+    match next(&pending.request, hint, current, visit.now()) {
         Next::Decline(reason) => pending.decline(visit, reason, None).await,
         Next::Login => {
             if pending.is_unrecorded() {

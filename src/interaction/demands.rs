@@ -2,6 +2,7 @@
 //! `id_token_hint` (OpenID Connect Core §3.1.2.1, §3.1.2.3).
 
 use chancery_domain::authorization::{Authentication, AuthorizationRequest};
+use chancery_domain::client::RegisteredClient;
 use chancery_domain::consent::Consent;
 use chancery_domain::grant::DeclineReason;
 use chancery_domain::ids::SubjectId;
@@ -9,14 +10,18 @@ use chancery_domain::protocol::prompt::Prompt;
 use chancery_domain::time::UnixTime;
 use serde::Deserialize;
 
-use crate::keys::Keys;
+use crate::services::Services;
+use crate::subjects::subject_for;
 
-/// Whom `id_token_hint` names.
+/// Whether `id_token_hint` names a person, as the client knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// There is none.
     Absent,
-    Subject(SubjectId),
+    /// Them.
+    Matches,
+    /// Somebody else.
+    Differs,
     /// It is no ID token of ours for this client: nobody is believed to be logged in
     /// because of it, nor refused.
     Untrusted,
@@ -25,7 +30,7 @@ pub enum Hint {
 #[derive(Deserialize)]
 struct HintClaims {
     iss: String,
-    sub: SubjectId,
+    sub: String,
     aud: String,
 }
 
@@ -33,23 +38,30 @@ impl Hint {
     /// Reads a hint. It may have expired long ago, but we must have signed it, for
     /// the client that sends it.
     #[must_use]
-    pub fn read(text: Option<&str>, keys: &Keys, issuer: &str, client_id: &str) -> Self {
+    pub fn read(
+        services: &Services,
+        client: &RegisteredClient,
+        text: Option<&str>,
+        person: Option<SubjectId>,
+    ) -> Self {
         let Some(text) = text else { return Self::Absent };
-        match keys.verifier.verify::<HintClaims>(text, &["JWT"]) {
-            Ok(claims) if claims.iss == issuer && claims.aud == client_id => {
-                Self::Subject(claims.sub)
-            }
-            _ => Self::Untrusted,
+        let keys = services.keys.get();
+        let Ok(claims) = keys.verifier.verify::<HintClaims>(text, &["JWT"]) else {
+            return Self::Untrusted;
+        };
+        if claims.iss != services.issuer() || claims.aud != client.client_id.as_str() {
+            return Self::Untrusted;
+        }
+        match person.map(|person| subject_for(&keys, client, person)) {
+            Some(sub) if sub == claims.sub => Self::Matches,
+            _ => Self::Differs,
         }
     }
 
-    /// May this person answer a request with this hint?
+    /// May the person answer a request with this hint?
     #[must_use]
-    pub fn admits(self, subject: SubjectId) -> bool {
-        match self {
-            Self::Subject(hinted) => hinted == subject,
-            Self::Absent | Self::Untrusted => true,
-        }
+    pub fn admits(self) -> bool {
+        self != Self::Differs
     }
 }
 
@@ -63,7 +75,8 @@ pub enum Next {
     Decline(DeclineReason),
 }
 
-/// How a request goes on that has just come in, with whoever is logged in.
+/// How a request goes on that has just come in, with whoever is logged in; the
+/// hint is about them.
 ///
 /// After a login for the request itself this is not asked again: nothing could
 /// be more recent.
@@ -76,11 +89,7 @@ pub fn next(
 ) -> Next {
     let prompt = &request.prompt;
     let asks = prompt.contains(Prompt::Login) || prompt.contains(Prompt::SelectAccount);
-    let fits = match hint {
-        Hint::Absent => true,
-        Hint::Subject(hinted) => current.is_some_and(|current| current.subject == hinted),
-        Hint::Untrusted => false,
-    };
+    let fits = matches!(hint, Hint::Absent | Hint::Matches);
     let recent = current.is_some_and(|current| {
         request.max_age.is_none_or(|max_age| {
             // Zero asks for a login, however short ago the last one was.
@@ -182,13 +191,13 @@ mod tests {
         let session = logged_in(900);
         let silent = request("none", None);
         let at = |hint| next(&silent, hint, Some(&session), NOW);
-        assert_eq!(at(Hint::Subject(subject(1))), Next::Proceed);
-        assert_eq!(at(Hint::Subject(subject(9))), LOGIN_REQUIRED);
+        assert_eq!(at(Hint::Matches), Next::Proceed);
+        assert_eq!(at(Hint::Differs), LOGIN_REQUIRED);
         assert_eq!(at(Hint::Untrusted), LOGIN_REQUIRED);
         let loud = request("", None);
-        assert_eq!(next(&loud, Hint::Subject(subject(9)), Some(&session), NOW), Next::Login);
-        assert!(!Hint::Subject(subject(9)).admits(subject(1)));
-        assert!(Hint::Subject(subject(1)).admits(subject(1)));
+        assert_eq!(next(&loud, Hint::Differs, Some(&session), NOW), Next::Login);
+        assert!(!Hint::Differs.admits());
+        assert!(Hint::Matches.admits());
     }
 
     #[test]

@@ -9,7 +9,6 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use chancery_domain::authorization::Parameters;
-use chancery_domain::ids::SessionId;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
@@ -24,6 +23,7 @@ use super::session::LiveSession;
 use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::http::request::form;
 use crate::oauth_error::OAuthError;
+use crate::subjects::session_for;
 
 const CONTEXT: &str = "logout";
 
@@ -141,17 +141,12 @@ async fn end_session(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Prob
         return logged_out(visit, &wish, None).await;
     };
     let id = session.id();
-    if hint.is_some_and(|hint| hint.is_of(id)) {
+    let sid = client.as_deref().map(|client| session_for(&visit.keys.get(), client, id));
+    if hint.is_some_and(|hint| hint.sid.is_some() && hint.sid == sid) {
         end(visit, &session, client.as_deref()).await?;
         return logged_out(visit, &wish, Some(id)).await;
     }
     ask(visit, &session, Some(&wish), StatusCode::OK).await
-}
-
-impl HintClaims {
-    fn is_of(&self, session: SessionId) -> bool {
-        self.sid.as_deref() == Some(session.to_string().as_str())
-    }
 }
 
 /// §2: it has to be an ID token of ours. One that is not, or whose key is long gone, tells

@@ -24,6 +24,7 @@ use crate::http::request::form;
 use crate::logout::frontchannel::{self, Frame};
 use crate::lookups::{GrantFilter, Lookups, Part};
 use crate::oauth_error::OAuthError;
+use crate::subjects::session_for;
 
 /// The most frames that one page loads: a person has few applications in one session.
 const MOST_FRAMES: usize = 50;
@@ -164,8 +165,9 @@ async fn frames(visit: &Visit, session: SessionId) -> Vec<Frame> {
     let mut frames = Vec::new();
     for client in clients {
         let Ok(client) = visit.clients.get(&client).await else { continue };
-        let frame = client.state.registered();
-        frames.extend(frame.and_then(|c| frontchannel::frame(c, visit.issuer(), session)));
+        let Some(client) = client.state.registered() else { continue };
+        let sid = session_for(&visit.keys.get(), client, session);
+        frames.extend(frontchannel::frame(client, visit.issuer(), &sid));
     }
     frames.truncate(MOST_FRAMES);
     frames

@@ -149,12 +149,10 @@ impl Pending {
         Ok(Self { client, request: Arc::clone(request), sealed, source })
     }
 
-    /// Whom the request expects.
+    /// Does the request expect this person?
     #[must_use]
-    pub fn hint(&self, services: &Services) -> Hint {
-        let text = self.sealed.id_token_hint.as_deref();
-        let client_id = self.client.client_id.as_str();
-        Hint::read(text, &services.keys.get(), services.issuer(), client_id)
+    pub fn hint(&self, services: &Services, person: Option<SubjectId>) -> Hint {
+        Hint::read(services, &self.client, self.sealed.id_token_hint.as_deref(), person)
     }
 
     /// What its pages have in common, in the language that it asks for.
@@ -185,7 +183,7 @@ impl Pending {
     /// client.
     pub async fn go_on(&self, visit: &Visit, who: &Who) -> Result<HttpResponse, Problem> {
         let subject = who.authentication().subject;
-        if !self.hint(visit).admits(subject) {
+        if !self.hint(visit, Some(subject)).admits() {
             return self.decline(visit, DeclineReason::LoginRequired, Some(who)).await;
         }
         let consent = ConsentId::of(subject, &self.client.client_id).to_string();

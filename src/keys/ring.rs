@@ -29,6 +29,8 @@ pub(super) mod purpose {
     pub const HANDLES: &str = "handles";
     /// Account names.
     pub const NAMES: &str = "names";
+    /// Pairwise subjects.
+    pub const SUBJECTS: &str = "subjects";
     /// Forms, cookies, and what browsers keep for us.
     pub const PAGES: &str = "pages";
 }
@@ -77,6 +79,8 @@ pub struct Keys {
     by_id: HashMap<KeyId, HandleKey>,
     /// Account names.
     pub names: NamesKey,
+    /// Pairwise subjects.
+    pub subjects: MacKey,
     /// What a form or link carries.
     pub interactions: TokenKey,
     /// What a cookie carries.
@@ -179,6 +183,7 @@ impl Keys {
         // now, and the smallest id everywhere should there ever be more.
         let handles = by_id.values().min_by_key(|key| key.id().clone()).cloned();
         let names = only(store, master, purpose::NAMES).await?;
+        let subjects = only(store, master, purpose::SUBJECTS).await?;
         let pages = only(store, master, purpose::PAGES).await?;
         Ok(Self {
             active: active.into_iter().map(|(algorithm, (_, key))| (algorithm, key)).collect(),
@@ -190,6 +195,7 @@ impl Keys {
             handles: handles.ok_or(KeysError::Missing(purpose::HANDLES))?,
             by_id,
             names: names.names_key(),
+            subjects: subjects.mac_key("pairwise subjects"),
             interactions: pages.token_key("interactions"),
             cookies: pages.token_key("cookies"),
             csrf: pages.mac_key("forms"),

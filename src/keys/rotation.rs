@@ -36,7 +36,7 @@ pub struct Rotation<'a> {
 /// Makes what is missing of the keys; another node may do so at the same time,
 /// and one of them wins.
 pub async fn bootstrap(with: &Rotation<'_>, algorithms: &[KeyAlgorithm]) -> Result<(), KeysError> {
-    for purpose in [purpose::HANDLES, purpose::NAMES, purpose::PAGES] {
+    for purpose in [purpose::HANDLES, purpose::NAMES, purpose::PAGES, purpose::SUBJECTS] {
         if with.store.wrapped_keys(purpose).await?.is_empty() {
             let key = ServerKey::generate(with.entropy);
             let mut work = with.work("key bootstrap")?;

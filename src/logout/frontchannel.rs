@@ -2,17 +2,15 @@
 //! frames of ours (OpenID Connect Front-Channel Logout 1.0).
 
 use chancery_domain::client::RegisteredClient;
-use chancery_domain::ids::SessionId;
 use url::{Host, Url};
 
 /// The page of a client that ends its own session when a browser loads it (§2), if it has one.
 #[must_use]
-pub fn frame(client: &RegisteredClient, issuer: &str, session: SessionId) -> Option<Frame> {
+pub fn frame(client: &RegisteredClient, issuer: &str, sid: &str) -> Option<Frame> {
     let text = client.metadata.frontchannel_logout_uri.as_deref()?;
     let mut url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
     if client.metadata.frontchannel_logout_session_required {
-        let sid = session.to_string();
-        url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", &sid);
+        url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", sid);
     }
     let source = match url.host()? {
         Host::Domain(_) | Host::Ipv4(_) => url.origin().ascii_serialization(),

@@ -9,10 +9,10 @@ use chancery_domain::time::{Lifetime, UnixTime};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
-use super::subject_for;
 use crate::keys::KeysError;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
+use crate::subjects::{session_for, subject_for};
 
 /// §2.4: at most two minutes, so that a token that is stolen on its way is of little use.
 const LIFETIME: Lifetime = Lifetime::from_seconds(120);
@@ -63,19 +63,19 @@ pub async fn make(
     session: &Begun,
 ) -> Result<String, LogoutTokenError> {
     let now = services.now();
+    let keys = services.keys.get();
     let claims = LogoutClaims {
         iss: services.issuer(),
-        sub: subject_for(client, session.authentication.subject),
+        sub: subject_for(&keys, client, session.authentication.subject),
         aud: &client.client_id,
         iat: now,
         exp: now + LIFETIME,
         jti: services.entropy.uuid_v4().simple().to_string(),
         events: Events { backchannel_logout: Empty {} },
-        sid: session.authentication.session_id.to_string(),
+        sid: session_for(&keys, client, session.authentication.session_id),
     };
     let default = services.config.keys.signing_algorithm;
     let algorithm = client.metadata.id_token_signed_response_alg.unwrap_or(default);
-    let keys = services.keys.get();
     let key = keys.signing(algorithm)?;
     if !key.is_slow() {
         return Ok(key.sign(TYPE, &claims).map_err(OAuthError::from)?);

@@ -5,7 +5,7 @@
 //! others vouch for; [`sector`] looks at what a sector's hosts say.
 
 mod policy;
-mod sector;
+pub mod sector;
 mod statement;
 
 use chancery_domain::client::{

@@ -1,9 +1,7 @@
 //! Sector identifiers (OpenID Connect Registration §5, Core §8.1): clients that
 //! know people by the same pairwise `sub` must belong together.
 
-use std::collections::BTreeSet;
-
-use chancery_domain::client::{ClientMetadata, SubjectType};
+use chancery_domain::client::ClientMetadata;
 use url::Url;
 
 use super::invalid;
@@ -11,18 +9,9 @@ use crate::oauth_error::OAuthError;
 use crate::services::Services;
 
 /// Refuses a sector identifier that does not list every redirect URI of the
-/// client, and pairwise clients with several hosts and no sector identifier.
+/// client. (That several hosts need one is in the metadata's own check.)
 pub async fn check(services: &Services, metadata: &ClientMetadata) -> Result<(), OAuthError> {
-    let Some(uri) = &metadata.sector_identifier_uri else {
-        let hosts: BTreeSet<_> =
-            metadata.redirect_uris.iter().filter_map(|uri| host(uri.as_str())).collect();
-        if metadata.subject_type == SubjectType::Pairwise && hosts.len() > 1 {
-            let text = "a pairwise client with redirect_uris on several hosts needs a \
-                        sector_identifier_uri";
-            return Err(invalid(text));
-        }
-        return Ok(());
-    };
+    let Some(uri) = &metadata.sector_identifier_uri else { return Ok(()) };
     let url = Url::parse(uri).map_err(|_| invalid("sector_identifier_uri is not a URL"))?;
     let fetched = services.outbound.get(&url, "application/json").await.map_err(|error| {
         tracing::info!(%error, "a sector identifier can't be had: {error}");
@@ -38,8 +27,4 @@ pub async fn check(services: &Services, metadata: &ClientMetadata) -> Result<(),
         return Err(invalid("sector_identifier_uri does not list every redirect_uri"));
     }
     Ok(())
-}
-
-fn host(uri: &str) -> Option<String> {
-    Url::parse(uri).ok()?.host_str().map(str::to_owned)
 }

@@ -13,6 +13,7 @@ use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::actors::grant::GrantFailure;
+use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::handles::{DerivedHandle, TokenRef};
 use crate::keys::Keys;
 use crate::oauth_error::OAuthError;
@@ -60,6 +61,7 @@ impl Audience {
 impl AccessTokenClaims {
     pub(super) fn new(
         issuer: &str,
+        sub: &str,
         grant: GrantId,
         authorization: &Authorization,
         facts: &AccessTokenFacts,
@@ -67,10 +69,7 @@ impl AccessTokenClaims {
         let person = authorization.authentication.as_ref();
         Self {
             iss: issuer.to_owned(),
-            sub: person.map_or_else(
-                || authorization.client_id.to_string(),
-                |person| person.subject.to_string(),
-            ),
+            sub: sub.to_owned(),
             aud: Audience::of(facts, issuer),
             exp: facts.expires_at,
             iat: facts.issued_at,
@@ -89,6 +88,8 @@ pub struct LiveToken {
     pub grant_id: GrantId,
     pub grant: Box<Active>,
     pub facts: AccessTokenFacts,
+    /// The client that it was issued to.
+    pub client: AuthenticatedClient,
 }
 
 impl LiveToken {
@@ -144,12 +145,9 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
         return Err(TokenRefusal::NotAlive);
     }
     // A client's expiry is no event, so no cascade has ended its grants.
-    let client = services.clients.get(grant.authorization.client_id.as_str()).await;
-    let client = client.map_err(|error| TokenRefusal::Failed(error.into()))?;
-    if !client.state.registered().is_some_and(|client| client.is_usable(now)) {
-        return Err(TokenRefusal::NotAlive);
-    }
-    Ok(LiveToken { grant_id: reference.grant, grant, facts })
+    let client = known_client(services, grant.authorization.client_id.as_str()).await;
+    let client = client.map_err(TokenRefusal::Failed)?.ok_or(TokenRefusal::NotAlive)?;
+    Ok(LiveToken { grant_id: reference.grant, grant, facts, client })
 }
 
 /// JWTs whose signature was found good, by their digest: a resource server asks

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_domain::authorization::Authorization;
 use chancery_domain::grant::{AccessTokenForm, HandleSeed, IdTokenFacts, IssuedTokens};
-use chancery_domain::ids::{ClientId, GrantId, KeyId, SubjectId};
+use chancery_domain::ids::{ClientId, GrantId, KeyId};
 use chancery_domain::secret::{AccessToken, RefreshToken};
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
+use crate::subjects::{session_for, subject_for};
 
 /// The answer of the token endpoint.
 ///
@@ -36,7 +37,7 @@ pub struct TokenResponse {
 #[derive(Serialize)]
 struct IdTokenClaims<'a> {
     iss: &'a str,
-    sub: SubjectId,
+    sub: String,
     aud: &'a ClientId,
     exp: UnixTime,
     iat: UnixTime,
@@ -46,7 +47,8 @@ struct IdTokenClaims<'a> {
     acr: &'a str,
     amr: &'a [String],
     at_hash: String,
-    sid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
 }
 
 /// Makes the tokens of one answer of a grant.
@@ -63,10 +65,11 @@ pub async fn render(
 ) -> Result<TokenResponse, OAuthError> {
     let keys = services.keys.get();
     let issuer = services.issuer();
+    let known_as = KnownAs::of(services, &keys, authorization).await?;
     let facts = &tokens.access;
     let access_token = match &facts.form {
         AccessTokenForm::Jwt(key_id) => {
-            let claims = AccessTokenClaims::new(issuer, grant, authorization, facts);
+            let claims = AccessTokenClaims::new(issuer, &known_as.sub, grant, authorization, facts);
             sign(&keys, key_id, "at+jwt", claims).await?
         }
         AccessTokenForm::Opaque => {
@@ -83,7 +86,7 @@ pub async fn render(
     };
     let id_token = match (&tokens.id, &authorization.authentication) {
         (Some(id), Some(_)) => {
-            Some(id_token(&keys, issuer, authorization, id, &access_token, nonce).await?)
+            Some(id_token(&keys, issuer, known_as, authorization, id, &access_token, nonce).await?)
         }
         _ => None,
     };
@@ -97,9 +100,35 @@ pub async fn render(
     })
 }
 
+/// What the client knows a person and their session by.
+struct KnownAs {
+    sub: String,
+    sid: Option<String>,
+}
+
+impl KnownAs {
+    async fn of(
+        services: &Services,
+        keys: &Keys,
+        authorization: &Authorization,
+    ) -> Result<Self, OAuthError> {
+        let Some(person) = &authorization.authentication else {
+            // RFC 9068 §2.2: the client, where it acts for itself.
+            return Ok(Self { sub: authorization.client_id.to_string(), sid: None });
+        };
+        let client = services.clients.get(authorization.client_id.as_str()).await?;
+        let client = client.state.registered();
+        let client = client.ok_or_else(|| OAuthError::internal(&"a grant of an unknown client"))?;
+        let sub = subject_for(keys, client, person.subject);
+        let sid = Some(session_for(keys, client, person.session_id));
+        Ok(Self { sub, sid })
+    }
+}
+
 async fn id_token(
     keys: &Arc<Keys>,
     issuer: &str,
+    known_as: KnownAs,
     authorization: &Authorization,
     facts: &IdTokenFacts,
     access_token: &str,
@@ -111,7 +140,7 @@ async fn id_token(
     };
     let claims = IdTokenClaims {
         iss: issuer,
-        sub: authentication.subject,
+        sub: known_as.sub,
         aud: &authorization.client_id,
         exp: facts.expires_at,
         iat: facts.issued_at,
@@ -120,7 +149,7 @@ async fn id_token(
         acr: &authentication.acr,
         amr: &authentication.amr,
         at_hash: left_half_hash(key.alg(), access_token),
-        sid: authentication.session_id.to_string(),
+        sid: known_as.sid,
     };
     sign_with(key, "JWT", claims).await
 }

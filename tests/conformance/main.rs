@@ -25,6 +25,7 @@ mod feature_flags;
 mod oidc_backchannel_logout;
 mod oidc_core;
 mod oidc_frontchannel_logout;
+mod oidc_pairwise;
 mod oidc_rp_initiated_logout;
 mod oidc_session_lifetime;
 mod openidconnect;

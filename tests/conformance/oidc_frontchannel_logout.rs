@@ -32,7 +32,7 @@ async fn tokens_of(scene: &mut Scene, rp: &RelyingParty) -> Tokens {
 }
 
 /// The read model that says who took part knows as much.
-async fn settle(scene: &Scene, grants: u32) {
+pub async fn settle(scene: &Scene, grants: u32) {
     until("the grants are looked up", || async {
         scene
             .server

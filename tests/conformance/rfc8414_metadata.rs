@@ -49,7 +49,7 @@ async fn both_documents_are_the_same_and_true(store: StoreKind) {
         ("code_challenge_methods_supported", json!(["S256"])),
         ("authorization_response_iss_parameter_supported", json!(true)),
         ("require_pushed_authorization_requests", json!(false)),
-        ("subject_types_supported", json!(["public"])),
+        ("subject_types_supported", json!(["pairwise", "public"])),
         ("id_token_signing_alg_values_supported", json!(["ES256"])),
         ("request_parameter_supported", json!(false)),
         ("request_uri_parameter_supported", json!(false)),

@@ -425,6 +425,12 @@ pub enum InvalidMetadata {
     /// Some algorithms work with the client's secret.
     #[error("{0} works with the client's secret, and a public client has none")]
     SecretMissing(&'static str),
+    /// OpenID Connect Core §8.1: it is not clear what sector it is of.
+    #[error(
+        "a pairwise client with redirect_uris on several hosts, or both on one and on the \
+         person's device, needs a sector_identifier_uri"
+    )]
+    SeveralHosts,
     /// A signing algorithm that the method can't use.
     #[error("token_endpoint_auth_signing_alg does not fit the client's authentication methods")]
     AssertionAlgorithm,
@@ -569,7 +575,8 @@ impl ClientMetadata {
         self.check_presentation()?;
         self.check_uris()?;
         self.check_authentication()?;
-        self.check_encryption()
+        self.check_encryption()?;
+        self.check_sector()
     }
 
     /// RFC 7591 §2.1

@@ -6,6 +6,7 @@
 //! sealed itself.
 
 mod metadata;
+mod sector;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ pub use self::metadata::{
     AccessTokenFormat, ApplicationType, ClientMetadata, InvalidMetadata, SecurityProfile,
     SubjectType,
 };
+pub use self::sector::Sector;
 use crate::digest::Sha256Digest;
 use crate::event::{aggregate, events};
 use crate::ids::{AggregateKind, ClientId, RegistrationTokenId};

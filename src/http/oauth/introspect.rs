@@ -4,17 +4,18 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::grant::{Active, Grant, GrantError};
-use chancery_domain::ids::{ClientId, SubjectId};
+use chancery_domain::ids::ClientId;
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
 
 use super::metadata::ServerMetadata;
 use crate::actors::grant::GrantFailure;
-use crate::client_auth::{self, Public};
+use crate::client_auth::{self, Public, known_client};
 use crate::handles::RefreshHandle;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
+use crate::subjects::subject_for;
 use crate::tokens::{Audience, LiveToken, TokenRefusal, find_access_token};
 
 /// RFC 7662 §2.2
@@ -84,9 +85,11 @@ fn may_know(client: &RegisteredClient, grant: &Active) -> bool {
     client.metadata.introspect_any_token || client.client_id == grant.authorization.client_id
 }
 
-fn subject(grant: &Active) -> String {
-    let person = grant.authorization.subject().map(|subject: SubjectId| subject.to_string());
-    person.unwrap_or_else(|| grant.authorization.client_id.to_string())
+/// As the client of the grant knows the person.
+fn subject(services: &Services, owner: &RegisteredClient, grant: &Active) -> String {
+    let person = grant.authorization.subject();
+    let person = person.map(|subject| subject_for(&services.keys.get(), owner, subject));
+    person.unwrap_or_else(|| owner.client_id.to_string())
 }
 
 fn of_access_token(services: &Services, client: &RegisteredClient, live: &LiveToken) -> Answer {
@@ -99,7 +102,7 @@ fn of_access_token(services: &Services, client: &RegisteredClient, live: &LiveTo
         token_type: Some("Bearer"),
         scope: Some(live.facts.scope.to_string()),
         client_id: Some(live.grant.authorization.client_id.clone()),
-        sub: Some(subject(&live.grant)),
+        sub: Some(subject(services, &live.client, &live.grant)),
         aud: Some(Audience::of(&live.facts, services.issuer())),
         iss: Some(services.issuer().to_owned()),
         exp: Some(live.facts.expires_at),
@@ -128,10 +131,9 @@ async fn of_refresh_token(
     };
     let (Some(seed), Some(family)) = (&grant.seed, &grant.refresh) else { return Ok(inactive) };
     let keys = services.keys.get();
-    let client_of_grant = services.clients.get(grant.authorization.client_id.as_str()).await?;
-    let usable = |client: &RegisteredClient| client.is_usable(services.now());
-    let alive = client_of_grant.state.registered().is_some_and(usable)
-        && keys.is_genuine(seed, &handle)
+    let owner = known_client(services, grant.authorization.client_id.as_str()).await?;
+    let Some(owner) = owner else { return Ok(inactive) };
+    let alive = keys.is_genuine(seed, &handle)
         && handle.number == family.generation
         && services.now() < family.expires_at
         && may_know(client, &grant);
@@ -142,7 +144,7 @@ async fn of_refresh_token(
         active: true,
         scope: Some(grant.authorization.scope.to_string()),
         client_id: Some(grant.authorization.client_id.clone()),
-        sub: Some(subject(&grant)),
+        sub: Some(subject(services, &owner, &grant)),
         iss: Some(services.issuer().to_owned()),
         exp: Some(family.expires_at),
         ..inactive

@@ -2,6 +2,8 @@
 
 pub mod userinfo;
 
+use chancery_domain::client::SubjectType;
+
 use super::oauth::metadata::ServerMetadata;
 use crate::claims;
 
@@ -14,7 +16,7 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
         }
     }
     metadata.set("id_token_signing_alg_values_supported", &algorithms);
-    metadata.set("subject_types_supported", &["public"]);
+    metadata.set("subject_types_supported", SubjectType::NAMES);
     metadata.set("claim_types_supported", &["normal"]);
     metadata.set("claims_parameter_supported", &false);
     metadata.set("request_parameter_supported", &false);

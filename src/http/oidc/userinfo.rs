@@ -11,6 +11,7 @@ use crate::http::oauth::metadata::ServerMetadata;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
+use crate::subjects::subject_for;
 use crate::tokens::{LiveToken, TokenRefusal, find_access_token};
 
 /// What ID tokens say, whatever the scope.
@@ -82,15 +83,13 @@ async fn respond(
     let mut client = None;
     let mut answer = match claims {
         Ok((claims, live)) => {
-            let client_id = &live.grant.authorization.client_id;
-            client = services.clients.get(client_id.as_str()).await.ok();
+            client = Some(live.client);
             render::json(StatusCode::OK, &claims)
         }
         Err(Refusal::NoToken) => render::bearer_error(None),
         Err(Refusal::Error(error)) => render::bearer_error(Some(&error)),
     };
-    let client = client.as_ref().and_then(|client| client.state.registered());
-    cors::for_client(services, request, client, &mut answer);
+    cors::for_client(services, request, client.as_deref(), &mut answer);
     answer
 }
 
@@ -115,7 +114,8 @@ async fn told(
     let person = Person::of(services, subject).await.map_err(OAuthError::from)?;
     let person = person.ok_or_else(invalid)?;
     let mut claims = person.by_scope(&claims::scopes(services), &live.facts.scope);
-    claims.insert("sub".to_owned(), subject.to_string().into());
+    let sub = subject_for(&services.keys.get(), &live.client, subject);
+    claims.insert("sub".to_owned(), sub.into());
     Ok((claims, live))
 }
 
