@@ -251,7 +251,8 @@ pub async fn change_claims(
         }
         let json =
             serde_json::to_vec(&profile).map_err(|_| AccountFailure::Unreadable("profile"))?;
-        let commands = |profile| vec![AccountCommand::ReplaceProfile { profile }];
+        let now = services.now();
+        let commands = |profile| vec![AccountCommand::ReplaceProfile { profile, now }];
         match try_append_sealed(services, &folded, subject, &json, work, &commands).await {
             Err(AccountFailure::Append(AppendError::Conflict)) => {}
             other => return other,

@@ -347,7 +347,7 @@ fn account_samples() -> impl Iterator<Item = Sample> {
                 at: at(0),
             },
             PasswordSet: PasswordSet { hash: sha256(7), at: at(0) },
-            ProfileReplaced: ProfileReplaced { profile: sha256(8) },
+            ProfileReplaced: ProfileReplaced { profile: sha256(8), at: None },
             AccountLocked: AccountLocked { reason: "left".to_owned() },
             AccountUnlocked: AccountUnlocked {},
             PasswordRehashed: PasswordRehashed { hash: sha256(9), at: at(0) },
@@ -578,6 +578,11 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which: "encryption",
         ..Sample::new(AggregateKind::SigningKey, AnyEvent::SigningKey, encryption)
     };
+    let timed = ProfileReplaced { profile: sha256(8), at: Some(at(0)) };
+    let timed = Sample {
+        which: "timed",
+        ..Sample::new(AggregateKind::Account, AnyEvent::Account, timed.into())
+    };
     let by = |by| ClientRegistered {
         client_id: client_id(),
         metadata: ClientMetadata::default().into(),
@@ -591,6 +596,7 @@ fn later_samples() -> impl Iterator<Item = Sample> {
     };
     let token = Registrar::InitialToken("0198f3a2c4d57e0fa1b2c3d4e5f60718".parse().unwrap());
     [
+        timed,
         client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
         client("by-initial-token", by(token).into()),
         client("by-stranger", by(Registrar::Stranger).into()),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{AccountView, AdminError, Confidential, NewAccount, Outcome, ResetLinkView};
 use crate::accounts::{self, AccountFailure};
 use crate::aggregates::{Folded, Origin, VaultError};
+use crate::claims;
 use crate::interaction::texts;
 use crate::mail;
 use crate::passwords::Password;
@@ -204,13 +205,9 @@ async fn hash(services: &Services, password: &Confidential) -> Result<String, Ad
     Ok(services.passwords.hash(&password).await?)
 }
 
-/// What says who the person is, or who says so, is the server's to say.
 fn check_claims(claims: &Map<String, Value>) -> Result<(), AdminError> {
-    const OWN: [&str; 6] = ["sub", "iss", "aud", "exp", "iat", "nonce"];
-    match claims.keys().find(|name| OWN.contains(&name.as_str())) {
-        Some(name) => Err(AdminError::Invalid(format!("the claim {name} is the server's own"))),
-        None => Ok(()),
-    }
+    let checked = claims.iter().try_for_each(|(name, value)| claims::check(name, value));
+    checked.map_err(|error| AdminError::Invalid(error.to_string()))
 }
 
 fn registered<'a>(

@@ -2,42 +2,19 @@
 //! (§5.4), and by name (§5.5).
 
 mod scopes;
+mod values;
 
 use chancery_domain::account::Profile;
 use chancery_domain::ids::SubjectId;
 use chancery_domain::protocol::scope::Scope;
+use chancery_domain::time::UnixTime;
 use serde_json::{Map, Value};
 
 pub use self::scopes::{Scopes, scopes};
+pub use self::values::{InvalidClaim, check, is_text};
+use self::values::{OF_TOKENS, without_language};
 use crate::accounts::{self, AccountFailure};
 use crate::services::Services;
-
-/// What tokens say of themselves and of a login: never what an account has under
-/// these names.
-const OF_TOKENS: &[&str] = &[
-    "acr",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "c_hash",
-    "client_id",
-    "cnf",
-    "events",
-    "exp",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "s_hash",
-    "scope",
-    "sid",
-    "sub",
-    "sub_jwk",
-    "token_introspection",
-];
 
 /// A person who may be told of: their account exists and is not locked.
 ///
@@ -45,6 +22,7 @@ const OF_TOKENS: &[&str] = &[
 pub struct Person {
     pub subject: SubjectId,
     profile: Profile,
+    updated_at: UnixTime,
 }
 
 impl Person {
@@ -57,7 +35,7 @@ impl Person {
         let account = folded.state.registered().filter(|account| account.locked.is_none());
         let Some(account) = account else { return Ok(None) };
         let profile = accounts::profile(&services.vault, account).await?;
-        Ok(Some(Self { subject, profile }))
+        Ok(Some(Self { subject, profile, updated_at: account.profile_set_at() }))
     }
 
     /// The claims that this scope releases, as far as the account has them. `sub`
@@ -79,18 +57,19 @@ impl Person {
         names: impl IntoIterator<Item = &'n str>,
     ) -> Map<String, Value> {
         let released = scopes.claims_of(allowed);
-        let claim = |name: &'n str| name.split_once('#').map_or(name, |(claim, _)| claim);
-        self.having(names.into_iter().filter(|name| released.contains(&claim(name))))
+        let may_know = |name: &&'n str| released.contains(&without_language(name));
+        self.having(names.into_iter().filter(may_know))
     }
 
     /// The value of one claim, whoever may know it.
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<Value> {
-        match self.profile.claims.get(name) {
+        match (name, self.profile.claims.get(name)) {
+            ("updated_at", _) => Some(self.updated_at.seconds().into()),
             _ if OF_TOKENS.contains(&name) => None,
-            Some(value) => Some(value.clone()),
-            None if name == "preferred_username" => Some(self.profile.username.clone().into()),
-            None => None,
+            (_, Some(value)) => Some(value.clone()),
+            ("preferred_username", None) => Some(self.profile.username.clone().into()),
+            (_, None) => None,
         }
     }
 
@@ -117,7 +96,8 @@ mod tests {
         });
         let Value::Object(claims) = claims else { unreachable!() };
         let subject = SubjectId::from_uuid(uuid::Uuid::from_u128(1));
-        Person { subject, profile: Profile { username: "alice".to_owned(), claims } }
+        let profile = Profile { username: "alice".to_owned(), claims };
+        Person { subject, profile, updated_at: UnixTime::from_seconds(7) }
     }
 
     fn own() -> BTreeMap<String, ScopeText> {
@@ -144,7 +124,9 @@ mod tests {
         assert_eq!(released("openid"), Map::new());
         assert_eq!(names(&released("openid email")), ["email", "email_verified"]);
         assert_eq!(names(&released("work phone")), ["department"]);
-        assert_eq!(released("profile")["preferred_username"], "alice");
+        let profile = released("profile");
+        assert_eq!(profile["preferred_username"], "alice");
+        assert_eq!(profile["updated_at"], 7, "a number (Core §5.1)");
     }
 
     #[test]

@@ -7,11 +7,13 @@ use std::str::FromStr;
 
 use chancery_domain::time::UnixTime;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::exit::CliError;
 use crate::admin::Confidential;
+use crate::claims;
 
 /// The longest password that is taken, in bytes.
 const MAX_PASSWORD: u64 = 1024;
@@ -76,15 +78,17 @@ pub fn moment(text: &str) -> Result<UnixTime, String> {
         .map_err(|_| "give a time like 2026-05-01T09:30:00Z, or seconds since 1970".to_owned())
 }
 
-/// `name=value`; the value is JSON where it is that, else a string.
-pub fn claim(text: &str) -> Result<(String, serde_json::Value), String> {
+/// `name=value`; the value is JSON where it is that, else a string. What is
+/// always a text is one without quotes too.
+pub fn claim(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text
         .split_once('=')
         .filter(|(name, _)| !name.trim().is_empty())
         .ok_or("give NAME=VALUE, like email=alice@example.com")?;
-    let value =
-        serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
-    Ok((name.trim().to_owned(), value))
+    let name = name.trim();
+    let fits = |json: &Value| !claims::is_text(name) || json.is_string() || json.is_null();
+    let json = serde_json::from_str(value).ok().filter(fits);
+    Ok((name.to_owned(), json.unwrap_or_else(|| value.into())))
 }
 
 /// A value of a protocol parameter, by its registered name.
@@ -130,6 +134,10 @@ mod tests {
     fn claims_are_json_where_they_can_be() {
         assert_eq!(claim("email=a@b=c").unwrap(), ("email".to_owned(), "a@b=c".into()));
         assert_eq!(claim("email_verified=true").unwrap().1, serde_json::Value::Bool(true));
+        assert_eq!(claim("birthdate=1815").unwrap().1, "1815");
+        assert_eq!(claim("name=\"1\"").unwrap().1, "1");
+        assert_eq!(claim("name=null").unwrap().1, serde_json::Value::Null);
+        assert_eq!(claim("shoe_size=41").unwrap().1, 41);
         assert!(claim("=x").is_err() && claim("email").is_err());
     }
 

@@ -108,6 +108,9 @@ pub struct RolesReplaced {
 pub struct ProfileReplaced {
     /// The commitment to the sealed [`Profile`].
     pub profile: Sha256Digest,
+    /// When; absent in what was written before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixTime>,
 }
 
 /// Nobody can log in to it; its grants end.
@@ -144,6 +147,9 @@ pub struct RegisteredAccount {
     /// The commitment to the profile, and the sequence of the event that
     /// brought it: where the sealed value is found.
     pub profile: (Sha256Digest, u64),
+    /// When name or claims changed.
+    #[serde(default)]
+    profile_replaced_at: Option<UnixTime>,
     /// The same of the password's hash.
     pub password: Option<(Sha256Digest, u64)>,
     /// Is it locked, and why?
@@ -174,6 +180,12 @@ pub struct Dismissed {
 }
 
 impl RegisteredAccount {
+    /// When name and claims became what they are.
+    #[must_use]
+    pub fn profile_set_at(&self) -> UnixTime {
+        self.profile_replaced_at.unwrap_or(self.registered_at)
+    }
+
     /// Is a session still good of which the person authenticated then?
     #[must_use]
     pub fn keeps_session(&self, session: SessionId, auth_time: UnixTime) -> bool {
@@ -258,6 +270,8 @@ pub enum AccountCommand {
     ReplaceProfile {
         /// The commitment to the profile.
         profile: Sha256Digest,
+        /// Now.
+        now: UnixTime,
     },
     /// Locks it.
     Lock {
@@ -333,8 +347,8 @@ impl Account {
                 let same = account.roles == roles;
                 Ok(if same { vec![] } else { vec![RolesReplaced { roles }.into()] })
             }
-            (Self::Registered(_), AccountCommand::ReplaceProfile { profile }) => {
-                Ok(vec![ProfileReplaced { profile }.into()])
+            (Self::Registered(_), AccountCommand::ReplaceProfile { profile, now }) => {
+                Ok(vec![ProfileReplaced { profile, at: Some(now) }.into()])
             }
             (Self::Registered(account), AccountCommand::Lock { reason }) => {
                 Ok(if account.locked.is_some() {
@@ -354,6 +368,7 @@ impl Account {
             *self = Self::Registered(Box::new(RegisteredAccount {
                 subject: event.subject,
                 profile: (event.profile, 1),
+                profile_replaced_at: None,
                 password: None,
                 locked: None,
                 registered_at: event.at,
@@ -392,6 +407,7 @@ impl Account {
             AccountEvent::RolesReplaced(event) => account.roles = event.roles,
             AccountEvent::ProfileReplaced(event) => {
                 account.profile = (event.profile, account.sequence);
+                account.profile_replaced_at = event.at.or(account.profile_replaced_at);
             }
             AccountEvent::AccountLocked(event) => account.locked = Some(event.reason),
             AccountEvent::AccountUnlocked(_) => account.locked = None,
@@ -442,7 +458,7 @@ mod tests {
     }
 
     fn profile_replaced() -> AccountEvent {
-        ProfileReplaced { profile: digest(3) }.into()
+        ProfileReplaced { profile: digest(3), at: Some(NOW) }.into()
     }
 
     fn locked() -> AccountEvent {
@@ -454,7 +470,7 @@ mod tests {
     }
 
     fn replace_profile() -> AccountCommand {
-        AccountCommand::ReplaceProfile { profile: digest(3) }
+        AccountCommand::ReplaceProfile { profile: digest(3), now: NOW }
     }
 
     fn lock() -> AccountCommand {
@@ -526,6 +542,16 @@ mod tests {
         assert_eq!(account.password, Some((digest(4), 4)));
         assert_eq!(account.profile, (digest(3), 5));
         assert_eq!(folded(vec![registered()]).profile, (digest(1), 1));
+    }
+
+    #[test]
+    fn an_account_knows_when_its_profile_became_what_it_is() {
+        let later = UnixTime::from_seconds(60);
+        let replaced = |at| ProfileReplaced { profile: digest(3), at }.into();
+        assert_eq!(folded(vec![registered(), password_set(2)]).profile_set_at(), NOW);
+        assert_eq!(folded(vec![registered(), replaced(Some(later))]).profile_set_at(), later);
+        // Of old events it is not known.
+        assert_eq!(folded(vec![registered(), replaced(None)]).profile_set_at(), NOW);
     }
 
     const HALF_AN_HOUR: Lifetime = Lifetime::from_seconds(1800);
