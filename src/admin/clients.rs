@@ -5,7 +5,6 @@ use chancery_domain::client::{
 };
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::ClientId;
-use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::secret::{ClientSecret, Digest};
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde_json::{Map, Value};
@@ -66,15 +65,10 @@ impl NewSecret {
         Ok(Self::Chosen { hash, text: chosen.clone() })
     }
 
-    /// RFC 7518 §3.2: a MAC's key has at least the size of the hash.
     fn readable(chosen: &Confidential, metadata: &ClientMetadata) -> Result<Self, AdminError> {
         #[expect(clippy::disallowed_methods, reason = "only its length matters")]
         let length = chosen.expose().len();
-        let least = match metadata.token_endpoint_auth_signing_alg {
-            Some(SigningAlgorithm::HS512) => 64,
-            Some(SigningAlgorithm::HS384) => 48,
-            _ => 32,
-        };
+        let least = metadata.shortest_secret();
         if length < least {
             let why = format!(
                 "the secret must have {least} bytes or more for what the client does with it; \

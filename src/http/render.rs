@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
@@ -12,6 +12,12 @@ use crate::oauth_error::{ErrorCode, OAuthError};
 /// JSON that must not be kept (RFC 6749 §5.1).
 pub fn json<T: Serialize>(status: StatusCode, value: &T) -> HttpResponse {
     uncached(status).json(value)
+}
+
+/// A JWT that must not be kept.
+#[must_use]
+pub fn jwt(media_type: &'static str, token: String) -> HttpResponse {
+    uncached(StatusCode::OK).insert_header((CONTENT_TYPE, media_type)).body(token)
 }
 
 /// An answer that must not be kept.

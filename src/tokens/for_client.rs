@@ -46,6 +46,20 @@ impl Encryption {
     }
 }
 
+/// What JWTs for clients can be signed with: the server's keys, and the secrets
+/// of clients.
+#[must_use]
+pub fn signing_algorithms(services: &Services) -> Vec<SigningAlgorithm> {
+    let mut algorithms = services.config.keys.algorithms();
+    for algorithm in services.keys.get().algorithms() {
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
+    algorithms.extend(SigningAlgorithm::ALL.iter().filter(|alg| alg.is_symmetric()));
+    algorithms
+}
+
 /// Makes a JWT for this client: signed, then encrypted (RFC 7519 §11.2).
 pub async fn jwt<C: Serialize>(
     services: &Services,

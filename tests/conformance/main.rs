@@ -28,6 +28,7 @@ mod oidc_frontchannel_logout;
 mod oidc_pairwise;
 mod oidc_rp_initiated_logout;
 mod oidc_session_lifetime;
+mod oidc_userinfo;
 mod openidconnect;
 mod pages;
 mod password_reset;

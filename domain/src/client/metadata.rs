@@ -480,6 +480,20 @@ impl ClientMetadata {
             || self.secret_user().is_some()
     }
 
+    /// How many bytes a secret must have that the server can read: as many as
+    /// the hash of each MAC that is made with it (RFC 7518 §3.2).
+    #[must_use]
+    pub fn shortest_secret(&self) -> usize {
+        let assertions = self.token_endpoint_auth_signing_alg;
+        let signatures = self.signatures().into_iter().filter_map(|(_, algorithm)| algorithm);
+        let least = |algorithm| match algorithm {
+            SigningAlgorithm::HS512 => 64,
+            SigningAlgorithm::HS384 => 48,
+            _ => 32,
+        };
+        signatures.chain(assertions).map(least).max().unwrap_or(32)
+    }
+
     /// Does it have a secret?
     #[must_use]
     pub fn needs_secret(&self) -> bool {
@@ -890,6 +904,10 @@ mod tests {
             ..good()
         };
         assert!(mac.needs_readable_secret());
+        assert_eq!(mac.shortest_secret(), 32);
+        let userinfo =
+            ClientMetadata { userinfo_signed_response_alg: Some(SigningAlgorithm::HS512), ..mac };
+        assert_eq!(userinfo.shortest_secret(), 64);
     }
 
     /// RFC 7591 §2.2

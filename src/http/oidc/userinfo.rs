@@ -3,15 +3,20 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chancery_domain::client::RegisteredClient;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::protocol::scope::Scope;
 use serde_json::{Map, Value};
 
 use crate::claims::{self, Person};
+use crate::client_auth::AuthenticatedClient;
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::subjects::subject_for;
+use crate::tokens::for_client::{self, Encryption, Shape};
 use crate::tokens::{LiveToken, TokenRefusal, find_access_token};
 
 /// What ID tokens say, whatever the scope.
@@ -76,21 +81,56 @@ async fn respond(
     request: &HttpRequest,
     token: Result<String, Refusal>,
 ) -> HttpResponse {
-    let claims = match token {
+    let (answer, client) = answer(services, token).await;
+    let mut answer = answer.unwrap_or_else(|refusal| match refusal {
+        Refusal::NoToken => render::bearer_error(None),
+        Refusal::Error(error) => render::bearer_error(Some(&error)),
+    });
+    cors::for_client(services, request, client.as_deref(), &mut answer);
+    answer
+}
+
+/// The answer, and the client whose token it is.
+async fn answer(
+    services: &Services,
+    token: Result<String, Refusal>,
+) -> (Result<HttpResponse, Refusal>, Option<AuthenticatedClient>) {
+    let told = match token {
         Ok(token) => told(services, &token).await,
         Err(refusal) => Err(refusal),
     };
-    let mut client = None;
-    let mut answer = match claims {
+    match told {
         Ok((claims, live)) => {
-            client = Some(live.client);
-            render::json(StatusCode::OK, &claims)
+            let shown = shown(services, claims, &live.client).await;
+            (shown.map_err(Refusal::from), Some(live.client))
         }
-        Err(Refusal::NoToken) => render::bearer_error(None),
-        Err(Refusal::Error(error)) => render::bearer_error(Some(&error)),
+        Err(refusal) => (Err(refusal), None),
+    }
+}
+
+/// As the client is registered: in JSON, signed, encrypted, or both (OpenID
+/// Connect Core §5.3.2).
+async fn shown(
+    services: &Services,
+    mut claims: Map<String, Value>,
+    client: &RegisteredClient,
+) -> Result<HttpResponse, OAuthError> {
+    let metadata = &client.metadata;
+    let shape = Shape {
+        typ: "JWT",
+        signed: metadata.userinfo_signed_response_alg,
+        encrypted: Encryption::registered(
+            metadata.userinfo_encrypted_response_alg,
+            metadata.userinfo_encrypted_response_enc,
+        ),
     };
-    cors::for_client(services, request, client.as_deref(), &mut answer);
-    answer
+    if shape.signed.is_none() && shape.encrypted.is_none() {
+        return Ok(render::json(StatusCode::OK, &claims));
+    }
+    claims.insert("iss".to_owned(), services.issuer().into());
+    claims.insert("aud".to_owned(), client.client_id.as_str().into());
+    let token = for_client::jwt(services, client, &shape, &claims).await?;
+    Ok(render::jwt("application/jwt", token))
 }
 
 /// What a token tells, and of which grant it is.
@@ -121,6 +161,10 @@ async fn told(
 
 pub(in crate::http) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("userinfo_endpoint", "/userinfo");
+    let signs = for_client::signing_algorithms(metadata.services());
+    metadata.set("userinfo_signing_alg_values_supported", &signs);
+    metadata.set("userinfo_encryption_alg_values_supported", KeyManagementAlgorithm::NAMES);
+    metadata.set("userinfo_encryption_enc_values_supported", ContentEncryption::NAMES);
     let scopes = claims::scopes(metadata.services());
     let own = scopes.claims().into_iter().filter(|name| !ALWAYS.contains(name));
     let claims: Vec<String> = ALWAYS.into_iter().chain(own).map(str::to_owned).collect();

@@ -2,6 +2,7 @@
 
 mod answer;
 mod browser;
+mod encrypted;
 pub mod keys_server;
 mod listener;
 mod people;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use self::answer::{Answer, claims, header};
 pub use self::browser::{Browser, Page, Place};
+pub use self::encrypted::{decrypted, jwks_of};
 pub use self::listener::Listener;
 pub use self::people::{
     CHALLENGE, PASSWORD, REDIRECT_URI, VERIFIER, confidential, good_request, good_request_but,
