@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use chancery_domain::authorization::Parameters;
 
 use crate::aggregates::Origin;
@@ -42,6 +42,32 @@ pub fn client_address(services: &Services, request: &HttpRequest) -> Option<IpAd
     Some(foreign.copied().unwrap_or(peer))
 }
 
+/// Does the request want this media type, by its own name, and at least as much
+/// as another one (RFC 9110 §12.5.1)?
+#[must_use]
+pub fn prefers(request: &HttpRequest, media_type: &str, other: &str) -> bool {
+    let accepted = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    let accepted: Vec<&str> = accepted.flat_map(|value| value.split(',')).collect();
+    let quality = |media_type| accepted.iter().filter_map(|range| quality(range, media_type)).max();
+    quality(media_type).is_some_and(|own| own > 0 && Some(own) >= quality(other))
+}
+
+/// How much a range wants a media type, in thousandths; None: it is another's.
+fn quality(range: &str, media_type: &str) -> Option<u16> {
+    let mut parts = range.split(';').map(str::trim);
+    parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    let Some(weight) = weight else { return Some(1000) };
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    match whole {
+        "1" => Some(1000),
+        "0" if fraction.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{fraction:0<3}").get(..3)?.parse().ok()
+        }
+        _ => Some(0),
+    }
+}
+
 /// The form of a request whose parameters stand in its body (RFC 6749 appendix
 /// B).
 pub fn form<'a>(request: &HttpRequest, body: &'a [u8]) -> Result<Parameters<'a>, OAuthError> {
@@ -74,4 +100,36 @@ pub async fn client(
     origin.request_id = Some(request_id(services));
     origin.traceparent = traceparent(request);
     Ok((client, origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    /// RFC 9110 §12.4.2, §12.5.1
+    #[test]
+    fn a_media_type_is_given_to_those_who_name_it() {
+        for (accept, wanted) in [
+            ("application/x+jwt", true),
+            ("Application/X+JWT;q=0.5", true),
+            ("text/html, application/x+jwt; q=0.1", true),
+            ("application/json;q=0.2, application/x+jwt;q=0.3", true),
+            ("application/json, application/x+jwt", true),
+            ("application/json, application/x+jwt;q=0.999", false),
+            ("application/x+jwt;q=0", false),
+            ("application/x+jwt;q=0.000", false),
+            ("application/x+jwt;q=x", false),
+            ("*/*", false),
+            ("application/*", false),
+            ("", false),
+        ] {
+            let request = TestRequest::default().insert_header((ACCEPT, accept)).to_http_request();
+            let found = prefers(&request, "application/x+jwt", "application/json");
+            assert_eq!(found, wanted, "{accept}");
+        }
+        let none = TestRequest::default().to_http_request();
+        assert!(!prefers(&none, "application/x+jwt", "application/json"));
+    }
 }

@@ -75,7 +75,7 @@ const OPEN: [&str; 50] = [
 ];
 
 /// The members whose values must be among those that the server metadata list.
-const LISTED: [(&str, &str); 18] = [
+const LISTED: [(&str, &str); 19] = [
     ("authorization_encrypted_response_alg", "authorization_encryption_alg_values_supported"),
     ("authorization_encrypted_response_enc", "authorization_encryption_enc_values_supported"),
     ("authorization_signed_response_alg", "authorization_signing_alg_values_supported"),
@@ -84,6 +84,7 @@ const LISTED: [(&str, &str); 18] = [
     ("id_token_encrypted_response_enc", "id_token_encryption_enc_values_supported"),
     ("id_token_signed_response_alg", "id_token_signing_alg_values_supported"),
     ("introspection_encrypted_response_alg", "introspection_encryption_alg_values_supported"),
+    ("introspection_encrypted_response_enc", "introspection_encryption_enc_values_supported"),
     ("introspection_signed_response_alg", "introspection_signing_alg_values_supported"),
     ("request_object_encryption_alg", "request_object_encryption_alg_values_supported"),
     ("request_object_signing_alg", "request_object_signing_alg_values_supported"),

@@ -47,5 +47,6 @@ mod rfc8414_metadata;
 mod rfc9068_access_tokens;
 mod rfc9126_par;
 mod rfc9207_iss;
+mod rfc9701_introspection_jwt;
 mod strangers;
 mod tls;

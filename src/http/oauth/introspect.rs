@@ -1,10 +1,13 @@
-//! The introspection endpoint (RFC 7662).
+//! The introspection endpoint (RFC 7662); its answers in JSON, or as JWTs (RFC
+//! 9701).
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::grant::{Active, Grant, GrantError};
 use chancery_domain::ids::ClientId;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
 
@@ -16,7 +19,11 @@ use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::subjects::subject_for;
+use crate::tokens::for_client::{self, Encryption, Shape};
 use crate::tokens::{Audience, LiveToken, TokenRefusal, find_access_token};
+
+/// RFC 9701 §4
+const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
 /// RFC 7662 §2.2
 #[derive(Serialize, Default)]
@@ -51,21 +58,19 @@ pub async fn handle(
     request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
-    let mut answer = match introspect(&services, &request, &body).await {
-        Ok(answer) => render::json(StatusCode::OK, &answer),
+    let mut answer = match answer(&services, &request, &body).await {
+        Ok(answer) => answer,
         Err(error) => render::error(&request, &error),
     };
     cors::for_client(&services, &request, None, &mut answer);
     answer
 }
 
-/// Whatever is not alive, or not for this client to know, is `active: false`
-/// (RFC 7662 §2.2, §4).
-async fn introspect(
+async fn answer(
     services: &Services,
     request: &HttpRequest,
     body: &[u8],
-) -> Result<Answer, OAuthError> {
+) -> Result<HttpResponse, OAuthError> {
     let parameters = request::form(request, body)?;
     let (client, _) = request::client(services, request, &parameters).await?;
     if client.is_public() {
@@ -74,11 +79,60 @@ async fn introspect(
     }
     let token = parameters.once("token").ok().flatten();
     let token = token.ok_or_else(|| OAuthError::invalid_request("token is missing or repeated"))?;
-    match find_access_token(services, token).await {
-        Ok(live) => Ok(of_access_token(services, &client, &live)),
-        Err(TokenRefusal::Failed(error)) => Err(error),
-        Err(TokenRefusal::NotAlive) => of_refresh_token(services, &client, token).await,
+    let told = introspect(services, &client, token).await?;
+    if !request::prefers(request, MEDIA_TYPE, "application/json") {
+        return Ok(render::json(StatusCode::OK, &told));
     }
+    Ok(render::jwt(MEDIA_TYPE, jwt(services, &client, &told).await?))
+}
+
+/// Whatever is not alive, or not for this client to know, is `active: false`
+/// (RFC 7662 §2.2, §4).
+async fn introspect(
+    services: &Services,
+    client: &RegisteredClient,
+    token: &str,
+) -> Result<Answer, OAuthError> {
+    match find_access_token(services, token).await {
+        Ok(live) => Ok(of_access_token(services, client, &live)),
+        Err(TokenRefusal::Failed(error)) => Err(error),
+        Err(TokenRefusal::NotAlive) => of_refresh_token(services, client, token).await,
+    }
+}
+
+/// RFC 9701 §5. There is no `sub` and no `exp` around the answer, so that
+/// nobody takes it for an access token.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    aud: &'a ClientId,
+    iat: UnixTime,
+    token_introspection: &'a Answer,
+}
+
+/// The answer as the resource server is registered to get it (RFC 9701 §6).
+async fn jwt(
+    services: &Services,
+    client: &RegisteredClient,
+    answer: &Answer,
+) -> Result<String, OAuthError> {
+    let metadata = &client.metadata;
+    let default = services.config.keys.signing_algorithm;
+    let shape = Shape {
+        typ: "token-introspection+jwt",
+        signed: Some(metadata.introspection_signed_response_alg.unwrap_or(default)),
+        encrypted: Encryption::registered(
+            metadata.introspection_encrypted_response_alg,
+            metadata.introspection_encrypted_response_enc,
+        ),
+    };
+    let claims = Claims {
+        iss: services.issuer(),
+        aud: &client.client_id,
+        iat: services.now(),
+        token_introspection: answer,
+    };
+    for_client::jwt(services, client, &shape, &claims).await
 }
 
 fn may_know(client: &RegisteredClient, grant: &Active) -> bool {
@@ -154,4 +208,8 @@ async fn of_refresh_token(
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("introspection_endpoint", "/introspect");
     client_auth::describe(metadata, "introspection", Public::Refused);
+    let signs = for_client::signing_algorithms(metadata.services());
+    metadata.set("introspection_signing_alg_values_supported", &signs);
+    metadata.set("introspection_encryption_alg_values_supported", KeyManagementAlgorithm::NAMES);
+    metadata.set("introspection_encryption_enc_values_supported", ContentEncryption::NAMES);
 }
