@@ -24,7 +24,8 @@ use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::admin::socket;
-use crate::aggregates::{Aggregates, ExecuteError, Origin, Vault};
+use crate::aggregates::{Aggregates, ExecuteError, LoadError, Origin, Vault};
+use crate::claims::ScopeTable;
 use crate::client_auth::UnsealedSecrets;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
@@ -77,6 +78,8 @@ pub enum StartError {
     Mail(#[from] MailError),
     #[error(transparent)]
     Outbound(#[from] OutboundSetupError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     #[error("can't listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("can't serve: {0}")]
@@ -168,6 +171,8 @@ impl Node {
         };
         bootstrap(&rotation, &config.keys.all_algorithms()).await?;
         let keys = KeyRing::load(Arc::clone(&store), master.clone(), clock.now()).await?;
+        let scopes = ScopeTable::default();
+        scopes.reload(&*store, &config.scopes).await?;
         let vault = Arc::new(Vault::new(master.clone(), Arc::clone(&store), Arc::clone(&entropy)));
         let threads = NonZeroUsize::new(config.server.worker_count()).unwrap_or(NonZeroUsize::MIN);
         let core = GrantCore {
@@ -185,6 +190,8 @@ impl Node {
             sessions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
             registration_tokens: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            scope_definitions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            scopes,
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             unsealed_secrets: UnsealedSecrets::default(),
@@ -298,6 +305,7 @@ async fn spread_news(services: Arc<Services>) {
                 }
             };
             let mut keys_changed = false;
+            let mut scopes_changed = false;
             for event in &*batch {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
@@ -316,11 +324,18 @@ async fn spread_news(services: Arc<Services>) {
                     AggregateKind::RegistrationToken => {
                         services.registration_tokens.note(id, sequence);
                     }
+                    AggregateKind::ScopeDefinition => {
+                        services.scope_definitions.note(id, sequence);
+                        scopes_changed = true;
+                    }
                     AggregateKind::Tally => {}
                 }
             }
             if keys_changed {
                 reload_keys(&services).await;
+            }
+            if scopes_changed {
+                reload_scopes(&services).await;
             }
         }
     }
@@ -330,6 +345,13 @@ async fn reload_keys(services: &Services) {
     match services.keys.reload(services.now()).await {
         Ok(()) => http::oauth::metadata::refresh(services),
         Err(error) => tracing::error!(%error, "the keys could not be loaded again: {error}"),
+    }
+}
+
+async fn reload_scopes(services: &Services) {
+    match services.scopes.reload(&*services.store, &services.config.scopes).await {
+        Ok(()) => http::oauth::metadata::refresh(services),
+        Err(error) => tracing::error!(%error, "the scopes could not be loaded again: {error}"),
     }
 }
 
@@ -355,6 +377,7 @@ async fn tidy(services: Arc<Services>) {
             }
         }
         reload_keys(&services).await;
+        reload_scopes(&services).await;
         if let Err(error) = services.store.forget_expired(services.now().seconds()).await {
             tracing::warn!(%error, "what has expired could not be forgotten: {error}");
         }

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use chancery_domain::client::ClientMetadata;
 use chancery_domain::ids::{ClientId, ConsentId, GrantId, KeyId, SessionId, SubjectId};
 use chancery_domain::protocol::scope::Scope;
+use chancery_domain::scope_definition::Definition;
 use chancery_domain::time::UnixTime;
 use chancery_projections::accounts::ACCOUNTS;
 use chancery_projections::backchannel_logouts::BACKCHANNEL_LOGOUTS;
 use chancery_projections::clients::CLIENTS;
 use chancery_projections::consents::CONSENTS;
 use chancery_projections::grants::GRANTS;
+use chancery_projections::scopes::SCOPES;
 use chancery_projections::sessions::SESSIONS;
 use chancery_projections::signing_keys::SIGNING_KEYS;
 use chancery_projections::{Table, Value};
@@ -179,6 +181,15 @@ pub struct SigningKeyRow {
     pub published_until: Option<UnixTime>,
 }
 
+/// A scope that an operator defined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScopeRow {
+    pub name: String,
+    #[serde(flatten)]
+    pub definition: Definition,
+    pub updated_at: UnixTime,
+}
+
 /// Which grants.
 #[derive(Debug, Clone, Default)]
 pub struct GrantFilter {
@@ -287,6 +298,10 @@ impl Lookups {
         &self,
         part: Part,
     ) -> Result<Page<BackchannelLogoutRow>, StoreError> {
+        self.page(vec![], part).await
+    }
+
+    pub async fn scopes(&self, part: Part) -> Result<Page<ScopeRow>, StoreError> {
         self.page(vec![], part).await
     }
 
@@ -524,6 +539,18 @@ impl Row for ConsentRow {
             scope: columns.parsed("scope")?,
             state: columns.text("state")?,
             grant_id: columns.parsed("grant_id")?,
+            updated_at: columns.time("updated_at")?,
+        })
+    }
+}
+
+impl Row for ScopeRow {
+    const TABLE: &'static Table = &SCOPES;
+
+    fn read(columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            name: columns.id()?,
+            definition: columns.json("definition")?,
             updated_at: columns.time("updated_at")?,
         })
     }

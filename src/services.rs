@@ -7,6 +7,7 @@ use chancery_domain::client::Client;
 use chancery_domain::consent::Consent;
 use chancery_domain::ids::GrantId;
 use chancery_domain::registration_token::RegistrationToken;
+use chancery_domain::scope_definition::ScopeDefinition;
 use chancery_domain::session::Session;
 use chancery_domain::time::UnixTime;
 use ipnet::IpNet;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
 use crate::aggregates::{Aggregates, Origin, Vault, Work};
+use crate::claims::ScopeTable;
 use crate::client_auth::UnsealedSecrets;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
@@ -50,6 +52,9 @@ pub struct Services {
     pub consents: Aggregates<Consent>,
     /// Initial access tokens.
     pub registration_tokens: Aggregates<RegistrationToken>,
+    pub scope_definitions: Aggregates<ScopeDefinition>,
+    /// What scopes mean, as it is now.
+    pub scopes: ScopeTable,
     pub grants: Grants,
     pub passwords: Passwords,
     pub unsealed_secrets: UnsealedSecrets,

@@ -12,6 +12,7 @@ use chancery_domain::grant::{
 };
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::registration_token::RegistrationTokenEvent;
+use chancery_domain::scope_definition::ScopeDefinitionEvent;
 use chancery_domain::session::{SessionEndCause, SessionEvent};
 use chancery_domain::signing_key::SigningKeyEvent;
 use chancery_domain::tally::TallyEvent;
@@ -27,6 +28,7 @@ pub fn summary(event: &AnyEvent) -> String {
         AnyEvent::Consent(event) => consent(event),
         AnyEvent::SigningKey(event) => signing_key(event),
         AnyEvent::RegistrationToken(event) => registration_token(event),
+        AnyEvent::ScopeDefinition(event) => scope_definition(event),
         AnyEvent::Tally(TallyEvent::WindowCounted(event)) => {
             let count: u64 = event.counts.iter().map(|count| count.count).sum();
             let seconds = event.length.seconds();
@@ -225,6 +227,13 @@ fn registration_token(event: &RegistrationTokenEvent) -> String {
             format!("{} registered itself by it", event.client_id)
         }
         RegistrationTokenEvent::RegistrationTokenRevoked(_) => "The token was revoked".to_owned(),
+    }
+}
+
+fn scope_definition(event: &ScopeDefinitionEvent) -> String {
+    match event {
+        ScopeDefinitionEvent::ScopeDefined(event) => format!("{} was defined", event.name),
+        ScopeDefinitionEvent::ScopeRemoved(_) => "The definition was taken back".to_owned(),
     }
 }
 

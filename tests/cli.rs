@@ -23,6 +23,9 @@ mod log;
 #[path = "cli/master_key.rs"]
 mod master_key;
 
+#[path = "cli/scopes.rs"]
+mod scopes;
+
 #[path = "cli/beside_a_server.rs"]
 mod beside_a_server;
 

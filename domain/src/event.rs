@@ -161,6 +161,8 @@ pub enum AnyEvent {
     Tally(crate::tally::TallyEvent),
     /// Of an initial access token.
     RegistrationToken(crate::registration_token::RegistrationTokenEvent),
+    /// Of the definition of a scope.
+    ScopeDefinition(crate::scope_definition::ScopeDefinitionEvent),
 }
 
 impl AnyEvent {
@@ -189,6 +191,9 @@ impl AnyEvent {
             AggregateKind::Tally => Self::Tally(EventFormat::from_json(name, version, payload)?),
             AggregateKind::RegistrationToken => {
                 Self::RegistrationToken(EventFormat::from_json(name, version, payload)?)
+            }
+            AggregateKind::ScopeDefinition => {
+                Self::ScopeDefinition(EventFormat::from_json(name, version, payload)?)
             }
         })
     }

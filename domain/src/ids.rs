@@ -253,11 +253,13 @@ pub enum AggregateKind {
     Tally,
     /// [`crate::registration_token::RegistrationToken`]
     RegistrationToken,
+    /// [`crate::scope_definition::ScopeDefinition`]
+    ScopeDefinition,
 }
 
 impl AggregateKind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Grant,
         Self::Client,
         Self::Account,
@@ -266,6 +268,7 @@ impl AggregateKind {
         Self::SigningKey,
         Self::Tally,
         Self::RegistrationToken,
+        Self::ScopeDefinition,
     ];
 
     /// The name stored with each event.
@@ -280,6 +283,7 @@ impl AggregateKind {
             Self::SigningKey => "signing_key",
             Self::Tally => "tally",
             Self::RegistrationToken => "registration_token",
+            Self::ScopeDefinition => "scope",
         }
     }
 }

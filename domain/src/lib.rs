@@ -10,6 +10,7 @@
 //! | [`consent`] | what one person allows one client |
 //! | [`signing_key`] | a key from publication to retirement |
 //! | [`registration_token`] | by which others register clients |
+//! | [`scope_definition`] | what a scope means |
 //! | [`tally`] | what strangers did, counted in windows |
 //!
 //! Each is an enum of states, a `decide` that is synchronous and total, and an
@@ -29,6 +30,7 @@ pub mod ids;
 pub mod protocol;
 pub mod registration_token;
 mod schema;
+pub mod scope_definition;
 pub mod secret;
 pub mod session;
 pub mod signing_key;

@@ -53,6 +53,9 @@ use chancery_domain::registration_token::{
     Constraints, RegistrationTokenEvent, RegistrationTokenIssued, RegistrationTokenRevoked,
     RegistrationTokenUsed,
 };
+use chancery_domain::scope_definition::{
+    Definition, ScopeDefined, ScopeDefinitionEvent, ScopeRemoved,
+};
 use chancery_domain::secret::Digest;
 use chancery_domain::session::{
     BackchannelFailure, BackchannelLogoutDelivered, BackchannelLogoutFailed,
@@ -557,6 +560,7 @@ fn all_samples() -> impl Iterator<Item = Sample> {
         .chain(signing_key_samples())
         .chain(tally_samples())
         .chain(registration_token_samples())
+        .chain(scope_definition_samples())
         .chain(least_samples())
         .chain(later_samples())
 }
@@ -629,6 +633,26 @@ fn registration_token_samples() -> impl Iterator<Item = Sample> {
             },
             RegistrationTokenUsed: RegistrationTokenUsed { client_id: client_id(), at: at(0) },
             RegistrationTokenRevoked: RegistrationTokenRevoked { at: at(0) },
+        }
+    )
+}
+
+fn scope_definition_samples() -> impl Iterator<Item = Sample> {
+    samples!(
+        ScopeDefinition,
+        ScopeDefinitionEvent {
+            ScopeDefined: ScopeDefined {
+                name: "accounts:read".to_owned(),
+                definition: Definition {
+                    description: Some("see your accounts".to_owned()),
+                    localized: [("de".to_owned(), "Ihre Konten sehen".to_owned())].into(),
+                    claims: vec!["department".to_owned()],
+                    privileged: true,
+                    open: false,
+                },
+                at: at(0),
+            },
+            ScopeRemoved: ScopeRemoved { at: at(0) },
         }
     )
 }
@@ -846,6 +870,7 @@ fn the_words_in_events_are_fixed() {
         "signing_key",
         "tally",
         "registration_token",
+        "scope",
     ];
     assert_eq!(kinds, expected);
 }

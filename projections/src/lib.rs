@@ -16,6 +16,7 @@ pub mod clients;
 pub mod consents;
 pub mod grants;
 mod recorded;
+pub mod scopes;
 pub mod sessions;
 pub mod signing_keys;
 
@@ -40,7 +41,7 @@ pub trait Projection: Send + Sync {
 }
 
 /// Every read model.
-pub const ALL: [&'static dyn Projection; 7] = [
+pub const ALL: [&'static dyn Projection; 8] = [
     &clients::Clients,
     &accounts::Accounts,
     &grants::Grants,
@@ -48,6 +49,7 @@ pub const ALL: [&'static dyn Projection; 7] = [
     &backchannel_logouts::BackchannelLogouts,
     &consents::Consents,
     &signing_keys::SigningKeys,
+    &scopes::Scopes,
 ];
 
 /// A value of a column.

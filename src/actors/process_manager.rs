@@ -246,7 +246,10 @@ impl ProcessManager {
                 let late = self.recent.iter().filter(|cause| cause.is_ignored_by(happened));
                 steps.extend(late.map(|cause| Step::LateGrant(grant_id, cause.clone())));
             }
-            AnyEvent::SigningKey(_) | AnyEvent::Tally(_) | AnyEvent::RegistrationToken(_) => {}
+            AnyEvent::SigningKey(_)
+            | AnyEvent::Tally(_)
+            | AnyEvent::RegistrationToken(_)
+            | AnyEvent::ScopeDefinition(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod accounts;
 mod clients;
 mod error;
 mod registration;
+mod scopes;
 pub mod socket;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
 use chancery_domain::ids::{
     ClientId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId,
 };
+use chancery_domain::scope_definition::Definition;
 use chancery_domain::session::{SessionCommand, SessionEndCause, SessionError};
 use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
@@ -33,6 +35,7 @@ pub use self::accounts::{NAME_RULE, account_view, find_account, is_account_name}
 pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
 pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
+pub use self::scopes::ScopeView;
 use crate::aggregates::{ExecuteError, Origin};
 use crate::services::Services;
 
@@ -68,6 +71,19 @@ pub enum Operation {
     IssueRegistrationToken(NewRegistrationToken),
     RevokeRegistrationToken {
         token_id: RegistrationTokenId,
+    },
+    AddScope {
+        name: String,
+        definition: Definition,
+    },
+    UpdateScope {
+        name: String,
+        /// Members of its definition that are to be others; null: none (RFC 7396).
+        changes: Map<String, Value>,
+    },
+    /// Takes back what operators said that it means.
+    RemoveScope {
+        name: String,
     },
     AddAccount(NewAccount),
     SetPassword {
@@ -130,6 +146,9 @@ impl Operation {
             Self::DeleteClient { .. } => "delete_client",
             Self::IssueRegistrationToken(_) => "issue_registration_token",
             Self::RevokeRegistrationToken { .. } => "revoke_registration_token",
+            Self::AddScope { .. } => "add_scope",
+            Self::UpdateScope { .. } => "update_scope",
+            Self::RemoveScope { .. } => "remove_scope",
             Self::AddAccount(_) => "add_account",
             Self::SetPassword { .. } => "set_password",
             Self::SetClaims { .. } => "set_claims",
@@ -214,6 +233,7 @@ impl fmt::Debug for Confidential {
 pub enum Outcome {
     Client(Box<ClientView>),
     RegistrationToken(Box<RegistrationTokenView>),
+    Scope(Box<ScopeView>),
     Account(Box<AccountView>),
     Grant(GrantView),
     Session(SessionView),
@@ -422,6 +442,13 @@ async fn carry_out(
         Operation::RevokeRegistrationToken { token_id } => {
             registration::revoke(services, token_id, origin).await
         }
+        Operation::AddScope { name, definition } => {
+            scopes::add(services, name, definition, origin).await
+        }
+        Operation::UpdateScope { name, changes } => {
+            scopes::update(services, &name, &changes, origin).await
+        }
+        Operation::RemoveScope { name } => scopes::remove(services, &name, origin).await,
         Operation::AddAccount(new) => accounts::add(services, new, origin).await,
         Operation::SetPassword { account, password } => {
             accounts::set_password(services, &account, &password, origin).await

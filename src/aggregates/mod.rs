@@ -44,6 +44,7 @@ kept! {
     chancery_domain::signing_key::SigningKey: SigningKey,
     chancery_domain::tally::Tally: Tally,
     chancery_domain::registration_token::RegistrationToken: RegistrationToken,
+    chancery_domain::scope_definition::ScopeDefinition: ScopeDefinition,
 }
 
 /// A state, and how far it has been folded.

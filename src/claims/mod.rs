@@ -10,7 +10,7 @@ use chancery_domain::protocol::scope::Scope;
 use chancery_domain::time::UnixTime;
 use serde_json::{Map, Value};
 
-pub use self::scopes::{Scopes, scopes};
+pub use self::scopes::{KnownScope, ScopeTable, Scopes, Source, scopes};
 pub use self::values::{InvalidClaim, check, is_text};
 use self::values::{OF_TOKENS, without_language};
 use crate::accounts::{self, AccountFailure};
@@ -41,7 +41,7 @@ impl Person {
     /// The claims that this scope releases, as far as the account has them. `sub`
     /// is not among them.
     #[must_use]
-    pub fn by_scope(&self, scopes: &Scopes<'_>, scope: &Scope) -> Map<String, Value> {
+    pub fn by_scope(&self, scopes: &Scopes, scope: &Scope) -> Map<String, Value> {
         self.having(scopes.claims_of(scope))
     }
 
@@ -52,7 +52,7 @@ impl Person {
     #[must_use]
     pub fn by_name<'n>(
         &self,
-        scopes: &Scopes<'_>,
+        scopes: &Scopes,
         allowed: &Scope,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Map<String, Value> {
@@ -104,6 +104,7 @@ mod tests {
         let text = |claims: &[&str]| ScopeText {
             description: "see".to_owned(),
             claims: claims.iter().map(|&claim| claim.to_owned()).collect(),
+            privileged: false,
         };
         BTreeMap::from([("work".to_owned(), text(&["department", "sub"]))])
     }
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn a_scope_releases_its_claims_and_no_others() {
         let own = own();
-        let scopes = Scopes::new(&own);
+        let scopes = Scopes::new(&own, []);
         let released = |text| alice().by_scope(&scopes, &scope(text));
         assert_eq!(released("openid"), Map::new());
         assert_eq!(names(&released("openid email")), ["email", "email_verified"]);
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn by_name_a_client_learns_what_it_may_ask_for_by_scope() {
         let own = own();
-        let scopes = Scopes::new(&own);
+        let scopes = Scopes::new(&own, []);
         let asked = ["email", "department", "salary", "name#de", "sub", "phone_number"];
         let released = |allowed| alice().by_name(&scopes, &scope(allowed), asked);
         assert_eq!(released("openid"), Map::new());

@@ -1,34 +1,8 @@
 //! What the standard claims look like (OpenID Connect Core §5.1): a client that
 //! reads `email_verified` must not find a text there.
 
+pub(super) use chancery_domain::scope_definition::OWN_CLAIMS as OF_TOKENS;
 use serde_json::Value;
-
-/// What tokens say of themselves and of a login: never what an account has under
-/// these names.
-pub(super) const OF_TOKENS: &[&str] = &[
-    "acr",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "c_hash",
-    "client_id",
-    "cnf",
-    "events",
-    "exp",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "s_hash",
-    "scope",
-    "sid",
-    "sub",
-    "sub_jwk",
-    "token_introspection",
-];
 
 const TEXTS: &[&str] = &[
     "name",

@@ -22,6 +22,7 @@ pub mod projections;
 pub mod quickstart;
 pub mod registration_token;
 pub mod replay;
+pub mod scope;
 pub mod serve;
 
 use crate::config::problem::Problems;
@@ -46,6 +47,7 @@ enum Command {
     Migrate(migrate::Args),
     Client(client::Args),
     RegistrationToken(registration_token::Args),
+    Scope(scope::Args),
     Account(account::Args),
     Grant(grant::Args),
     Key(key::Args),
@@ -148,6 +150,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Client(args) => client::run(args).await,
         Command::RegistrationToken(args) => registration_token::run(args).await,
+        Command::Scope(args) => scope::run(args).await,
         Command::Account(args) => account::run(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Key(args) => key::run(args).await,

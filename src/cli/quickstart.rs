@@ -82,7 +82,8 @@ fn settings(args: &Args) -> Result<Config, CliError> {
     // What it has to say stands on standard output.
     config.log.filter = LogFilter::quiet();
     let (name, description) = demo::SCOPE;
-    let scope = ScopeText { description: description.to_owned(), claims: Vec::new() };
+    let scope =
+        ScopeText { description: description.to_owned(), claims: Vec::new(), privileged: false };
     config.scopes.insert(name.to_owned(), scope);
     Ok(config)
 }

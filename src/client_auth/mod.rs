@@ -24,6 +24,7 @@ use lru::LruCache;
 
 use crate::aggregates::{Folded, Kept as _};
 use crate::assertions::{self, Arrival, Claims, Fault};
+use crate::claims::{Scopes, scopes};
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::jose::{SharedSecret, Unverified};
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -156,7 +157,22 @@ pub async fn known_client(
 ) -> Result<Option<AuthenticatedClient>, OAuthError> {
     let Ok(client_id) = ClientId::parse(client_id) else { return Ok(None) };
     let folded = services.clients.get(client_id.as_str()).await?;
+    let folded = without_privileges(&scopes(services), folded);
     Ok(AuthenticatedClient::new(folded, services.now()))
+}
+
+/// A client that registered itself has no privileged scope, even one that was
+/// made so after it had registered.
+fn without_privileges(scopes: &Scopes, folded: Arc<Folded<Client>>) -> Arc<Folded<Client>> {
+    let Some(client) = folded.state.registered() else { return folded };
+    let privileged = |name: &str| scopes.is_privileged(name);
+    if !client.is_self_registered() || !client.metadata.scope.iter().any(privileged) {
+        return folded;
+    }
+    let mut client = client.clone();
+    client.metadata.scope = scopes.unprivileged(&client.metadata.scope);
+    let state = Client::Registered(Box::new(client));
+    Arc::new(Folded { state, head: folded.head })
 }
 
 /// Says who the client of a request is.

@@ -5,7 +5,9 @@ use super::declaration::settings;
 settings! {
     /// Scopes of your own, besides the standard ones: a table each, [scopes.NAME], with the
     /// name in quotes where it has a colon or the like, as in [scopes."accounts:read"]. A
-    /// client may use those that it is registered for.
+    /// client may use those that it is registered for. A scope that is defined while the
+    /// server runs (`chancery scope add`, `chancery scope set`) is what it is defined to be
+    /// there, whatever stands here.
     ///
     /// All tables together can be given in the environment, as one inline table:
     /// `CHANCERY_SCOPES='{ "accounts:read" = { description = "See your accounts" } }'`
@@ -14,6 +16,9 @@ settings! {
         description: String = required "see your accounts and their balances";
         /// Claims about the person that come with the scope.
         claims: Vec<String> = default [];
+        /// It reaches beyond what one person grants: a client that registered itself never
+        /// has it.
+        privileged: bool = default false;
     }
 }
 

@@ -170,7 +170,7 @@ impl<'a> Asked<'a> {
 
 /// What a scope allows, in the operator's words if they have any.
 pub(super) fn description(services: &Services, t: &'static Texts, name: &str) -> String {
-    if let Some(own) = claims::scopes(services).description(name) {
+    if let Some(own) = claims::scopes(services).description(name, t.lang) {
         return capitalised(own);
     }
     let standard = STANDARD.iter().find(|(own, _)| *own == name);

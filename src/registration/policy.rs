@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 use super::invalid;
 use super::statement::Statement;
+use crate::claims::{self, Scopes};
 use crate::config::registration::Registration;
 use crate::http::oauth::metadata::capabilities;
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -176,12 +177,12 @@ pub fn decide(
     let mut all = kept(existing)?;
     all.extend(members);
     check_redirect_uris(&all)?;
-    let allowed = allowed_scope(settings, constraints);
+    let scopes = claims::scopes(services);
+    let allowed = scopes.unprivileged(&allowed_scope(settings, constraints, &scopes));
     let asks_scope = all.contains_key("scope");
     let mut metadata: ClientMetadata = serde_json::from_value(Value::Object(all))
         .map_err(|error| invalid(format!("the metadata can't be read: {error}")))?;
     metadata.scope = if asks_scope { metadata.scope.narrow(&allowed) } else { allowed };
-    metadata.scope = metadata.scope.iter().filter(|name| !Scope::is_privileged(name)).collect();
     if !metadata.allows(GrantType::RefreshToken) {
         metadata.scope = metadata.scope.without(Scope::OFFLINE_ACCESS);
     }
@@ -248,11 +249,12 @@ fn check_redirect_uris(members: &Map<String, Value>) -> Result<(), OAuthError> {
     Ok(())
 }
 
-fn allowed_scope(settings: &Registration, constraints: &Constraints) -> Scope {
-    match &constraints.scope {
-        Some(scope) => scope.clone(),
-        None => settings.scopes.iter().map(|scope| scope.0.as_str()).collect(),
+fn allowed_scope(settings: &Registration, constraints: &Constraints, scopes: &Scopes) -> Scope {
+    if let Some(scope) = &constraints.scope {
+        return scope.clone();
     }
+    let named: Scope = settings.scopes.iter().map(|scope| scope.0.as_str()).collect();
+    named.union(&scopes.open())
 }
 
 fn check_grant_types(

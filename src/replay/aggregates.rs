@@ -9,6 +9,7 @@ use chancery_domain::event::AnyEvent;
 use chancery_domain::grant::Grant;
 use chancery_domain::ids::AggregateKind;
 use chancery_domain::registration_token::RegistrationToken;
+use chancery_domain::scope_definition::ScopeDefinition;
 use chancery_domain::session::Session;
 use chancery_domain::signing_key::SigningKey;
 use chancery_domain::tally::Tally;
@@ -30,6 +31,7 @@ enum State {
     SigningKey(SigningKey),
     Tally(Tally),
     RegistrationToken(RegistrationToken),
+    ScopeDefinition(ScopeDefinition),
 }
 
 impl State {
@@ -45,6 +47,7 @@ impl State {
             AggregateKind::RegistrationToken => {
                 Self::RegistrationToken(RegistrationToken::default())
             }
+            AggregateKind::ScopeDefinition => Self::ScopeDefinition(ScopeDefinition::default()),
         }
     }
 
@@ -60,6 +63,7 @@ impl State {
             (Self::RegistrationToken(state), AnyEvent::RegistrationToken(event)) => {
                 state.apply(event);
             }
+            (Self::ScopeDefinition(state), AnyEvent::ScopeDefinition(event)) => state.apply(event),
             // An event is read as one of its aggregate's.
             _ => {}
         }

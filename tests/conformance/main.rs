@@ -27,6 +27,7 @@ mod oidc_core;
 mod oidc_frontchannel_logout;
 mod oidc_pairwise;
 mod oidc_rp_initiated_logout;
+mod oidc_scopes;
 mod oidc_session_lifetime;
 mod oidc_userinfo;
 mod openidconnect;

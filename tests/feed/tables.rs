@@ -44,10 +44,12 @@ fn both_migrations_make_the_same_tables_and_indexes() {
     let sqlite = shape(concat!(
         include_str!("../../migrations/sqlite/0004_lookups.sql"),
         include_str!("../../migrations/sqlite/0005_backchannel_logouts.sql"),
+        include_str!("../../migrations/sqlite/0006_scopes.sql"),
     ));
     let postgres = shape(concat!(
         include_str!("../../migrations/postgres/0004_lookups.sql"),
         include_str!("../../migrations/postgres/0005_backchannel_logouts.sql"),
+        include_str!("../../migrations/postgres/0006_scopes.sql"),
     ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());

@@ -13,6 +13,7 @@ mod openapi;
 mod operator;
 mod problem;
 mod projections;
+mod scopes;
 mod settings;
 
 use actix_web::http::Method;
@@ -36,6 +37,7 @@ fn endpoints() -> Vec<Endpoint> {
         grants::endpoints(),
         keys::endpoints(),
         projections::endpoints(),
+        scopes::endpoints(),
         settings::endpoints(),
     ]
     .into_iter()

@@ -77,6 +77,7 @@ async fn serialized(
         AggregateKind::RegistrationToken => {
             of::<RegistrationToken>(repository, stream, after).await
         }
+        AggregateKind::ScopeDefinition => of::<ScopeDefinition>(repository, stream, after).await,
     }
 }
 
@@ -152,4 +153,4 @@ macro_rules! markers {
     )*};
 }
 
-markers! { Grant Client Account Session Consent SigningKey Tally RegistrationToken }
+markers! { Grant Client Account Session Consent SigningKey Tally RegistrationToken ScopeDefinition }

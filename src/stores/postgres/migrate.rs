@@ -39,6 +39,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "backchannel_logouts",
         sql: include_str!("../../../migrations/postgres/0005_backchannel_logouts.sql"),
     },
+    Migration {
+        version: 6,
+        name: "scopes",
+        sql: include_str!("../../../migrations/postgres/0006_scopes.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

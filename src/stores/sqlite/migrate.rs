@@ -28,6 +28,7 @@ pub(super) const VIEWS: &[Migration] = &[
     migration!(3, "0003_read_models"),
     migration!(4, "0004_lookups"),
     migration!(5, "0005_backchannel_logouts"),
+    migration!(6, "0006_scopes"),
 ];
 
 /// How a database stands to the steps this version knows.
