@@ -34,6 +34,7 @@ use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::feed::{Feed, Polling};
+use crate::hooks::{HookSetupError, Hooks};
 use crate::http::Closed;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
@@ -49,7 +50,7 @@ use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
 use crate::tls::{self, Certificates, TlsError};
-use crate::tokens::VerifiedTokens;
+use crate::tokens::{AddedClaims, VerifiedTokens};
 use crate::{http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
@@ -80,6 +81,8 @@ pub enum StartError {
     Outbound(#[from] OutboundSetupError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Hooks(#[from] HookSetupError),
     #[error("can't listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("can't serve: {0}")]
@@ -197,6 +200,7 @@ impl Node {
             unsealed_secrets: UnsealedSecrets::default(),
             client_keys: ClientKeys::default(),
             verified_tokens: VerifiedTokens::default(),
+            added_claims: AddedClaims::default(),
             tallies: Tallies::default(),
             push_budget: Budget::default(),
             registration_budget: Budget::default(),
@@ -205,6 +209,7 @@ impl Node {
             mail: Outbox::new(&config.mail)?,
             metadata: Published::default(),
             outbound: Outbound::new(&config.outbound)?,
+            hooks: Hooks::new(&config.hooks)?,
             certificates: Certificates::load(&config.tls).await?.map(Arc::new),
             config,
             clock,
@@ -232,6 +237,7 @@ impl Node {
             start("mail", services, |services| Box::pin(Outbox::work(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
             start("certificates", services, |services| Box::pin(renew_certificates(services))),
+            start("hooks", services, |services| Box::pin(renew_hooks(services))),
         ];
         if let (Some(grants), Some(sessions)) =
             (projectors.progress("grants"), projectors.progress("sessions"))
@@ -388,6 +394,11 @@ async fn tidy(services: Arc<Services>) {
 async fn renew_certificates(services: Arc<Services>) {
     let Some(certificates) = &services.certificates else { return std::future::pending().await };
     certificates.follow().await;
+}
+
+/// Takes scripts that were changed.
+async fn renew_hooks(services: Arc<Services>) {
+    services.hooks.follow(|| http::oauth::metadata::refresh(&services)).await;
 }
 
 /// Carries the process manager's commands to their aggregates.
@@ -591,5 +602,5 @@ fn addresses(config: &Config) -> Vec<SocketAddr> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    bytes.iter().fold(String::new(), |text, byte| text + format!("{byte:02x}").as_str())
 }

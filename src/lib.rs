@@ -17,6 +17,7 @@ pub mod entropy;
 pub mod feed;
 pub mod grants;
 pub mod handles;
+pub mod hooks;
 pub mod http;
 pub mod interaction;
 pub mod jose;

@@ -9,6 +9,7 @@ use chancery_domain::grant::{DeclineReason, GrantError};
 use crate::accounts::AccountFailure;
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{ExecuteError, LoadError, VaultError};
+use crate::hooks::Refusal as HookRefusal;
 use crate::jose::KeyError;
 use crate::passwords::PasswordError;
 use crate::sealing::SealingFailed;
@@ -218,6 +219,9 @@ impl From<DeclineReason> for OAuthError {
             DeclineReason::AccountUnusable => {
                 (ErrorCode::AccessDenied, "the account can't be used")
             }
+            DeclineReason::DeniedByPolicy => {
+                (ErrorCode::AccessDenied, "a policy of this server refuses the request")
+            }
         };
         Self::new(code, text)
     }
@@ -244,6 +248,19 @@ impl From<AppendError> for OAuthError {
                 tracing::error!(error = %error, "the store could not write: {error}");
                 Self::busy()
             }
+        }
+    }
+}
+
+/// What the operator's hooks refuse, and what goes on only by their word.
+impl From<HookRefusal> for OAuthError {
+    fn from(refusal: HookRefusal) -> Self {
+        match refusal {
+            HookRefusal::Denied(reason) => Self::new(ErrorCode::AccessDenied, reason),
+            HookRefusal::Unanswered => Self::new(
+                ErrorCode::ServerError,
+                "a policy of this server could not be asked; the request may be tried again",
+            ),
         }
     }
 }

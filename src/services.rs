@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
 use crate::feed::Feed;
+use crate::hooks::Hooks;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
 use crate::mail::Outbox;
@@ -32,7 +33,7 @@ use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
 use crate::tls::Certificates;
-use crate::tokens::VerifiedTokens;
+use crate::tokens::{AddedClaims, VerifiedTokens};
 
 /// Everything that a node works with.
 pub struct Services {
@@ -61,6 +62,7 @@ pub struct Services {
     /// What clients sign by.
     pub client_keys: ClientKeys,
     pub verified_tokens: VerifiedTokens,
+    pub added_claims: AddedClaims,
     pub tallies: Tallies,
     /// What public clients may push.
     pub push_budget: Budget,
@@ -76,6 +78,8 @@ pub struct Services {
     pub feed: Feed,
     /// Calls to others' servers.
     pub outbound: Outbound,
+    /// Scripts and webhooks of the operator.
+    pub hooks: Hooks,
     /// What this server shows to those who connect by TLS.
     pub certificates: Option<Arc<Certificates>>,
 }

@@ -1,6 +1,7 @@
 //! Counts what strangers do, in windows: a window's counts are one event, and
 //! a window in which nothing happened is none.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -28,6 +29,7 @@ pub enum What {
     TokenRequestRefused,
     PushRefused,
     RegistrationRefused,
+    HookFailed,
 }
 
 impl What {
@@ -40,11 +42,12 @@ impl What {
             Self::TokenRequestRefused => "token_request_refused",
             Self::PushRefused => "push_refused",
             Self::RegistrationRefused => "registration_refused",
+            Self::HookFailed => "hook_failed",
         }
     }
 }
 
-type Kind = (What, &'static str, Option<ClientId>);
+type Kind = (What, Cow<'static, str>, Option<ClientId>);
 
 /// The counts of the window that is open.
 #[derive(Default)]
@@ -54,11 +57,16 @@ pub struct Tallies {
 
 impl Tallies {
     /// Counts one. The client is named only if it is a registered one.
-    pub fn count(&self, what: What, reason: &'static str, client: Option<&ClientId>) {
+    pub fn count(
+        &self,
+        what: What,
+        reason: impl Into<Cow<'static, str>>,
+        client: Option<&ClientId>,
+    ) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = (what, reason, client.cloned());
+        let kind = (what, reason.into(), client.cloned());
         let kind = if open.len() >= KINDS && !open.contains_key(&kind) {
-            (what, "other", None)
+            (what, Cow::Borrowed("other"), None)
         } else {
             kind
         };
@@ -70,7 +78,7 @@ impl Tallies {
         open.into_iter()
             .map(|((what, reason, client), count)| Count {
                 what: what.as_str().to_owned(),
-                reason: reason.to_owned(),
+                reason: reason.into_owned(),
                 client_id: client.map(|id| id.to_string()),
                 count,
             })

@@ -192,6 +192,7 @@ const fn declined(reason: DeclineReason) -> &'static str {
             "an account had to be chosen, and no page was allowed"
         }
         DeclineReason::AccountUnusable => "the account may not be used any more",
+        DeclineReason::DeniedByPolicy => "a hook refused it",
     }
 }
 

@@ -210,8 +210,14 @@ fn tokens() -> IssuedTokens {
             audience: vec!["https://api.example".to_owned()],
             issued_at: at(0),
             expires_at: at(300),
+            claims: None,
         },
-        id: Some(IdTokenFacts { key: key("sig-1"), issued_at: at(0), expires_at: at(3600) }),
+        id: Some(IdTokenFacts {
+            key: key("sig-1"),
+            issued_at: at(0),
+            expires_at: at(3600),
+            claims: None,
+        }),
         refresh: Some(RefreshTokenFacts { generation: 1, expires_at: at(14_400) }),
         seed: Some(HandleSeed { key: key("handle-1"), salt: Salt::from_bytes([2; 16]) }),
     }
@@ -598,6 +604,12 @@ fn later_samples() -> impl Iterator<Item = Sample> {
             access_token: Digest::of(&[9; 32]),
         })),
     };
+    let mut hooked = tokens();
+    hooked.access.claims = Some(sha256(11));
+    hooked.id = hooked.id.map(|id| IdTokenFacts { claims: Some(sha256(11)), ..id });
+    let hooked = GrantEvent::from(CodeRedeemed { tokens: Arc::new(hooked) });
+    let hooked =
+        Sample { which: "hooked", ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, hooked) };
     let token = Registrar::InitialToken("0198f3a2c4d57e0fa1b2c3d4e5f60718".parse().unwrap());
     [
         timed,
@@ -605,6 +617,7 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         client("by-initial-token", by(token).into()),
         client("by-stranger", by(Registrar::Stranger).into()),
         encryption,
+        hooked,
         client(
             "sealed",
             ClientSecretRotated { secret: SecretRecord::Sealed(sha256(9)), previous_until: None }
@@ -814,6 +827,7 @@ fn the_words_in_events_are_fixed() {
         (DeclineReason::ConsentRequired, "consent_required"),
         (DeclineReason::AccountSelectionRequired, "account_selection_required"),
         (DeclineReason::AccountUnusable, "account_unusable"),
+        (DeclineReason::DeniedByPolicy, "denied_by_policy"),
     ];
     for (reason, expected) in declines {
         assert_eq!(word(json!(reason)), expected);

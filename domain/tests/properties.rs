@@ -158,6 +158,7 @@ fn plans() -> impl Strategy<Value = TokenPlan> {
                 refresh_lifetime,
                 refresh_needs_offline_access: offline,
                 seed: HandleSeed { key, salt: Salt::from_bytes([salt; 16]) },
+                claims: None,
             }
         },
     )
@@ -313,6 +314,7 @@ fn plan() -> TokenPlan {
         refresh_lifetime: Some(Lifetime::from_seconds(14_400)),
         refresh_needs_offline_access: true,
         seed: HandleSeed { key, salt: Salt::from_bytes([0; 16]) },
+        claims: None,
     }
 }
 

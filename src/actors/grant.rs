@@ -146,6 +146,7 @@ impl Attempt {
             let mut work = message.work.clone();
             let head =
                 work.add(&self.stream, self.folded.head, &events).map_err(LoadError::from)?;
+            work.place_apart(&self.stream, self.folded.head, &events);
             if work.is_empty() {
                 return Ok(events);
             }

@@ -115,8 +115,9 @@ impl Grants {
     ) -> Result<Done, GrantFailure> {
         let before = Folded::<Grant>::default();
         let (grant, events) = crate::aggregates::decide(&before.state, vec![command]).await?;
-        work.add(&Grant::stream(&id.to_string()), before.head, &events)
-            .map_err(crate::aggregates::LoadError::from)?;
+        let stream = Grant::stream(&id.to_string());
+        work.add(&stream, before.head, &events).map_err(crate::aggregates::LoadError::from)?;
+        work.place_apart(&stream, before.head, &events);
         self.core.committer.append(work.append).await?;
         Ok(Done { events, grant })
     }

@@ -50,7 +50,7 @@ impl NewSecret {
             if readable {
                 // Twice as long: HS512 wants 64 bytes (RFC 7518 §3.2).
                 let more = services.entropy.secret::<ClientSecret>();
-                let text = encode_client_secret(&secret) + &encode_client_secret(&more);
+                let text = encode_client_secret(&secret) + encode_client_secret(&more).as_str();
                 return Ok(Self::Readable { text: Confidential::new(text) });
             }
             let text = Confidential::new(encode_client_secret(&secret));
@@ -122,6 +122,7 @@ pub(super) async fn add(
     let NewClient { client_id, secret, metadata } = new;
     metadata.check().map_err(|error| AdminError::Invalid(error.to_string()))?;
     check_sector(services, &metadata, None).await?;
+    check_hooks(services, &metadata)?;
     let client_id = match client_id {
         Some(client_id) => client_id,
         None => ClientId::parse(&services.entropy.uuid_v4().simple().to_string())
@@ -168,6 +169,7 @@ pub(super) async fn update(
         let client = registered(&folded, client_id)?;
         let metadata = changed(&client.metadata, changes)?;
         check_sector(services, &metadata, Some(&client.metadata)).await?;
+        check_hooks(services, &metadata)?;
         let work = services.work(origin.clone())?;
         let command = ClientCommand::ReplaceMetadata(metadata.into());
         if append(services, client_id, command, work).await? {
@@ -192,6 +194,16 @@ async fn check_sector(
     }
     let checked = sector::check(services, metadata).await;
     checked.map_err(|error| AdminError::Invalid(error.description.into_owned()))
+}
+
+/// A client whose hooks are not there would get nothing.
+fn check_hooks(services: &Services, metadata: &ClientMetadata) -> Result<(), AdminError> {
+    match metadata.hooks.iter().find(|name| services.hooks.get(name).is_none()) {
+        Some(name) => {
+            Err(AdminError::Invalid(format!("hooks: the settings have no [hooks.{name}]")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// RFC 7396, one level deep.

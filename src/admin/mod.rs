@@ -303,7 +303,7 @@ impl ClientView {
                     Registrar::Stranger => "stranger".to_owned(),
                 };
                 let issuer = registration.software_statement_issuer.as_ref();
-                by + &issuer.map_or_else(String::new, |own| format!(", vouched for by {own}"))
+                issuer.map_or_else(|| by.clone(), |own| format!("{by}, vouched for by {own}"))
             }),
             notice: client.must_rotate_secret().then(|| ROTATE.to_owned()),
         }

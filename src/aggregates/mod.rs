@@ -12,7 +12,7 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
 pub use self::cached::{Aggregates, ExecuteError, LoadError};
-pub use self::vault::{Vault, VaultError};
+pub use self::vault::{Apart, Vault, VaultError};
 pub use self::work::{Origin, Work};
 use crate::stores::{Head, Loaded, Store, StoreError, StreamId};
 

@@ -18,6 +18,23 @@ pub struct Vault {
     entropy: Arc<dyn Entropy>,
 }
 
+/// A value that is sealed, for whichever event commits to it.
+#[derive(Debug, Clone)]
+pub struct Apart {
+    pub commitment: Sha256Digest,
+    ciphertext: Vec<u8>,
+    data_keys: Vec<DataKeyRow>,
+}
+
+impl Apart {
+    /// Puts it beside the event with this sequence.
+    pub fn place(self, append: &mut Append, stream: &StreamId, sequence: u64) {
+        append.data_keys.extend(self.data_keys);
+        let ciphertext = self.ciphertext;
+        append.sealed.push(SealedRow { stream: stream.clone(), sequence, ciphertext });
+    }
+}
+
 /// Why a sealed value can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -79,6 +96,47 @@ impl Vault {
             ciphertext: sealed.ciphertext,
         });
         Ok(sealed.commitment)
+    }
+
+    /// Seals a value for an event whose sequence is not known yet: that it is
+    /// the event's, the commitment alone says. Makes the owner's data key, if
+    /// there is none.
+    pub async fn seal_apart(
+        &self,
+        owner: &StreamId,
+        subject: Option<Arc<str>>,
+        value: &[u8],
+    ) -> Result<Apart, VaultError> {
+        let mut made = Append::default();
+        let key = match self.key(owner).await {
+            Ok(key) => key,
+            Err(VaultError::Gone) => self.new_key(&mut made, owner, subject)?,
+            Err(error) => return Err(error),
+        };
+        let place = owner_text(owner.kind, &owner.id);
+        let sealed = key.seal_value(&place, value, &*self.entropy)?;
+        Ok(Apart {
+            commitment: sealed.commitment,
+            ciphertext: sealed.ciphertext,
+            data_keys: made.data_keys,
+        })
+    }
+
+    /// Opens a value that was sealed so.
+    pub async fn open_apart(
+        &self,
+        owner: &StreamId,
+        commitment: Sha256Digest,
+    ) -> Result<Vec<u8>, VaultError> {
+        let rows = self.store.sealed(owner).await?;
+        let key = self.key(owner).await?;
+        let place = owner_text(owner.kind, &owner.id);
+        // What is asked for is mostly what was written last.
+        let mut found = rows
+            .iter()
+            .rev()
+            .filter_map(|row| key.open_value(&place, &row.ciphertext, commitment).ok());
+        found.next().ok_or(VaultError::Gone)
     }
 
     /// Opens the value beside the event with this sequence.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use chancery_domain::envelope::{Actor, ActorKind, Envelope};
 use chancery_domain::event::EventFormat;
+use chancery_domain::grant::GrantEvent;
 use chancery_domain::ids::{ClientId, CommandId, SessionId, SubjectId};
 
+use super::vault::Apart;
 use crate::clock::{Clock, rfc3339_ms};
 use crate::entropy::Entropy;
 use crate::stores::{Append, Head, NewEvent, StoreError, StreamId};
@@ -65,6 +67,8 @@ impl Origin {
 #[derive(Debug, Clone)]
 pub struct Work {
     pub append: Append,
+    /// Is written only if an event commits to it.
+    pub apart: Option<Apart>,
     metadata: Arc<str>,
 }
 
@@ -91,7 +95,7 @@ impl Work {
             node: Some(node.to_owned()),
         };
         let metadata = serde_json::to_string(&envelope).map_err(|error| unwritable(&error))?;
-        Ok(Self { append: Append::default(), metadata: metadata.into() })
+        Ok(Self { append: Append::default(), apart: None, metadata: metadata.into() })
     }
 
     /// Adds an aggregate's new events behind its head; gives the new head.
@@ -118,6 +122,17 @@ impl Work {
             self.append.events.push(new);
         }
         Ok(head)
+    }
+
+    /// Puts what was sealed apart beside the event that commits to it, if one of
+    /// these does. They stand behind this head.
+    pub fn place_apart(&mut self, stream: &StreamId, before: Head, events: &[GrantEvent]) {
+        let Some(apart) = &self.apart else { return };
+        let commits = |event: &GrantEvent| event.added_claims() == Some(apart.commitment);
+        let sequence = (before.sequence + 1..).zip(events).find(|(_, event)| commits(event));
+        if let (Some((sequence, _)), Some(apart)) = (sequence, self.apart.take()) {
+            apart.place(&mut self.append, stream, sequence);
+        }
     }
 
     /// Is there anything to append?

@@ -13,6 +13,7 @@ pub mod config;
 pub mod events;
 pub mod exit;
 pub mod grant;
+pub mod hook;
 pub mod input;
 pub mod key;
 pub mod migrate;
@@ -50,6 +51,7 @@ enum Command {
     Scope(scope::Args),
     Account(account::Args),
     Grant(grant::Args),
+    Hook(hook::Args),
     Key(key::Args),
     Events(events::Args),
     Replay(replay::Args),
@@ -153,6 +155,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Scope(args) => scope::run(args).await,
         Command::Account(args) => account::run(args).await,
         Command::Grant(args) => grant::run(args).await,
+        Command::Hook(args) => hook::run(args).await,
         Command::Key(args) => key::run(args).await,
         Command::Events(args) => events::run(args).await,
         Command::Replay(args) => replay::run(args).await,

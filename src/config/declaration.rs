@@ -144,7 +144,8 @@ impl Reader<'_> {
 
 /// Takes contradictions within a section.
 pub struct Report<'a> {
-    pub section: &'static str,
+    /// How messages name the table: `tokens`, `hooks.claims`.
+    pub section: &'a str,
     pub written: &'a Written,
     /// Where the section itself stands.
     pub place: Place,

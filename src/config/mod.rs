@@ -13,6 +13,7 @@ pub mod authorization;
 pub mod declaration;
 mod embedded;
 pub mod features;
+pub mod hooks;
 pub mod http;
 pub mod keys;
 pub mod limits;
@@ -49,6 +50,8 @@ macro_rules! sections {
             $($(#[$doc])* pub $field: $type,)*
             /// The operator's own scopes, by name.
             pub scopes: BTreeMap<String, scopes::ScopeText>,
+            /// Scripts and webhooks, by name.
+            pub hooks: BTreeMap<String, hooks::Hook>,
             /// All of this as text, secrets left out.
             pub in_force: Vec<Effective>,
         }
@@ -57,15 +60,25 @@ macro_rules! sections {
         pub static SECTIONS: &[SectionInfo] = &[
             $(SectionInfo::of::<$type>(false),)*
             SectionInfo::of::<scopes::ScopeText>(true),
+            SectionInfo::of::<hooks::Hook>(true),
         ];
 
         fn read(load: &mut Load<'_>) -> Option<Config> {
             // Every section is read before the first bad one ends it, so that
             // all problems are found at once.
             $(let $field = load.section::<$type>();)*
-            let scopes = load.scopes();
+            let scopes = load.keyed::<scopes::ScopeText>(&Naming {
+                is_good: scopes::is_scope_token,
+                message: "is not a name that a scope can have (RFC 6749 §3.3)",
+                remedy: "use visible ASCII characters other than \" and \\",
+            });
+            let hooks = load.keyed::<hooks::Hook>(&Naming {
+                is_good: hooks::is_name,
+                message: "is not a name that a hook can have",
+                remedy: "use at most 64 letters, digits, - and _",
+            });
             let in_force = show::effective(load.collected);
-            Some(Config { $($field: $field?,)* scopes: scopes?, in_force })
+            Some(Config { $($field: $field?,)* scopes: scopes?, hooks: hooks?, in_force })
         }
     };
 }
@@ -159,29 +172,47 @@ impl Load<'_> {
         Some(section)
     }
 
-    fn scopes(&mut self) -> Option<BTreeMap<String, scopes::ScopeText>> {
+    /// The tables of a keyed section, by their names.
+    fn keyed<T: Section + declaration::Check>(
+        &mut self,
+        naming: &Naming,
+    ) -> Option<BTreeMap<String, T>> {
+        let tables = self.collected.tables.iter().filter(|((section, _), _)| *section == T::NAME);
         let mut read = Vec::new();
-        for ((section, name), (place, written)) in &self.collected.tables {
+        for ((section, name), (place, written)) in tables {
             let table = format!("{section}.{name}");
-            if !scopes::is_scope_token(name) {
+            if !(naming.is_good)(name) {
                 self.problems.push(Problem {
                     place: place.clone(),
                     setting: table.clone(),
-                    message: "is not a name that a scope can have (RFC 6749 §3.3)".to_owned(),
-                    remedy: "use visible ASCII characters other than \" and \\".to_owned(),
+                    message: naming.message.to_owned(),
+                    remedy: naming.remedy.to_owned(),
                 });
             }
-            let text = scopes::ScopeText::read(&mut Reader {
+            let one = T::read(&mut Reader {
                 written,
-                table,
+                table: table.clone(),
                 place: place.clone(),
                 folder: self.folder,
                 problems: self.problems,
             });
-            read.push(text.map(|text| (name.clone(), text)));
+            if let Some(one) = &one {
+                let (place, problems) = (place.clone(), &mut *self.problems);
+                let mut report =
+                    Report { section: &table, written, place, has_tls: false, problems };
+                one.check(&mut report);
+            }
+            read.push(one.map(|one| (name.clone(), one)));
         }
         read.into_iter().collect()
     }
+}
+
+/// What the tables of a keyed section may be called.
+struct Naming {
+    is_good: fn(&str) -> bool,
+    message: &'static str,
+    remedy: &'static str,
 }
 
 #[cfg(test)]

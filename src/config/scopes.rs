@@ -1,6 +1,6 @@
 //! `[scopes.NAME]`: what the operator's own scopes mean.
 
-use super::declaration::settings;
+use super::declaration::{Check, Report, settings};
 
 settings! {
     /// Scopes of your own, besides the standard ones: a table each, [scopes.NAME], with the
@@ -20,6 +20,10 @@ settings! {
         /// has it.
         privileged: bool = default false;
     }
+}
+
+impl Check for ScopeText {
+    fn check(&self, _: &mut Report<'_>) {}
 }
 
 /// Is this a scope token (RFC 6749 §3.3)?

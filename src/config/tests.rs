@@ -580,3 +580,47 @@ fn a_key_that_is_encrypted_to_does_for_all_algorithms_of_its_kind() {
     let text = format!("{LEAST}[keys]\nencryption_algorithms = [\"A128KW\"]\n");
     assert!(Config::load(&Sources::of_text("chancery.toml", text)).is_err());
 }
+
+#[test]
+fn what_is_wrong_with_a_hook_is_said_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good_script = file("good.rhai", "fn token(input) { #{} }");
+    let bad_script = file("bad.rhai", "\nfn token(input) {\n  let\n}");
+    let secret = "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"";
+    let url = "url = \"https://hooks.example.com/x\"";
+    for (lines, expected) in [
+        ("script = \"GOOD\"".to_owned(), "hooks.x.on: is missing"),
+        ("on = []\nscript = \"GOOD\"".to_owned(), "hooks.x.on: names no point"),
+        ("on = [\"tokens\"]\nscript = \"GOOD\"".to_owned(), "did you mean \"token\"?"),
+        ("on = [\"token\"]".to_owned(), "give a script or a url"),
+        (format!("on = [\"token\"]\nscript = \"GOOD\"\n{url}"), "leave one of them out"),
+        ("on = [\"token\"]\nscript = \"BAD\"".to_owned(), "bad.rhai:4:"),
+        ("on = [\"par\"]\nscript = \"GOOD\"".to_owned(), "has no function for the point par"),
+        ("on = [\"token\"]\nscript = \"nowhere.rhai\"".to_owned(), "can't be read"),
+        (format!("on = [\"token\"]\n{url}"), "holds no secret to sign by"),
+        (format!("on = [\"token\"]\n{url}\nsecret = \"short\""), "holds no secret to sign by"),
+        (format!("on = [\"discovery\"]\n{url}\n{secret}"), "discovery is for scripts"),
+        (format!("on = [\"registration\"]\nclients = \"named\"\n{url}\n{secret}"), "no client is"),
+        (format!("on = [\"par\"]\nsees_claims = true\n{url}\n{secret}"), "is for the point token"),
+        (format!("on = [\"token\"]\nurl = \"ftp://x\"\n{secret}"), "is not such a URL"),
+    ] {
+        let lines = lines.replace("GOOD", &good_script).replace("BAD", &bad_script);
+        let found = wrong(&format!("[hooks.x]\n{lines}\n")).join("\n");
+        assert!(found.contains(expected), "{lines}\n{found}");
+        assert!(found.contains("chancery.toml:"), "{found}");
+    }
+    let found = wrong(&format!("[hooks.\"a b\"]\non = [\"token\"]\n{url}\n{secret}\n")).join("\n");
+    assert!(found.contains("is not a name that a hook can have"), "{found}");
+
+    let config = good(format!(
+        "{LEAST}[hooks.a]\non = [\"token\"]\nscript = \"{good_script}\"\n\
+         [hooks.b]\non = [\"token\", \"par\"]\n{url}\n{secret}\n"
+    ));
+    assert_eq!(config.hooks["a"].on_failure, hooks::OnFailure::Closed);
+    assert!(!format!("{config:?}").contains("MfKQ9r8"));
+}

@@ -1,6 +1,7 @@
 //! `grant_type=authorization_code` (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
 use chancery_domain::grant::{Grant, GrantCommand, GrantError, GrantEvent, RedeemCode};
+use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::pkce::CodeVerifier;
 use chancery_domain::secret::AuthorizationCode;
 
@@ -8,7 +9,7 @@ use super::{TokenRequest, active, check_account, invalid_grant};
 use crate::handles::Handle;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
-use crate::tokens::{TokenResponse, plan, render};
+use crate::tokens::{About, TokenResponse, ask_hooks, plan, render};
 
 pub(super) async fn redeem(
     services: &Services,
@@ -31,18 +32,37 @@ pub(super) async fn redeem(
             nonce.clone_from(&sealed.nonce);
         }
     }
+    let mut plan = plan(services, &services.keys.get(), &request.client.metadata)
+        .map_err(|error| OAuthError::internal(&error))?;
+    let apart = match &before {
+        // Of a code that is wrong, or another client's, nobody is told.
+        Grant::CodeIssued(stage)
+            if stage.code == code.secret.digest()
+                && stage.authorization.client_id == request.client.client_id =>
+        {
+            let about = About {
+                client: &request.client,
+                grant_type: GrantType::AuthorizationCode.as_str(),
+                grant: code.owner,
+                authorization: &stage.authorization,
+                scope: &stage.authorization.scope,
+            };
+            ask_hooks(services, about, &mut plan).await?
+        }
+        _ => None,
+    };
     let command = GrantCommand::RedeemCode(RedeemCode {
         client_id: request.client.client_id.clone(),
         code: code.secret.digest(),
         redirect_uri,
         verifier,
-        plan: plan(services, &services.keys.get(), &request.client.metadata)
-            .map_err(|error| OAuthError::internal(&error))?,
+        plan,
         now: services.now(),
     });
     let mut origin = request.origin.clone();
     origin.subject = before.subject();
-    let work = services.work(origin)?;
+    let mut work = services.work(origin)?;
+    work.apart = apart;
     let done = services.grants.execute(code.owner, vec![command], work).await?;
     if let Some(refusal) = done.refusal() {
         return Err(refusal.into());

@@ -8,7 +8,7 @@ use chancery_domain::protocol::scope::Scope;
 use super::{TokenRequest, active};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
-use crate::tokens::{TokenResponse, plan, render};
+use crate::tokens::{About, TokenResponse, ask_hooks, plan, render};
 
 pub(super) async fn issue(
     services: &Services,
@@ -18,15 +18,25 @@ pub(super) async fn issue(
     let client = &request.client;
     let authorization =
         Authorization { client_id: client.client_id.clone(), authentication: None, scope };
+    let mut plan = plan(services, &services.keys.get(), &client.metadata)
+        .map_err(|error| OAuthError::internal(&error))?;
+    let grant_id = services.new_grant_id();
+    let about = About {
+        client,
+        grant_type: GrantType::ClientCredentials.as_str(),
+        grant: grant_id,
+        authorization: &authorization,
+        scope: &authorization.scope,
+    };
+    let apart = ask_hooks(services, about, &mut plan).await?;
     let command = GrantCommand::IssueDirectly(IssueDirectly {
         grant_type: GrantType::ClientCredentials,
         authorization,
-        plan: plan(services, &services.keys.get(), &client.metadata)
-            .map_err(|error| OAuthError::internal(&error))?,
+        plan,
         now: services.now(),
     });
-    let grant_id = services.new_grant_id();
-    let work = services.work(request.origin.clone())?;
+    let mut work = services.work(request.origin.clone())?;
+    work.apart = apart;
     let done = services.grants.begin_without_actor(grant_id, command, work).await?;
     let stage = active(&done.grant)?;
     let tokens = done.events.iter().find_map(|event| event.issued_tokens());

@@ -1,13 +1,14 @@
 //! `grant_type=refresh_token` (RFC 6749 §6, RFC 9700 §4.14).
 
 use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, UseRefreshToken};
+use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 
 use super::{TokenRequest, active, check_account, invalid_grant};
 use crate::handles::RefreshHandle;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
-use crate::tokens::{TokenResponse, longest_refresh, plan, render};
+use crate::tokens::{About, TokenResponse, ask_hooks, longest_refresh, plan, render};
 
 pub(super) async fn refresh(
     services: &Services,
@@ -31,6 +32,23 @@ pub(super) async fn refresh(
         return Err(invalid_grant());
     }
     check_account(services, &stage.authorization).await?;
+    let mut plan = plan(services, &keys, &request.client.metadata)
+        .map_err(|error| OAuthError::internal(&error))?;
+    let is_next =
+        stage.refresh.as_ref().is_some_and(|family| family.generation == presented.number);
+    // An answer that is given again was asked about when it was given first.
+    let apart = if is_next && stage.authorization.client_id == request.client.client_id {
+        let about = About {
+            client: &request.client,
+            grant_type: GrantType::RefreshToken.as_str(),
+            grant: presented.grant,
+            authorization: &stage.authorization,
+            scope: scope.as_ref().unwrap_or(&stage.authorization.scope),
+        };
+        ask_hooks(services, about, &mut plan).await?
+    } else {
+        None
+    };
     let command = GrantCommand::Refresh(UseRefreshToken {
         client_id: request.client.client_id.clone(),
         generation: presented.number,
@@ -38,13 +56,13 @@ pub(super) async fn refresh(
         scope,
         grace: services.config.tokens.refresh_token_grace,
         absolute_lifetime: longest_refresh(services),
-        plan: plan(services, &keys, &request.client.metadata)
-            .map_err(|error| OAuthError::internal(&error))?,
+        plan,
         now: services.now(),
     });
     let mut origin = request.origin.clone();
     origin.subject = before.subject();
-    let work = services.work(origin)?;
+    let mut work = services.work(origin)?;
+    work.apart = apart;
     let done = services.grants.execute(presented.grant, vec![command], work).await?;
     if let Some(refusal) = done.refusal() {
         return Err(refusal.into());

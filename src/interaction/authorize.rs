@@ -118,6 +118,12 @@ fn reject(
 async fn begin(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem> {
     let session = LiveSession::of(visit).await?;
     let current = session.as_ref().map(|session| &session.authentication);
+    let said = match pending.ask_authorization(visit, current).await {
+        Ok(said) => said,
+        Err(refusal) => return pending.refuse(visit, refusal, None).await,
+    };
+    // Whom a hook wants to log in is nobody yet.
+    let current = current.filter(|_| !said.require_login);
     let hint = pending.hint(visit, current.map(|current| current.subject));
     match next(&pending.request, hint, current, visit.now()) {
         Next::Decline(reason) => pending.decline(visit, reason, None).await,

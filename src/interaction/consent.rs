@@ -23,6 +23,7 @@ use super::session::LiveSession;
 use super::texts::{Pick, Texts};
 use crate::claims;
 use crate::http::request::form;
+use crate::oauth_error::OAuthError;
 use crate::services::Services;
 
 /// What the standard scopes allow (OpenID Connect Core §5.4, §11).
@@ -104,10 +105,14 @@ impl<'a> Asked<'a> {
         let name = session.name(visit).await?;
         let consent = ConsentId::of(session.authentication.subject, &pending.client.client_id);
         let given = visit.consents.get(&consent.to_string()).await?;
+        // The page's token goes with its text: should hooks narrow the scope further
+        // before the answer comes, the person is asked again.
+        let person = &session.authentication;
+        let limits = pending.ask_limits(visit, person, given.state.scope()).await;
+        let pending = pending.within(&limits.map_err(OAuthError::from)?);
         let frame = pending.frame(visit);
         let scopes = pending
-            .request
-            .scope
+            .scope()
             .iter()
             .map(|name| PresentedScope {
                 name: name.to_owned(),

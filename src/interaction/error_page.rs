@@ -155,7 +155,7 @@ impl Problem {
     pub fn answer(self, visit: &Visit) -> HttpResponse {
         let facts = *self.0;
         if let Some((reason, client)) = &facts.counted {
-            visit.tallies.count(What::AuthorizationRequestRefused, reason, client.as_ref());
+            visit.tallies.count(What::AuthorizationRequestRefused, *reason, client.as_ref());
         }
         let code = facts.error.code.as_str();
         tracing::info!(

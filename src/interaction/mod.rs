@@ -20,6 +20,7 @@ mod end_session;
 mod error_page;
 mod handle;
 pub mod headers;
+mod hooks;
 mod login;
 mod logout;
 pub mod pages;

@@ -11,12 +11,14 @@ use chancery_domain::grant::{
 };
 use chancery_domain::ids::{ConsentId, GrantId, SessionId, SubjectId};
 use chancery_domain::protocol::prompt::Prompt;
+use chancery_domain::protocol::scope::Scope;
 use chancery_domain::secret::{AuthorizationCode, Digest, RequestUri};
 
 use super::context::Visit;
 use super::demands::{Hint, wants_consent};
 use super::error_page::Problem;
 use super::handle::Interaction;
+use super::hooks::Limits;
 use super::pages::Frame;
 use super::response::{Target, redirect};
 use super::session::{LiveSession, Login, note_use};
@@ -24,6 +26,8 @@ use crate::actors::grant::GrantFailure;
 use crate::aggregates::{Kept as _, Origin, Work};
 use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::handles::Handle;
+use crate::hooks::Refusal;
+use crate::hooks::answers::Asking;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::stores::AppendError;
@@ -40,6 +44,8 @@ pub struct Pending {
     pub request: Arc<AuthorizationRequest>,
     pub sealed: Arc<SealedParameters>,
     source: Source,
+    /// No more than this of the scope, hooks say.
+    narrowed: Option<Scope>,
 }
 
 /// Where the request is.
@@ -83,6 +89,7 @@ impl Pending {
             request: Arc::new(request),
             sealed: Arc::new(sealed),
             source: Source::Browser,
+            narrowed: None,
         }
     }
 
@@ -116,7 +123,10 @@ impl Pending {
         let (id, request_uri, session) = match interaction {
             Interaction::Received { request, sealed } => {
                 let client = enabled_client(visit, request.client_id.as_str()).await?;
-                return Ok((Self { client, request, sealed, source: Source::Browser }, None));
+                return Ok((
+                    Self { client, request, sealed, source: Source::Browser, narrowed: None },
+                    None,
+                ));
             }
             Interaction::Recorded { grant, request_uri } => (grant, request_uri, None),
             Interaction::Consent { grant, request_uri, session } => {
@@ -146,7 +156,7 @@ impl Pending {
             None => Arc::default(),
         };
         let source = Source::Log { grant: id, request_uri, subject: grant.subject() };
-        Ok(Self { client, request: Arc::clone(request), sealed, source })
+        Ok(Self { client, request: Arc::clone(request), sealed, source, narrowed: None })
     }
 
     /// Does the request expect this person?
@@ -188,9 +198,23 @@ impl Pending {
         }
         let consent = ConsentId::of(subject, &self.client.client_id).to_string();
         let given = visit.consents.get(&consent).await?;
-        let skip = self.client.metadata.skip_consent;
-        if !wants_consent(&self.request, &given.state, skip) {
-            return self.approve(visit, who, None).await;
+        let person = who.authentication();
+        if let Err(refusal) = self.ask_post_authentication(visit, person).await {
+            return self.refuse(visit, refusal, Some(who)).await;
+        }
+        let limits = match self.ask_limits(visit, person, given.state.scope()).await {
+            Ok(limits) => limits,
+            Err(refusal) => return self.refuse(visit, refusal, Some(who)).await,
+        };
+        let limited = self.within(&limits);
+        let wanted = {
+            let mut request = (*self.request).clone();
+            request.scope = limited.scope().clone();
+            let skip = self.client.metadata.skip_consent || limits.consent == Some(Asking::Skip);
+            wants_consent(&request, &given.state, skip) || limits.consent == Some(Asking::Require)
+        };
+        if !wanted {
+            return limited.approve(visit, who, None).await;
         }
         if self.request.prompt.contains(Prompt::None) {
             return self.decline(visit, DeclineReason::ConsentRequired, Some(who)).await;
@@ -228,7 +252,16 @@ impl Pending {
         reason: DeclineReason,
         who: Option<&Who>,
     ) -> Result<HttpResponse, Problem> {
-        let error = OAuthError::from(reason);
+        self.decline_with(visit, reason, OAuthError::from(reason), who).await
+    }
+
+    async fn decline_with(
+        &self,
+        visit: &Visit,
+        reason: DeclineReason,
+        error: OAuthError,
+        who: Option<&Who>,
+    ) -> Result<HttpResponse, Problem> {
         match self.source {
             Source::Browser => {
                 let client_id = Some(&self.client.client_id);
@@ -247,6 +280,41 @@ impl Pending {
             }
         }
         Ok(self.target(visit).error(&error))
+    }
+
+    /// Answers as a hook has it, or without the one that had to be asked: then
+    /// the request stays as it was.
+    pub async fn refuse(
+        &self,
+        visit: &Visit,
+        refusal: Refusal,
+        who: Option<&Who>,
+    ) -> Result<HttpResponse, Problem> {
+        let error = OAuthError::from(refusal.clone());
+        match refusal {
+            Refusal::Denied(_) => {
+                self.decline_with(visit, DeclineReason::DeniedByPolicy, error, who).await
+            }
+            Refusal::Unanswered => Ok(self.target(visit).error(&error)),
+        }
+    }
+
+    /// What of the scope is to be granted.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        self.narrowed.as_ref().unwrap_or(&self.request.scope)
+    }
+
+    /// The same request, with no more than this of its scope.
+    #[must_use]
+    pub fn within(&self, limits: &Limits) -> Self {
+        Self {
+            client: self.client.clone(),
+            request: Arc::clone(&self.request),
+            sealed: Arc::clone(&self.sealed),
+            source: self.source,
+            narrowed: limits.scope.clone(),
+        }
     }
 
     const fn request_uri(&self) -> Option<Digest<RequestUri>> {
@@ -371,7 +439,7 @@ impl Pending {
         if let Some(approval) = approval {
             commands.push(GrantCommand::Approve(Approve {
                 session_id: authentication.session_id,
-                scope: self.request.scope.clone(),
+                scope: self.scope().clone(),
                 presented: approval.presented.clone(),
                 code: approval.code.secret.digest(),
                 lifetime: visit.config.tokens.authorization_code_lifetime,
@@ -387,7 +455,7 @@ impl Pending {
         ConsentCommand::Record {
             subject: who.authentication().subject,
             client_id: self.client.client_id.clone(),
-            scope: self.request.scope.clone(),
+            scope: self.scope().clone(),
             grant_id,
             now: visit.now(),
         }

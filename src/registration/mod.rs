@@ -24,7 +24,10 @@ use self::policy::Asked;
 use crate::admin::{AdminError, NewSecret};
 use crate::aggregates::{ExecuteError, Origin};
 use crate::client_auth;
+use crate::config::hooks::Point;
 use crate::handles::Handle;
+use crate::hooks::answers::RegistrationAnswer;
+use crate::hooks::input::{self, Frame};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::secrets::{decode_secret, encode_secret};
 use crate::services::Services;
@@ -69,7 +72,7 @@ pub async fn register(
     request: &Request<'_>,
 ) -> Result<Map<String, Value>, Refusal> {
     let admitted = Admitted::of(services, request.token).await?;
-    let asked = Asked::parse(request.body)?;
+    let asked = ask_hooks(services, None, Asked::parse(request.body)?).await?;
     let statement = statement::verified(services, asked.statement(), None).await?;
     let constraints = &admitted.constraints;
     let mut metadata = policy::decide(services, asked, statement.as_ref(), constraints, None)?;
@@ -133,6 +136,21 @@ pub async fn register(
         }
     }
     Err(OAuthError::busy().into())
+}
+
+/// The operator's hooks may refuse what is asked for, or change it. What comes of
+/// it is looked at by the same rules as if the client had said it.
+async fn ask_hooks(
+    services: &Services,
+    client: Option<&RegisteredClient>,
+    asked: Asked,
+) -> Result<Asked, OAuthError> {
+    let Some(hooks) = services.hooks.at(Point::Registration, None) else { return Ok(asked) };
+    let frame = Frame::of(services, client);
+    let plain = asked.plain();
+    let input = |_| input::registration(frame, &plain);
+    let answer: RegistrationAnswer = hooks.ask(services, input).await?;
+    Ok(asked.with(answer.metadata))
 }
 
 /// Who lets a client register.
@@ -259,6 +277,7 @@ impl Managed {
                 return Err(invalid("client_secret is not the client's own").into());
             }
         }
+        let asked = ask_hooks(services, Some(&self.client), asked).await?;
         let id = self.client.client_id.as_str();
         for _ in 0..ATTEMPTS {
             let folded = services.clients.fresh(id).await?;

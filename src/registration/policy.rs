@@ -122,6 +122,22 @@ impl Asked {
         }
     }
 
+    /// What hooks may know of it: no secret, and nothing that others vouch for.
+    #[must_use]
+    pub fn plain(&self) -> Map<String, Value> {
+        const NOT: [&str; 2] = ["client_secret", "software_statement"];
+        let plain = self.0.iter().filter(|(name, _)| !NOT.contains(&name.as_str()));
+        plain.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// With these changes: what is `null` goes.
+    #[must_use]
+    pub fn with(mut self, changes: Map<String, Value>) -> Self {
+        self.0.extend(changes);
+        self.0.retain(|_, value| !value.is_null());
+        self
+    }
+
     /// The software statement, if there is one.
     #[must_use]
     pub fn statement(&self) -> Option<&str> {

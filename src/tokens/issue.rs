@@ -11,6 +11,7 @@ use chancery_domain::time::UnixTime;
 use serde::Serialize;
 
 use super::access::AccessTokenClaims;
+use super::added::{Added, AddedClaims, With};
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
 use crate::oauth_error::OAuthError;
@@ -70,7 +71,8 @@ pub async fn render(
     let access_token = match &facts.form {
         AccessTokenForm::Jwt(key_id) => {
             let claims = AccessTokenClaims::new(issuer, &known_as.sub, grant, authorization, facts);
-            sign(&keys, key_id, "at+jwt", claims).await?
+            let added = AddedClaims::of(services, grant, facts.claims).await?;
+            sign(&keys, key_id, "at+jwt", With { own: claims, added: &added.access }).await?
         }
         AccessTokenForm::Opaque => {
             let (key, salt) = handle_key(&keys, seed)?;
@@ -86,6 +88,8 @@ pub async fn render(
     };
     let id_token = match (&tokens.id, &authorization.authentication) {
         (Some(id), Some(_)) => {
+            let added = AddedClaims::of(services, grant, id.claims).await?;
+            let id = (id, &*added);
             Some(id_token(&keys, issuer, known_as, authorization, id, &access_token, nonce).await?)
         }
         _ => None,
@@ -130,7 +134,7 @@ async fn id_token(
     issuer: &str,
     known_as: KnownAs,
     authorization: &Authorization,
-    facts: &IdTokenFacts,
+    (facts, added): (&IdTokenFacts, &Added),
     access_token: &str,
     nonce: Option<&str>,
 ) -> Result<String, OAuthError> {
@@ -151,7 +155,7 @@ async fn id_token(
         at_hash: left_half_hash(key.alg(), access_token),
         sid: known_as.sid,
     };
-    sign_with(key, "JWT", claims).await
+    sign_with(key, "JWT", With { own: claims, added: &added.id }).await
 }
 
 fn handle_key<'a>(

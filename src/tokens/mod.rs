@@ -1,6 +1,7 @@
 //! From committed facts to the texts that clients hold, and back.
 
 mod access;
+mod added;
 pub mod for_client;
 mod issue;
 mod plan;
@@ -8,5 +9,6 @@ mod plan;
 pub use self::access::{
     AccessTokenClaims, Audience, LiveToken, TokenRefusal, VerifiedTokens, find_access_token,
 };
+pub use self::added::{About, Added, AddedClaims, ask_hooks};
 pub use self::issue::{TokenResponse, render};
 pub use self::plan::{longest_refresh, plan};

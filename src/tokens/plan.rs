@@ -39,6 +39,7 @@ pub fn plan(
             key: keys.handles.id().clone(),
             salt: Salt::from_bytes(services.entropy.salt()),
         },
+        claims: None,
     })
 }
 

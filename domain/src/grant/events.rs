@@ -121,6 +121,8 @@ pub enum DeclineReason {
     AccountSelectionRequired,
     /// The account may not be used any more.
     AccountUnusable,
+    /// A hook of the operator's refused it.
+    DeniedByPolicy,
 }
 
 /// A code was issued (RFC 6749 §4.1.2).
@@ -276,6 +278,17 @@ impl GrantEvent {
             Self::FrontChannelTokensIssued(event) => Some(&event.tokens),
             _ => None,
         }
+    }
+
+    /// The commitment to the claims that hooks added to the tokens issued with
+    /// this event: what is sealed beside it.
+    #[must_use]
+    pub fn added_claims(&self) -> Option<Sha256Digest> {
+        if let Some(tokens) = self.front_channel_tokens() {
+            let access = tokens.access.as_ref().and_then(|access| access.claims);
+            return access.or(tokens.id.as_ref().and_then(|id| id.claims));
+        }
+        self.issued_tokens().and_then(|tokens| tokens.access.claims)
     }
 
     /// The refusal that this event records: the command that caused it was

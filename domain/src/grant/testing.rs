@@ -143,6 +143,7 @@ pub fn plan() -> TokenPlan {
         refresh_lifetime: Some(for_seconds(REFRESH_LIFETIME)),
         refresh_needs_offline_access: true,
         seed: seed(1),
+        claims: None,
     }
 }
 
@@ -158,6 +159,7 @@ pub fn access_token(number: u32, seconds: u32, names: &str) -> AccessTokenFacts 
         audience: vec!["https://api.example".to_owned()],
         issued_at: at(seconds),
         expires_at: at(seconds + ACCESS_LIFETIME),
+        claims: None,
     }
 }
 
@@ -170,6 +172,7 @@ pub fn tokens(number: u32, seconds: u32) -> IssuedTokens {
             key: key("sig-1"),
             issued_at: at(seconds),
             expires_at: at(seconds + 3600),
+            claims: None,
         }),
         refresh: Some(RefreshTokenFacts {
             generation: number,

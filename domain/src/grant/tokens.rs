@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Salt;
+use crate::digest::{Salt, Sha256Digest};
 use crate::ids::KeyId;
 use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
@@ -46,6 +46,9 @@ pub struct AccessTokenFacts {
     pub issued_at: UnixTime,
     /// `exp`
     pub expires_at: UnixTime,
+    /// The commitment to the claims that hooks added, sealed beside the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Sha256Digest>,
 }
 
 /// One ID token.
@@ -57,6 +60,9 @@ pub struct IdTokenFacts {
     pub issued_at: UnixTime,
     /// `exp`
     pub expires_at: UnixTime,
+    /// The commitment to the claims that hooks added, sealed beside the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Sha256Digest>,
 }
 
 /// One refresh token.
@@ -121,6 +127,8 @@ pub struct TokenPlan {
     pub refresh_needs_offline_access: bool,
     /// For the first derived token of the grant.
     pub seed: HandleSeed,
+    /// The commitment to the claims that hooks add, if there are any.
+    pub claims: Option<Sha256Digest>,
 }
 
 impl TokenPlan {
@@ -177,6 +185,7 @@ impl TokenPlan {
             audience: self.audience.clone(),
             issued_at: now,
             expires_at: now + self.access_lifetime,
+            claims: self.claims,
         }
     }
 
@@ -185,6 +194,7 @@ impl TokenPlan {
             key: self.id_key.clone(),
             issued_at: now,
             expires_at: now + self.id_lifetime,
+            claims: self.claims,
         }
     }
 

@@ -8,6 +8,7 @@ mod accounts;
 mod clients;
 mod endpoint;
 mod grants;
+mod hooks;
 mod keys;
 mod openapi;
 mod operator;
@@ -35,6 +36,7 @@ fn endpoints() -> Vec<Endpoint> {
         clients::endpoints(),
         accounts::endpoints(),
         grants::endpoints(),
+        hooks::endpoints(),
         keys::endpoints(),
         projections::endpoints(),
         scopes::endpoints(),

@@ -5,22 +5,27 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::grant::{Active, Grant, GrantError};
-use chancery_domain::ids::ClientId;
+use chancery_domain::ids::{ClientId, GrantId};
 use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
+use chancery_domain::protocol::scope::Scope;
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::metadata::ServerMetadata;
 use crate::actors::grant::GrantFailure;
 use crate::client_auth::{self, Public, known_client};
+use crate::config::hooks::Point;
 use crate::handles::RefreshHandle;
+use crate::hooks::answers::IntrospectionAnswer;
+use crate::hooks::input::{self, AboutToken, Frame};
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::subjects::subject_for;
 use crate::tokens::for_client::{self, Encryption, Shape};
-use crate::tokens::{Audience, LiveToken, TokenRefusal, find_access_token};
+use crate::tokens::{AddedClaims, Audience, LiveToken, TokenRefusal, find_access_token};
 
 /// RFC 9701 §4
 const MEDIA_TYPE: &str = "application/token-introspection+jwt";
@@ -51,6 +56,9 @@ struct Answer {
     auth_time: Option<UnixTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<String>,
+    /// What hooks added: to the token when it was issued, and now.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 pub async fn handle(
@@ -94,7 +102,7 @@ async fn introspect(
     token: &str,
 ) -> Result<Answer, OAuthError> {
     match find_access_token(services, token).await {
-        Ok(live) => Ok(of_access_token(services, client, &live)),
+        Ok(live) => of_access_token(services, client, &live).await,
         Err(TokenRefusal::Failed(error)) => Err(error),
         Err(TokenRefusal::NotAlive) => of_refresh_token(services, client, token).await,
     }
@@ -146,12 +154,17 @@ fn subject(services: &Services, owner: &RegisteredClient, grant: &Active) -> Str
     person.unwrap_or_else(|| owner.client_id.to_string())
 }
 
-fn of_access_token(services: &Services, client: &RegisteredClient, live: &LiveToken) -> Answer {
+async fn of_access_token(
+    services: &Services,
+    client: &RegisteredClient,
+    live: &LiveToken,
+) -> Result<Answer, OAuthError> {
     if !may_know(client, &live.grant) {
-        return Answer::default();
+        return Ok(Answer::default());
     }
+    let added = AddedClaims::of(services, live.grant_id, live.facts.claims).await?;
     let person = live.grant.authorization.authentication.as_ref();
-    Answer {
+    let answer = Answer {
         active: true,
         token_type: Some("Bearer"),
         scope: Some(live.facts.scope.to_string()),
@@ -164,7 +177,34 @@ fn of_access_token(services: &Services, client: &RegisteredClient, live: &LiveTo
         jti: Some(live.jti()),
         auth_time: person.map(|person| person.auth_time),
         acr: person.map(|person| person.acr.clone()),
+        more: added.access.clone(),
+    };
+    let token = (live.grant_id, &*live.grant, &live.facts.scope);
+    ask_hooks(services, client, token, answer).await
+}
+
+/// What the operator's hooks make of the answer about a token of this grant.
+async fn ask_hooks(
+    services: &Services,
+    client: &RegisteredClient,
+    (id, grant, scope): (GrantId, &Active, &Scope),
+    mut answer: Answer,
+) -> Result<Answer, OAuthError> {
+    let Some(asked) = services.hooks.at(Point::Introspection, Some(client)) else {
+        return Ok(answer);
+    };
+    let frame = Frame::of(services, Some(client));
+    let told = serde_json::to_value(&answer).map_err(|error| OAuthError::internal(&error))?;
+    let told = told.as_object().cloned().unwrap_or_default();
+    let authorization = &*grant.authorization;
+    let about = AboutToken { grant: id, authorization, scope, answer: &told };
+    let said: IntrospectionAnswer =
+        asked.ask(services, |_| input::introspection(frame, about)).await?;
+    if said.inactive {
+        return Ok(Answer::default());
     }
+    answer.more.extend(said.members);
+    Ok(answer)
 }
 
 async fn of_refresh_token(
@@ -194,7 +234,7 @@ async fn of_refresh_token(
     if !alive {
         return Ok(inactive);
     }
-    Ok(Answer {
+    let answer = Answer {
         active: true,
         scope: Some(grant.authorization.scope.to_string()),
         client_id: Some(grant.authorization.client_id.clone()),
@@ -202,7 +242,9 @@ async fn of_refresh_token(
         iss: Some(services.issuer().to_owned()),
         exp: Some(family.expires_at),
         ..inactive
-    })
+    };
+    let token = (handle.grant, &*grant, &grant.authorization.scope);
+    ask_hooks(services, client, token, answer).await
 }
 
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {

@@ -2,13 +2,17 @@
 //! what each endpoint says of itself.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{introspect, jwks, par, register, revoke, token};
 use crate::config::Config;
-use crate::http::{cors, features, oidc};
+use crate::config::hooks::Point;
+use crate::hooks::Refusal;
+use crate::hooks::answers::{self, DiscoveryAnswer};
+use crate::hooks::input::{self, Frame};
+use crate::http::{cors, features, oidc, render};
 use crate::interaction;
 use crate::keys::KeysError;
 use crate::services::Services;
@@ -53,7 +57,8 @@ impl ServerMetadata<'_> {
 /// Puts the document together anew: at start, and whenever something has
 /// changed that it says.
 pub fn refresh(services: &Services) {
-    let mut values = values(services);
+    // Where a hook has to be asked and fails, what was said before stands.
+    let Ok(mut values) = hooked(services, values(services)) else { return };
     if services.config.metadata.signed {
         match signed(services, &values) {
             Ok(jwt) => drop(values.insert("signed_metadata".to_owned(), jwt.into())),
@@ -94,6 +99,19 @@ fn values(services: &Services) -> Map<String, Value> {
     values
 }
 
+/// What the operator's hooks make of it.
+fn hooked(
+    services: &Services,
+    mut values: Map<String, Value>,
+) -> Result<Map<String, Value>, Refusal> {
+    if let Some(asked) = services.hooks.at(Point::Discovery, None) {
+        let input = input::discovery(Frame::of(services, None), &values);
+        let answer: DiscoveryAnswer = asked.ask_now(services, &input)?;
+        answers::change(&mut values, answer.members);
+    }
+    Ok(values)
+}
+
 /// RFC 8414 §2
 fn describe_pages(metadata: &mut ServerMetadata<'_>) {
     let settings = metadata.config().metadata.clone();
@@ -127,11 +145,15 @@ pub(super) fn cache_control(services: &Services) -> (actix_web::http::header::He
     (CACHE_CONTROL, value)
 }
 
-pub async fn handle(services: web::Data<Services>) -> HttpResponse {
+pub async fn handle(services: web::Data<Services>, request: HttpRequest) -> HttpResponse {
+    let text = services.metadata.get();
+    if text.is_empty() {
+        return render::error(&request, &Refusal::Unanswered.into());
+    }
     let mut answer = HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header(cache_control(&services))
-        .body(services.metadata.get().as_bytes().to_vec());
+        .body(text.as_bytes().to_vec());
     cors::for_all(&mut answer);
     answer
 }

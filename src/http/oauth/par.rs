@@ -5,15 +5,20 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use chancery_domain::authorization::{Via, check_request};
+use chancery_domain::authorization::{AuthorizationRequest, Via, check_request};
 use chancery_domain::grant::{Grant, GrantCommand, PushRequest};
 use chancery_domain::secret::RequestUri;
+use chancery_domain::time::Lifetime;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::metadata::ServerMetadata;
 use crate::aggregates::Kept as _;
 use crate::client_auth::AuthenticatedClient;
+use crate::config::hooks::Point;
 use crate::handles::Handle;
+use crate::hooks::answers::ParAnswer;
+use crate::hooks::input::{self, Frame};
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::policy::request_policy;
@@ -26,6 +31,9 @@ struct Pushed {
     request_uri: String,
     /// Seconds.
     expires_in: u32,
+    /// What hooks add.
+    #[serde(flatten)]
+    members: Map<String, Value>,
 }
 
 pub async fn handle(
@@ -64,6 +72,11 @@ async fn push(
     let checked = check_request(&parameters, &client, policy, Via::Push)
         .map_err(|rejection| rejection.error())?;
 
+    let lifetime =
+        client.metadata.par_lifetime.unwrap_or(services.config.tokens.request_uri_lifetime);
+    let hooked = ask_hooks(services, &client, &checked.request, lifetime).await?;
+    let lifetime = hooked.expires_in.map_or(lifetime, Lifetime::from_seconds);
+
     let grant_id = services.new_grant_id();
     let mut work = services.work(origin)?;
     let mut request = checked.request;
@@ -75,8 +88,6 @@ async fn push(
         request.sealed = Some(services.vault.seal(&mut work.append, &key, &stream, 1, &value)?);
     }
     let handle = Handle::<RequestUri>::mint(grant_id, &*services.entropy);
-    let lifetime =
-        client.metadata.par_lifetime.unwrap_or(services.config.tokens.request_uri_lifetime);
     let command = GrantCommand::Push(PushRequest {
         request: Arc::new(request),
         request_uri: handle.secret.digest(),
@@ -85,7 +96,24 @@ async fn push(
     });
     let sealed = Some(Arc::new(checked.sealed));
     services.grants.begin(grant_id, vec![command], work, sealed).await?;
-    Ok(Pushed { request_uri: handle.to_request_uri(), expires_in: lifetime.seconds() })
+    Ok(Pushed {
+        request_uri: handle.to_request_uri(),
+        expires_in: lifetime.seconds(),
+        members: hooked.members,
+    })
+}
+
+async fn ask_hooks(
+    services: &Services,
+    client: &AuthenticatedClient,
+    request: &AuthorizationRequest,
+    lifetime: Lifetime,
+) -> Result<ParAnswer, OAuthError> {
+    let Some(asked) = services.hooks.at(Point::Par, Some(client)) else {
+        return Ok(ParAnswer::default());
+    };
+    let frame = Frame::of(services, Some(client));
+    Ok(asked.ask(services, |_| input::par(frame, request, lifetime.seconds())).await?)
 }
 
 /// Nobody vouches for a public client, and each push is kept: a budget.

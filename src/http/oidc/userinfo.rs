@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::claims::{self, Person};
 use crate::client_auth::AuthenticatedClient;
+use crate::config::hooks::Point;
+use crate::hooks::answers::{self, UserinfoAnswer};
+use crate::hooks::input::{self, AboutToken, Frame};
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -156,7 +159,26 @@ async fn told(
     let mut claims = person.by_scope(&claims::scopes(services), &live.facts.scope);
     let sub = subject_for(&services.keys.get(), &live.client, subject);
     claims.insert("sub".to_owned(), sub.into());
+    ask_hooks(services, &live, &mut claims).await?;
     Ok((claims, live))
+}
+
+/// The operator's hooks may shape what is told.
+async fn ask_hooks(
+    services: &Services,
+    live: &LiveToken,
+    claims: &mut Map<String, Value>,
+) -> Result<(), OAuthError> {
+    let authorization = &*live.grant.authorization;
+    let Some(asked) = services.hooks.at(Point::Userinfo, Some(&live.client)) else {
+        return Ok(());
+    };
+    let frame = Frame::of(services, Some(&live.client));
+    let (grant, scope) = (live.grant_id, &live.facts.scope);
+    let about = AboutToken { grant, authorization, scope, answer: claims };
+    let said: UserinfoAnswer = asked.ask(services, |_| input::userinfo(frame, about)).await?;
+    answers::change(claims, said.claims);
+    Ok(())
 }
 
 pub(in crate::http) fn describe(metadata: &mut ServerMetadata<'_>) {
