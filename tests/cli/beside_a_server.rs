@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::program::{DONE, Data, Ended, NOT_FOUND, REFUSED, STORE_UNAVAILABLE, program, run};
+use crate::program::{
+    DONE, Data, Ended, NOT_FOUND, REFUSED, STORE_UNAVAILABLE, USAGE, program, run,
+};
 
 /// A server on a store of its own; killed at the end.
 struct Server {
@@ -113,6 +115,54 @@ async fn what_commands_change_is_seen_by_the_server_within_a_second() {
     let registered = server.run(&["events", "--type", "ClientRegistered"]).lines();
     assert_eq!(events[0]["metadata"]["node"], registered[0]["metadata"]["node"]);
     server.run(&["replay"]).done();
+}
+
+#[tokio::test]
+async fn a_hook_is_tried_on_a_recorded_grant_and_nothing_else_happens() {
+    let server = Server::start();
+    server.answers("s3cret", 200).await;
+    let listed = server.run(&["grant", "list", "--client", "cron", "--json"]).json();
+    let id = listed[0]["grant_id"].as_str().unwrap();
+
+    let script = "fn token(input) { #{ access_token_claims: #{ by: input.grant_type, \
+                  who: input.client.client_id, asked: input.scope } } }";
+    std::fs::write(server.data.file("claims.rhai"), script).unwrap();
+    let settings = std::fs::read_to_string(server.data.file("chancery.toml")).unwrap();
+    let settings =
+        format!("{settings}[hooks.claims]\non = [\"token\"]\nscript = \"claims.rhai\"\n");
+    let file = server.data.file("tried.toml");
+    std::fs::write(&file, settings).unwrap();
+    let hook = |arguments: &[&str]| {
+        let config = ["--config", file.to_str().unwrap()];
+        run(&[&["hook"], arguments, &config].concat())
+    };
+    let before = server.run(&["events"]).lines().len();
+    assert_eq!(hook(&["list", "--json"]).json()[0]["name"], "claims");
+    assert_eq!(hook(&["check", "--json"]).json(), json!({ "hooks": ["claims"] }));
+    let tried = hook(&["test", "claims", "--grant", id]).json();
+    let claims = json!({ "by": "client_credentials", "who": "cron", "asked": ["a"] });
+    assert_eq!(tried["output"], json!({ "access_token_claims": claims }));
+    assert_eq!(tried["input"]["grant_id"], id);
+    assert_eq!((&tried["problem"], tried["microseconds"].is_u64()), (&Value::Null, true));
+    assert_eq!(server.run(&["events"]).lines().len(), before);
+    let nobody = "0198f3a2c4d57e0fa1b2c3d4e5f60718";
+    hook(&["test", "claims", "--grant", nobody]).fails(NOT_FOUND);
+    hook(&["test", "other", "--grant", nobody]).fails(NOT_FOUND);
+
+    // What the point does not take is a failure, and what does not compile has a line.
+    let input = server.data.file("input.json");
+    std::fs::write(&input, "{}").unwrap();
+    let wrong = server.data.file("claims.rhai");
+    std::fs::write(&wrong, "fn token(input) { #{ sub: 1 } }").unwrap();
+    let tried = hook(&["test", "claims", "--input", input.to_str().unwrap()]);
+    assert_eq!(tried.code, 1, "{tried:?}");
+    assert!(tried.out.contains("unknown member sub"), "{tried:?}");
+    std::fs::write(&wrong, "\nfn token(input) { let }").unwrap();
+    assert!(hook(&["check"]).fails(USAGE).contains("claims.rhai:2:"));
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    assert!(run(&check).out.contains("claims.rhai:2:"));
+    let one = run(&["hook", "check", wrong.to_str().unwrap()]);
+    assert!(one.fails(USAGE).contains("claims.rhai:2:"));
 }
 
 #[tokio::test]

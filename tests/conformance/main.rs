@@ -22,6 +22,7 @@ mod account_pages;
 mod admin_api;
 mod cascades;
 mod feature_flags;
+mod hooks;
 mod oidc_backchannel_logout;
 mod oidc_core;
 mod oidc_frontchannel_logout;

@@ -20,6 +20,7 @@ struct Shared {
     bodies: Vec<String>,
     heads: Vec<String>,
     status: u16,
+    answer: String,
     delay: Duration,
 }
 
@@ -31,6 +32,7 @@ impl Listener {
             bodies: vec![],
             heads: vec![],
             status: 200,
+            answer: String::new(),
             delay: Duration::ZERO,
         }));
         let inner = Arc::clone(&shared);
@@ -46,6 +48,11 @@ impl Listener {
     /// Answers with this status from now on.
     pub fn answer(&self, status: u16) {
         self.shared.lock().unwrap().status = status;
+    }
+
+    /// Answers with this JSON from now on.
+    pub fn say(&self, answer: &serde_json::Value) {
+        self.shared.lock().unwrap().answer = answer.to_string();
     }
 
     /// Takes its time from now on.
@@ -107,13 +114,17 @@ async fn serve(mut connection: TcpStream, shared: Arc<Mutex<Shared>>) {
             return;
         }
     };
-    let (status, delay) = {
+    let (status, answer, delay) = {
         let mut shared = shared.lock().unwrap();
         shared.bodies.push(body);
         shared.heads.push(head);
-        (shared.status, shared.delay)
+        (shared.status, shared.answer.clone(), shared.delay)
     };
     tokio::time::sleep(delay).await;
-    let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let kind = if answer.is_empty() { "" } else { "content-type: application/json\r\n" };
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\n{kind}content-length: {}\r\nconnection: close\r\n\r\n{answer}",
+        answer.len()
+    );
     let _ = connection.write_all(answer.as_bytes()).await;
 }
