@@ -24,9 +24,17 @@ pub struct Apart {
     pub commitment: Sha256Digest,
     ciphertext: Vec<u8>,
     data_keys: Vec<DataKeyRow>,
+    made: Option<DataKey>,
 }
 
 impl Apart {
+    /// The owner's data key, where it was made for this value: whatever else the
+    /// same append seals is sealed with it.
+    #[must_use]
+    pub const fn made_key(&self) -> Option<&DataKey> {
+        self.made.as_ref()
+    }
+
     /// Puts it beside the event with this sequence.
     pub fn place(self, append: &mut Append, stream: &StreamId, sequence: u64) {
         append.data_keys.extend(self.data_keys);
@@ -108,9 +116,9 @@ impl Vault {
         value: &[u8],
     ) -> Result<Apart, VaultError> {
         let mut made = Append::default();
-        let key = match self.key(owner).await {
-            Ok(key) => key,
-            Err(VaultError::Gone) => self.new_key(&mut made, owner, subject)?,
+        let (key, is_new) = match self.key(owner).await {
+            Ok(key) => (key, false),
+            Err(VaultError::Gone) => (self.new_key(&mut made, owner, subject)?, true),
             Err(error) => return Err(error),
         };
         let place = owner_text(owner.kind, &owner.id);
@@ -119,6 +127,7 @@ impl Vault {
             commitment: sealed.commitment,
             ciphertext: sealed.ciphertext,
             data_keys: made.data_keys,
+            made: is_new.then_some(key),
         })
     }
 

@@ -12,6 +12,9 @@ settings! {
         /// tokens by the browser, where they can leak: the implicit and hybrid flows, which
         /// RFC 9700 §2.1.2 advises against.
         response_types: Vec<ResponseType> = default ["code"];
+        /// Give `sid`, which names the person's session, in authorization responses of
+        /// OpenID Connect too, and not in the ID token only.
+        sid_in_response: bool = default false;
         /// Take only requests that were pushed before (RFC 9126 §5).
         require_par: bool = default false;
         /// Let public clients push requests too, within

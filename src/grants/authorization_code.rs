@@ -4,12 +4,13 @@ use chancery_domain::grant::{Grant, GrantCommand, GrantError, GrantEvent, Redeem
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::pkce::CodeVerifier;
 use chancery_domain::secret::AuthorizationCode;
+use serde_json::Map;
 
 use super::{TokenRequest, active, check_account, invalid_grant};
 use crate::handles::Handle;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
-use crate::tokens::{About, TokenResponse, ask_hooks, plan, render};
+use crate::tokens::{About, IdTokenEncryption, Issuer, TokenResponse, ask_hooks, plan};
 
 pub(super) async fn redeem(
     services: &Services,
@@ -21,12 +22,15 @@ pub(super) async fn redeem(
     let verifier = verifier.map_err(|error| OAuthError::invalid_request(error.to_string()))?;
     let code = Handle::<AuthorizationCode>::decode(code).ok_or_else(invalid_grant)?;
 
-    // The nonce and the account are looked up before the code is spent.
+    // The nonce, the account and the client's keys are looked up before the code is spent.
     let before =
         services.grants.look_for(code.owner, |grant| matches!(grant, Grant::CodeIssued(_))).await?;
     let mut nonce = None;
+    let mut encryption = IdTokenEncryption::default();
     if let Grant::CodeIssued(stage) = &before {
         check_account(services, &stage.authorization).await?;
+        let scope = &stage.authorization.scope;
+        encryption = IdTokenEncryption::of(services, &request.client, scope).await?;
         if stage.request.sealed.is_some() {
             let sealed = services.grants.unseal(code.owner).await?;
             nonce.clone_from(&sealed.nonce);
@@ -70,6 +74,15 @@ pub(super) async fn redeem(
     let tokens = done.events.iter().find_map(GrantEvent::issued_tokens);
     let tokens = tokens.ok_or(GrantError::Unknown)?;
     let stage = active(&done.grant)?;
-    let seed = stage.seed.as_ref();
-    render(services, code.owner, &stage.authorization, tokens, seed, nonce.as_deref()).await
+    let answering = Issuer {
+        services,
+        client: &request.client,
+        grant: code.owner,
+        authorization: &stage.authorization,
+        seed: stage.seed.as_ref(),
+        nonce: nonce.as_deref(),
+        encryption: &encryption,
+        released: &Map::new(),
+    };
+    answering.render(tokens).await
 }

@@ -4,11 +4,12 @@ use chancery_domain::authorization::Authorization;
 use chancery_domain::grant::{GrantCommand, IssueDirectly};
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
+use serde_json::Map;
 
 use super::{TokenRequest, active};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
-use crate::tokens::{About, TokenResponse, ask_hooks, plan, render};
+use crate::tokens::{About, IdTokenEncryption, Issuer, TokenResponse, ask_hooks, plan};
 
 pub(super) async fn issue(
     services: &Services,
@@ -41,7 +42,17 @@ pub(super) async fn issue(
     let stage = active(&done.grant)?;
     let tokens = done.events.iter().find_map(|event| event.issued_tokens());
     let tokens = tokens.ok_or_else(super::invalid_grant)?;
-    render(services, grant_id, &stage.authorization, tokens, stage.seed.as_ref(), None).await
+    let answering = Issuer {
+        services,
+        client: &request.client,
+        grant: grant_id,
+        authorization: &stage.authorization,
+        seed: stage.seed.as_ref(),
+        nonce: None,
+        encryption: &IdTokenEncryption::default(),
+        released: &Map::new(),
+    };
+    answering.render(tokens).await
 }
 
 /// What the client is registered for, but for what needs a person.

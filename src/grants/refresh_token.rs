@@ -3,12 +3,15 @@
 use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, UseRefreshToken};
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
+use serde_json::Map;
 
 use super::{TokenRequest, active, check_account, invalid_grant};
 use crate::handles::RefreshHandle;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
-use crate::tokens::{About, TokenResponse, ask_hooks, longest_refresh, plan, render};
+use crate::tokens::{
+    About, IdTokenEncryption, Issuer, TokenResponse, ask_hooks, longest_refresh, plan,
+};
 
 pub(super) async fn refresh(
     services: &Services,
@@ -49,6 +52,8 @@ pub(super) async fn refresh(
     } else {
         None
     };
+    let granted = &stage.authorization.scope;
+    let encryption = IdTokenEncryption::of(services, &request.client, granted).await?;
     let command = GrantCommand::Refresh(UseRefreshToken {
         client_id: request.client.client_id.clone(),
         generation: presented.number,
@@ -71,6 +76,15 @@ pub(super) async fn refresh(
     // No event: the answer of the last rotation again, for a client that lost it.
     let issued = done.events.iter().find_map(GrantEvent::issued_tokens);
     let tokens = issued.or_else(|| stage.repeated_answer()).ok_or_else(invalid_grant)?;
-    let seed = stage.seed.as_ref();
-    render(services, presented.grant, &stage.authorization, tokens, seed, None).await
+    let answering = Issuer {
+        services,
+        client: &request.client,
+        grant: presented.grant,
+        authorization: &stage.authorization,
+        seed: stage.seed.as_ref(),
+        nonce: None,
+        encryption: &encryption,
+        released: &Map::new(),
+    };
+    answering.render(tokens).await
 }

@@ -56,7 +56,7 @@ async fn authorize(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Proble
         Some(handle) => Pending::pushed(visit, client, &handle).await?,
         None => match check_request(&parameters, &client, request_policy(visit), Via::Authorize) {
             Ok(checked) => Pending::received(client, checked.request, checked.sealed),
-            Err(rejection) => return reject(visit, &client, rejection),
+            Err(rejection) => return reject(visit, &client, rejection).await,
         },
     };
     begin(visit, &pending).await
@@ -91,7 +91,7 @@ fn request_uri(
 }
 
 /// RFC 6749 §4.1.2.1
-fn reject(
+async fn reject(
     visit: &Visit,
     client: &AuthenticatedClient,
     rejection: Rejection,
@@ -105,14 +105,14 @@ fn reject(
     let word = error.code.as_str();
     visit.tallies.count(What::AuthorizationRequestRefused, word, Some(&client.client_id));
     let target_of_error = Target {
+        services: visit,
         frame: visit.frame(&[]),
-        issuer: visit.issuer(),
         client,
         redirect_uri: &target.redirect_uri,
         mode: target.response_mode,
         state: target.state.as_deref(),
     };
-    Ok(target_of_error.error(&error))
+    Ok(target_of_error.error(&error).await?)
 }
 
 async fn begin(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem> {

@@ -32,13 +32,15 @@ pub mod throttle;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpResponse, Resource, web};
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::protocol::prompt::Prompt;
-use chancery_domain::protocol::response_type::ResponseType;
+use chancery_domain::protocol::response_mode::ResponseMode;
 
 use self::assets::Asset;
 pub use self::session::{ACR, AMR};
 use crate::http::oauth::metadata::ServerMetadata;
-use crate::response_modes;
+use crate::tokens::for_client;
 
 /// The longest form that is read, in bytes.
 const LONGEST_FORM: usize = 65_536;
@@ -93,12 +95,23 @@ fn describe_logout(metadata: &mut ServerMetadata<'_>) {
     metadata.set("frontchannel_logout_session_supported", &true);
 }
 
+/// JARM §4
+fn describe_jarm(metadata: &mut ServerMetadata<'_>) {
+    let signing = for_client::signing_algorithms(metadata.services());
+    metadata.set("authorization_signing_alg_values_supported", &signing);
+    let (algorithms, contents) = (KeyManagementAlgorithm::ALL, ContentEncryption::ALL);
+    metadata.set("authorization_encryption_alg_values_supported", algorithms);
+    metadata.set("authorization_encryption_enc_values_supported", contents);
+}
+
 /// RFC 8414 §2, RFC 9207 §3, OpenID Connect Discovery §3, Initiating User
 /// Registration §4.
 pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("authorization_endpoint", "/authorize");
-    metadata.set("response_types_supported", &[ResponseType::Code]);
-    metadata.set("response_modes_supported", response_modes::modes());
+    let response_types = metadata.config().authorization.response_types.clone();
+    metadata.set("response_types_supported", &response_types);
+    metadata.set("response_modes_supported", ResponseMode::ALL);
+    describe_jarm(metadata);
     metadata.set("code_challenge_methods_supported", &["S256"]);
     metadata.set("authorization_response_iss_parameter_supported", &true);
     metadata.set("prompt_values_supported", Prompt::ALL);

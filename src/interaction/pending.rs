@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use chancery_domain::authorization::{Authentication, AuthorizationRequest, SealedParameters};
+use chancery_domain::authorization::{
+    Authentication, Authorization, AuthorizationRequest, SealedParameters,
+};
 use chancery_domain::consent::ConsentCommand;
 use chancery_domain::grant::{
     Approve, AuthenticateSubject, Decline, DeclineReason, Grant, GrantCommand, GrantError,
-    Presented, ReceiveRequest,
+    GrantEvent, Presented, ReceiveRequest, TokenPlan,
 };
 use chancery_domain::ids::{ConsentId, GrantId, SessionId, SubjectId};
+use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::prompt::Prompt;
+use chancery_domain::protocol::response_type::ResponseType;
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::secret::{AuthorizationCode, Digest, RequestUri};
+use serde_json::{Map, Value};
 
 use super::context::Visit;
 use super::demands::{Hint, wants_consent};
@@ -22,8 +27,9 @@ use super::hooks::Limits;
 use super::pages::Frame;
 use super::response::{Target, redirect};
 use super::session::{LiveSession, Login, note_use};
-use crate::actors::grant::GrantFailure;
-use crate::aggregates::{Kept as _, Origin, Work};
+use crate::actors::grant::{Done, GrantFailure};
+use crate::aggregates::{Apart, Kept as _, Origin, Work};
+use crate::claims::{self, Person};
 use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::handles::Handle;
 use crate::hooks::Refusal;
@@ -31,8 +37,9 @@ use crate::hooks::answers::Asking;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::stores::AppendError;
+use crate::subjects::session_for;
 use crate::tally::What;
-use crate::tokens::plan;
+use crate::tokens::{About, Beside, BrowserTokens, IdTokenEncryption, Issuer, ask_hooks, plan};
 
 /// How often an answer is prepared again when something else was written to the
 /// same session or consent.
@@ -219,7 +226,7 @@ impl Pending {
         if self.request.prompt.contains(Prompt::None) {
             return self.decline(visit, DeclineReason::ConsentRequired, Some(who)).await;
         }
-        let grant = self.record(visit, who, None).await?;
+        let grant = self.record(visit, who, None).await?.0;
         let session = who.authentication().session_id;
         let interaction = Interaction::Consent { grant, request_uri: self.request_uri(), session };
         let handle = interaction.seal(&visit.keys.get(), visit.now(), &*visit.entropy)?;
@@ -227,21 +234,116 @@ impl Pending {
         Ok(with_session(visit, who, redirect(url)))
     }
 
-    /// Answers with a code. `presented` is what the person agreed to just now.
+    /// Answers with what was asked for. `presented` is what the person agreed
+    /// to just now.
     pub async fn approve(
         &self,
         visit: &Visit,
         who: &Who,
         presented: Option<Presented>,
     ) -> Result<HttpResponse, Problem> {
+        let target = self.target(visit);
+        let envelope = target.envelope().await?;
         let grant = match self.source {
             Source::Browser => visit.new_grant_id(),
             Source::Log { grant, .. } => grant,
         };
+        let ready = match self.ready(visit, who, grant).await {
+            Ok(ready) => ready,
+            Err(error) => {
+                let word = error.code.as_str();
+                let client_id = Some(&self.client.client_id);
+                visit.tallies.count(What::AuthorizationRequestRefused, word, client_id);
+                return Ok(target.error(&error).await?);
+            }
+        };
         let code = Handle::<AuthorizationCode>::mint(grant, &*visit.entropy);
-        let approval = Approval { code: &code, presented };
-        self.record(visit, who, Some(approval)).await?;
-        Ok(with_session(visit, who, self.target(visit).code(&code.encode())))
+        let approval = Approval { code: &code, presented, ready: &ready };
+        let done = self.record(visit, who, Some(approval)).await?.1;
+        let code = self.request.response_type.has_code().then(|| code.encode());
+        let tokens = self.tokens(visit, grant, &done, &ready, code.as_deref()).await?;
+        let mut parameters: Vec<(&str, &str)> = vec![];
+        parameters.extend(code.as_deref().map(|code| ("code", code)));
+        let expires_in = tokens.access.as_ref().map(|access| access.expires_in.to_string());
+        if let (Some(access), Some(expires_in)) = (&tokens.access, &expires_in) {
+            parameters.extend([
+                ("access_token", access.text.as_str()),
+                ("token_type", "Bearer"),
+                ("expires_in", expires_in),
+                ("scope", &access.scope),
+            ]);
+        }
+        parameters.extend(tokens.id_token.as_deref().map(|token| ("id_token", token)));
+        let session_id = who.authentication().session_id;
+        let names_session = visit.config.authorization.sid_in_response && self.request.is_openid();
+        let sid = names_session.then(|| session_for(&visit.keys.get(), &self.client, session_id));
+        parameters.extend(sid.as_deref().map(|sid| ("sid", sid)));
+        Ok(with_session(visit, who, target.send(&envelope, &parameters).await?))
+    }
+
+    /// What tokens by the browser need, before anything is committed.
+    async fn ready(&self, visit: &Visit, who: &Who, grant: GrantId) -> Result<Ready, OAuthError> {
+        let response_type = self.request.response_type;
+        let mut plan = plan(visit, &visit.keys.get(), &self.client.metadata)
+            .map_err(|error| OAuthError::internal(&error))?;
+        let scope = self.scope();
+        let mut apart = None;
+        if response_type.is_front_channel() {
+            let authorization = Authorization {
+                client_id: self.client.client_id.clone(),
+                authentication: Some(who.authentication().clone()),
+                scope: scope.clone(),
+            };
+            let about = About {
+                client: &self.client,
+                grant_type: GrantType::Implicit.as_str(),
+                grant,
+                authorization: &authorization,
+                scope,
+            };
+            apart = ask_hooks(visit, about, &mut plan).await?;
+        }
+        let encryption = if response_type.has_id_token() {
+            IdTokenEncryption::of(visit, &self.client, scope).await?
+        } else {
+            IdTokenEncryption::default()
+        };
+        // OpenID Connect Core §5.4: without an access token there is no userinfo.
+        let released = if response_type == ResponseType::IdToken {
+            let person = Person::of(visit, who.authentication().subject).await?;
+            let person = person.ok_or_else(|| OAuthError::from(DeclineReason::AccountUnusable))?;
+            person.by_scope(&claims::scopes(visit), scope)
+        } else {
+            Map::new()
+        };
+        Ok(Ready { plan, apart, encryption, released })
+    }
+
+    /// The tokens that come by the browser, from what was committed.
+    async fn tokens(
+        &self,
+        visit: &Visit,
+        grant: GrantId,
+        done: &Done,
+        ready: &Ready,
+        code: Option<&str>,
+    ) -> Result<BrowserTokens, OAuthError> {
+        let issued = done.events.iter().find_map(GrantEvent::front_channel_tokens);
+        let (Some(issued), Some(out)) = (issued, done.grant.tokens_out()) else {
+            return Ok(BrowserTokens { access: None, id_token: None });
+        };
+        let answering = Issuer {
+            services: visit,
+            client: &self.client,
+            grant,
+            authorization: &out.authorization,
+            seed: out.seed.as_ref(),
+            nonce: self.sealed.nonce.as_deref(),
+            encryption: &ready.encryption,
+            released: &ready.released,
+        };
+        let state = self.sealed.state.as_deref();
+        answering.render_for_browser(issued, Beside { code, state }).await
     }
 
     /// Answers with an error. Of a request that is in the log, the log says so;
@@ -279,7 +381,7 @@ impl Pending {
                 }
             }
         }
-        Ok(self.target(visit).error(&error))
+        Ok(self.target(visit).error(&error).await?)
     }
 
     /// Answers as a hook has it, or without the one that had to be asked: then
@@ -295,7 +397,7 @@ impl Pending {
             Refusal::Denied(_) => {
                 self.decline_with(visit, DeclineReason::DeniedByPolicy, error, who).await
             }
-            Refusal::Unanswered => Ok(self.target(visit).error(&error)),
+            Refusal::Unanswered => Ok(self.target(visit).error(&error).await?),
         }
     }
 
@@ -326,8 +428,8 @@ impl Pending {
 
     fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
         Target {
+            services: visit,
             frame: self.frame(visit),
-            issuer: visit.issuer(),
             client: &self.client,
             redirect_uri: &self.request.redirect_uri,
             mode: self.request.response_mode(),
@@ -353,14 +455,15 @@ impl Pending {
         visit: &Visit,
         who: &Who,
         approval: Option<Approval<'_>>,
-    ) -> Result<GrantId, Problem> {
+    ) -> Result<(GrantId, Done), Problem> {
         let grant = match (self.source, &approval) {
             (Source::Log { grant, .. }, _) => grant,
             (Source::Browser, Some(approval)) => approval.code.owner,
             (Source::Browser, None) => visit.new_grant_id(),
         };
         let consent = ConsentId::of(who.authentication().subject, &self.client.client_id);
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let mut work = visit.work(self.origin(visit, grant, Some(who)))?;
             if let Who::Login(login) = who {
                 login.prepare(visit, visit.now(), &mut work).await?;
@@ -369,6 +472,7 @@ impl Pending {
                 let command = self.consent_command(visit, who, grant);
                 visit.consents.prepare(&consent.to_string(), vec![command], &mut work).await?;
             }
+            work.apart = approval.as_ref().and_then(|approval| approval.ready.apart.clone());
             let commands = self.commands(visit, who, grant, approval.as_ref(), &mut work)?;
             let done = match self.source {
                 Source::Browser => {
@@ -383,15 +487,16 @@ impl Pending {
                 login.forget(visit);
             }
             match done {
-                Ok(_) => break,
-                Err(GrantFailure::Append(AppendError::Conflict)) if attempt < ATTEMPTS => {}
+                Ok(done) => return Ok((grant, done)),
+                Err(GrantFailure::Append(AppendError::Conflict)) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
                 Err(GrantFailure::Refused(error)) => {
                     return Err(Problem::refused(error, &self.client.client_id));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(grant)
     }
 
     /// The grant's part of an append, and what stands beside it.
@@ -412,7 +517,11 @@ impl Pending {
             Source::Browser => {
                 let mut request = (*self.request).clone();
                 if !self.sealed.is_empty() {
-                    let key = visit.vault.new_key(&mut work.append, &stream, Some(subject))?;
+                    let made = work.apart.as_ref().and_then(Apart::made_key).cloned();
+                    let key = match made {
+                        Some(key) => key,
+                        None => visit.vault.new_key(&mut work.append, &stream, Some(subject))?,
+                    };
                     let value = serde_json::to_vec(&*self.sealed)
                         .map_err(|error| OAuthError::internal(&error))?;
                     let commitment =
@@ -443,8 +552,7 @@ impl Pending {
                 presented: approval.presented.clone(),
                 code: approval.code.secret.digest(),
                 lifetime: visit.config.tokens.authorization_code_lifetime,
-                plan: plan(visit, &visit.keys.get(), &self.client.metadata)
-                    .map_err(|error| OAuthError::internal(&error))?,
+                plan: approval.ready.plan.clone(),
                 now,
             }));
         }
@@ -462,9 +570,20 @@ impl Pending {
     }
 }
 
+/// What tokens by the browser need beside what is committed.
+struct Ready {
+    plan: TokenPlan,
+    /// Claims that hooks add.
+    apart: Option<Apart>,
+    encryption: IdTokenEncryption,
+    /// Claims about the person that stand in the ID token.
+    released: Map<String, Value>,
+}
+
 struct Approval<'a> {
     code: &'a Handle<AuthorizationCode>,
     presented: Option<Presented>,
+    ready: &'a Ready,
 }
 
 /// Gives the browser its key to the session, where a login made a new one.

@@ -1,5 +1,5 @@
 //! Answers to browsers: pages, redirects, and the authorization response (RFC
-//! 6749 §4.1.2, RFC 9207).
+//! 6749 §4.1.2, §4.2.2, RFC 9207, JARM).
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,8 +11,9 @@ use url::Url;
 
 use super::headers::{Headers, for_popups, form_action_source, script_page_headers};
 use super::pages::Frame;
-use crate::oauth_error::OAuthError;
-use crate::response_modes::{Carrier, Shown, carry};
+use crate::oauth_error::{ErrorCode, OAuthError};
+use crate::response_modes::{Carrier, Sealer, Shown, carry};
+use crate::services::Services;
 
 /// A page.
 #[must_use]
@@ -52,37 +53,61 @@ pub fn form_action(redirect_uri: &RedirectUri) -> Option<String> {
 
 /// Where an authorization response goes.
 pub struct Target<'a> {
+    pub services: &'a Services,
     pub frame: Frame<'a>,
-    pub issuer: &'a str,
     pub client: &'a RegisteredClient,
     pub redirect_uri: &'a RedirectUri,
     pub mode: ResponseMode,
     pub state: Option<&'a str>,
 }
 
+/// What a response needs that may be missing: had before anything is committed
+/// that the response tells.
+pub struct Envelope(Option<Sealer>);
+
 impl Target<'_> {
-    /// RFC 6749 §4.1.2
-    #[must_use]
-    pub fn code(&self, code: &str) -> HttpResponse {
-        self.send(&[("code", code)])
+    /// Gets what the response needs. Without it, not even an error could be
+    /// told: it would have to travel the same way (JARM §2.1).
+    pub async fn envelope(&self) -> Result<Envelope, OAuthError> {
+        let sealer = if self.mode.is_jwt() {
+            // The request is right; what its answer needs can't be had.
+            let failed = |error| OAuthError { code: ErrorCode::ServerError, ..error };
+            Some(Sealer::of(self.services, self.client).await.map_err(failed)?)
+        } else {
+            None
+        };
+        Ok(Envelope(sealer))
     }
 
     /// RFC 6749 §4.1.2.1
-    #[must_use]
-    pub fn error(&self, error: &OAuthError) -> HttpResponse {
-        self.send(&[
-            ("error", error.code.as_str()),
-            ("error_description", &error.description.replace(['"', '\\'], "'")),
-        ])
+    pub async fn error(&self, error: &OAuthError) -> Result<HttpResponse, OAuthError> {
+        let description = error.description.replace(['"', '\\'], "'");
+        let own = [("error", error.code.as_str()), ("error_description", &*description)];
+        self.send(&self.envelope().await?, &own).await
     }
 
-    fn send(&self, own: &[(&str, &str)]) -> HttpResponse {
+    /// Sends these parameters, and those that every response has.
+    pub async fn send(
+        &self,
+        envelope: &Envelope,
+        own: &[(&str, &str)],
+    ) -> Result<HttpResponse, OAuthError> {
         let mut parameters = own.to_vec();
         parameters.extend(self.state.map(|state| ("state", state)));
-        parameters.push(("iss", self.issuer));
+        let issuer = self.services.issuer();
+        let Envelope(Some(sealer)) = envelope else {
+            parameters.push(("iss", issuer));
+            return Ok(self.carry(&parameters));
+        };
+        let now = self.services.now();
+        let jwt = sealer.seal(&parameters, issuer, self.client, now).await?;
+        Ok(self.carry(&[("response", &jwt)]))
+    }
+
+    fn carry(&self, parameters: &[(&str, &str)]) -> HttpResponse {
         let client_name = client_name(self.client, self.frame.t.lang);
         let shown = Shown { frame: self.frame, client_name };
-        match carry(self.mode, self.redirect_uri, &parameters, &shown) {
+        match carry(self.mode, self.redirect_uri, parameters, &shown) {
             Carrier::Redirect(url) => redirect(url),
             Carrier::Page(html) => {
                 let headers = script_page_headers(form_action(self.redirect_uri).as_deref());

@@ -3,11 +3,13 @@
 
 mod form_post;
 mod fragment;
+mod jwt;
 mod query;
 
 use chancery_domain::protocol::redirect_uri::RedirectUri;
 use chancery_domain::protocol::response_mode::ResponseMode;
 
+pub use self::jwt::Sealer;
 use crate::interaction::pages::Frame;
 
 /// The parameters of a response, in the order in which they are sent.
@@ -29,7 +31,8 @@ pub struct Shown<'a> {
     pub client_name: &'a str,
 }
 
-/// Puts a response on its way.
+/// Puts a response on its way. In the modes with a JWT, that is the only
+/// parameter.
 #[must_use]
 pub fn carry(
     mode: ResponseMode,
@@ -38,20 +41,17 @@ pub fn carry(
     shown: &Shown<'_>,
 ) -> Carrier {
     match mode {
-        ResponseMode::Query => Carrier::Redirect(query::url(redirect_uri, parameters)),
-        ResponseMode::Fragment => Carrier::Redirect(fragment::url(redirect_uri, parameters)),
-        ResponseMode::FormPost
-        | ResponseMode::QueryJwt
-        | ResponseMode::FragmentJwt
-        | ResponseMode::FormPostJwt
-        | ResponseMode::Jwt => Carrier::Page(form_post::page(redirect_uri, parameters, shown)),
+        ResponseMode::Query | ResponseMode::QueryJwt => {
+            Carrier::Redirect(query::url(redirect_uri, parameters))
+        }
+        // Requests name what `jwt` stands for; the fragment is no place to leak from.
+        ResponseMode::Fragment | ResponseMode::FragmentJwt | ResponseMode::Jwt => {
+            Carrier::Redirect(fragment::url(redirect_uri, parameters))
+        }
+        ResponseMode::FormPost | ResponseMode::FormPostJwt => {
+            Carrier::Page(form_post::page(redirect_uri, parameters, shown))
+        }
     }
-}
-
-/// The modes that this server has, for its metadata.
-#[must_use]
-pub fn modes() -> &'static [ResponseMode] {
-    &[ResponseMode::Query, ResponseMode::Fragment, ResponseMode::FormPost]
 }
 
 fn encode(parameters: &Parameters<'_>) -> String {

@@ -152,24 +152,48 @@ pub async fn encrypted(
     how: Encryption,
     content: Content<'_>,
 ) -> Result<String, OAuthError> {
-    let key = if how.alg.is_symmetric() {
-        EncryptionKey::from_shared(&secret(services, client).await?)
-    } else {
+    Encrypter::of(services, client, how).await?.encrypt(content)
+}
+
+/// What encrypts for a client, its key at hand.
+pub struct Encrypter {
+    key: EncryptionKey,
+    how: Encryption,
+}
+
+impl Encrypter {
+    /// Gets the client's key.
+    pub async fn of(
+        services: &Services,
+        client: &RegisteredClient,
+        how: Encryption,
+    ) -> Result<Self, OAuthError> {
+        if how.alg.is_symmetric() {
+            let key = EncryptionKey::from_shared(&secret(services, client).await?);
+            return Ok(Self { key, how });
+        }
         let keys = client_keys::keys_of(services, client).await.map_err(|error| {
             tracing::warn!(client.id = %client.client_id, %error, "nothing to encrypt to: {error}");
             OAuthError::invalid_request("the client's keys, to encrypt the answer to, can't be had")
         })?;
-        EncryptionKey::choose(&keys.keys, how.alg).ok_or_else(|| {
+        let key = EncryptionKey::choose(&keys.keys, how.alg).ok_or_else(|| {
             let text = format!("the client has no key to encrypt the answer to with {}", how.alg);
+            tracing::warn!(client.id = %client.client_id, "{text}");
             OAuthError::invalid_request(text)
-        })?
-    };
-    let (cty, payload) = match content {
-        Content::Token(token) => (Some("JWT"), token.as_bytes()),
-        Content::Claims(claims) => (None, claims),
-    };
-    let how = jwe::Encryption { alg: how.alg, enc: how.enc, cty, typ: Some("JWT") };
-    jwe::encrypt(&key, &how, payload).map_err(|error| OAuthError::internal(&error))
+        })?;
+        Ok(Self { key, how })
+    }
+
+    /// Encrypts.
+    pub fn encrypt(&self, content: Content<'_>) -> Result<String, OAuthError> {
+        let (cty, payload) = match content {
+            Content::Token(token) => (Some("JWT"), token.as_bytes()),
+            Content::Claims(claims) => (None, claims),
+        };
+        let Encryption { alg, enc } = self.how;
+        let how = jwe::Encryption { alg, enc, cty, typ: Some("JWT") };
+        jwe::encrypt(&self.key, &how, payload).map_err(|error| OAuthError::internal(&error))
+    }
 }
 
 /// The newest of the client's secrets.

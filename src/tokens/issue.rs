@@ -1,20 +1,26 @@
 //! Makes the tokens of an answer from the facts that were committed (RFC 6749
-//! §5.1, RFC 9068, OpenID Connect Core §2).
+//! §4.2.2, §5.1, RFC 9068, OpenID Connect Core §2).
 
 use std::sync::Arc;
 
 use chancery_domain::authorization::Authorization;
-use chancery_domain::grant::{AccessTokenForm, HandleSeed, IdTokenFacts, IssuedTokens};
+use chancery_domain::client::RegisteredClient;
+use chancery_domain::grant::{
+    AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IssuedTokens,
+};
 use chancery_domain::ids::{ClientId, GrantId, KeyId};
+use chancery_domain::protocol::scope::Scope;
 use chancery_domain::secret::{AccessToken, RefreshToken};
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::access::AccessTokenClaims;
-use super::added::{Added, AddedClaims, With};
+use super::added::{AddedClaims, With};
+use super::for_client::{Content, Encrypter, Encryption};
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
-use crate::oauth_error::OAuthError;
+use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::subjects::{session_for, subject_for};
 
@@ -34,6 +40,55 @@ pub struct TokenResponse {
     scope: String,
 }
 
+/// What comes by the browser, as parameters of the authorization response.
+///
+/// It has no `Debug`, since it carries tokens.
+pub struct BrowserTokens {
+    pub access: Option<BrowserAccessToken>,
+    pub id_token: Option<String>,
+}
+
+/// RFC 6749 §4.2.2
+pub struct BrowserAccessToken {
+    pub text: String,
+    pub expires_in: u32,
+    pub scope: String,
+}
+
+/// What stands beside an ID token in an authorization response.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    pub code: Option<&'a str>,
+    pub state: Option<&'a str>,
+}
+
+/// What encrypts the ID tokens of a client, if they are encrypted: at hand
+/// before anything is committed, so that nothing is issued that can't be given.
+#[derive(Default)]
+pub struct IdTokenEncryption(Option<Encrypter>);
+
+impl IdTokenEncryption {
+    /// For tokens of this scope.
+    pub async fn of(
+        services: &Services,
+        client: &RegisteredClient,
+        scope: &Scope,
+    ) -> Result<Self, OAuthError> {
+        let metadata = &client.metadata;
+        let (alg, enc) =
+            (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc);
+        match Encryption::registered(alg, enc) {
+            Some(how) if scope.contains(Scope::OPENID) => {
+                let encrypter = Encrypter::of(services, client, how).await;
+                // The request is right; what it needs can't be had.
+                let failed = |error| OAuthError { code: ErrorCode::ServerError, ..error };
+                Ok(Self(Some(encrypter.map_err(failed)?)))
+            }
+            _ => Ok(Self(None)),
+        }
+    }
+}
+
 /// The claims of an ID token.
 #[derive(Serialize)]
 struct IdTokenClaims<'a> {
@@ -47,125 +102,170 @@ struct IdTokenClaims<'a> {
     nonce: Option<&'a str>,
     acr: &'a str,
     amr: &'a [String],
-    at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<String>,
+    at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s_hash: Option<String>,
+    sid: String,
+    /// What is told of the person.
+    #[serde(flatten)]
+    released: &'a Map<String, Value>,
 }
 
-/// Makes the tokens of one answer of a grant.
-///
-/// `seed` is the one that the grant's derived tokens come from; `nonce` that of
-/// the request.
-pub async fn render(
-    services: &Services,
-    grant: GrantId,
-    authorization: &Authorization,
-    tokens: &IssuedTokens,
-    seed: Option<&HandleSeed>,
-    nonce: Option<&str>,
-) -> Result<TokenResponse, OAuthError> {
-    let keys = services.keys.get();
-    let issuer = services.issuer();
-    let known_as = KnownAs::of(services, &keys, authorization).await?;
-    let facts = &tokens.access;
-    let access_token = match &facts.form {
-        AccessTokenForm::Jwt(key_id) => {
-            let claims = AccessTokenClaims::new(issuer, &known_as.sub, grant, authorization, facts);
-            let added = AddedClaims::of(services, grant, facts.claims).await?;
-            sign(&keys, key_id, "at+jwt", With { own: claims, added: &added.access }).await?
-        }
-        AccessTokenForm::Opaque => {
-            let (key, salt) = handle_key(&keys, seed)?;
-            key.derive::<AccessToken>(grant, facts.number, salt).encode()
-        }
-    };
-    let refresh_token = match &tokens.refresh {
-        None => None,
-        Some(refresh) => {
-            let (key, salt) = handle_key(&keys, seed)?;
-            Some(key.derive::<RefreshToken>(grant, refresh.generation, salt).encode())
-        }
-    };
-    let id_token = match (&tokens.id, &authorization.authentication) {
-        (Some(id), Some(_)) => {
-            let added = AddedClaims::of(services, grant, id.claims).await?;
-            let id = (id, &*added);
-            Some(id_token(&keys, issuer, known_as, authorization, id, &access_token, nonce).await?)
-        }
-        _ => None,
-    };
-    Ok(TokenResponse {
-        access_token,
-        token_type: "Bearer",
-        expires_in: facts.expires_at.since(services.now()).seconds(),
-        refresh_token,
-        id_token,
-        scope: facts.scope.to_string(),
-    })
+/// A grant that answers, and what its answer is made of beside the facts.
+pub struct Issuer<'a> {
+    pub services: &'a Services,
+    /// Whose grant it is.
+    pub client: &'a RegisteredClient,
+    pub grant: GrantId,
+    pub authorization: &'a Authorization,
+    /// Where the grant's derived tokens come from.
+    pub seed: Option<&'a HandleSeed>,
+    /// That of the request.
+    pub nonce: Option<&'a str>,
+    pub encryption: &'a IdTokenEncryption,
+    /// Claims about the person that stand in the ID token.
+    pub released: &'a Map<String, Value>,
 }
 
-/// What the client knows a person and their session by.
-struct KnownAs {
-    sub: String,
-    sid: Option<String>,
-}
-
-impl KnownAs {
-    async fn of(
-        services: &Services,
-        keys: &Keys,
-        authorization: &Authorization,
-    ) -> Result<Self, OAuthError> {
-        let Some(person) = &authorization.authentication else {
-            // RFC 9068 §2.2: the client, where it acts for itself.
-            return Ok(Self { sub: authorization.client_id.to_string(), sid: None });
+impl Issuer<'_> {
+    /// Makes the tokens of one answer of the token endpoint.
+    pub async fn render(&self, tokens: &IssuedTokens) -> Result<TokenResponse, OAuthError> {
+        let keys = self.services.keys.get();
+        let access_token = self.access_token(&keys, &tokens.access).await?;
+        let refresh_token = match &tokens.refresh {
+            None => None,
+            Some(refresh) => {
+                let (key, salt) = self.handle_key(&keys)?;
+                let handle = key.derive::<RefreshToken>(self.grant, refresh.generation, salt);
+                Some(handle.encode())
+            }
         };
-        let client = services.clients.get(authorization.client_id.as_str()).await?;
-        let client = client.state.registered();
-        let client = client.ok_or_else(|| OAuthError::internal(&"a grant of an unknown client"))?;
-        let sub = subject_for(keys, client, person.subject);
-        let sid = Some(session_for(keys, client, person.session_id));
-        Ok(Self { sub, sid })
+        let id_token = match (&tokens.id, &self.authorization.authentication) {
+            (Some(facts), Some(_)) => {
+                let beside = Beside::default();
+                Some(self.id_token(&keys, facts, Some(&access_token), beside).await?)
+            }
+            _ => None,
+        };
+        Ok(TokenResponse {
+            access_token,
+            token_type: "Bearer",
+            expires_in: self.expires_in(&tokens.access),
+            refresh_token,
+            id_token,
+            scope: tokens.access.scope.to_string(),
+        })
     }
-}
 
-async fn id_token(
-    keys: &Arc<Keys>,
-    issuer: &str,
-    known_as: KnownAs,
-    authorization: &Authorization,
-    (facts, added): (&IdTokenFacts, &Added),
-    access_token: &str,
-    nonce: Option<&str>,
-) -> Result<String, OAuthError> {
-    let key = private(keys, &facts.key)?;
-    let Some(authentication) = &authorization.authentication else {
-        return Err(OAuthError::internal(&"an ID token needs a person"));
-    };
-    let claims = IdTokenClaims {
-        iss: issuer,
-        sub: known_as.sub,
-        aud: &authorization.client_id,
-        exp: facts.expires_at,
-        iat: facts.issued_at,
-        auth_time: authentication.auth_time,
-        nonce,
-        acr: &authentication.acr,
-        amr: &authentication.amr,
-        at_hash: left_half_hash(key.alg(), access_token),
-        sid: known_as.sid,
-    };
-    sign_with(key, "JWT", With { own: claims, added: &added.id }).await
-}
+    /// Makes what comes by the browser (OpenID Connect Core §3.2.2.5,
+    /// §3.3.2.5).
+    pub async fn render_for_browser(
+        &self,
+        tokens: &FrontChannelTokens,
+        beside: Beside<'_>,
+    ) -> Result<BrowserTokens, OAuthError> {
+        let keys = self.services.keys.get();
+        let access = match &tokens.access {
+            None => None,
+            Some(facts) => Some(BrowserAccessToken {
+                text: self.access_token(&keys, facts).await?,
+                expires_in: self.expires_in(facts),
+                scope: facts.scope.to_string(),
+            }),
+        };
+        let id_token = match &tokens.id {
+            None => None,
+            Some(facts) => {
+                let access_token = access.as_ref().map(|access| access.text.as_str());
+                Some(self.id_token(&keys, facts, access_token, beside).await?)
+            }
+        };
+        Ok(BrowserTokens { access, id_token })
+    }
 
-fn handle_key<'a>(
-    keys: &'a Keys,
-    seed: Option<&'a HandleSeed>,
-) -> Result<(&'a crate::handles::HandleKey, &'a [u8; 16]), OAuthError> {
-    let seed = seed.ok_or_else(|| OAuthError::internal(&"a grant has no seed for its handles"))?;
-    let key = keys.handle_key(&seed.key);
-    let key = key.ok_or_else(|| OAuthError::internal(&format!("no handle key {}", seed.key)))?;
-    Ok((key, seed.salt.as_bytes()))
+    fn expires_in(&self, facts: &AccessTokenFacts) -> u32 {
+        facts.expires_at.since(self.services.now()).seconds()
+    }
+
+    async fn access_token(
+        &self,
+        keys: &Arc<Keys>,
+        facts: &AccessTokenFacts,
+    ) -> Result<String, OAuthError> {
+        match &facts.form {
+            AccessTokenForm::Jwt(key_id) => {
+                let issuer = self.services.issuer();
+                let sub = match &self.authorization.authentication {
+                    Some(person) => subject_for(keys, self.client, person.subject),
+                    // RFC 9068 §2.2: the client, where it acts for itself.
+                    None => self.authorization.client_id.to_string(),
+                };
+                let (grant, authorization) = (self.grant, self.authorization);
+                let claims = AccessTokenClaims::new(issuer, &sub, grant, authorization, facts);
+                let added = AddedClaims::of(self.services, grant, facts.claims).await?;
+                let claims = With { own: claims, added: &added.access };
+                sign(private(keys, key_id)?, "at+jwt", claims).await
+            }
+            AccessTokenForm::Opaque => {
+                let (key, salt) = self.handle_key(keys)?;
+                Ok(key.derive::<AccessToken>(self.grant, facts.number, salt).encode())
+            }
+        }
+    }
+
+    /// Hashes of what comes along bind it to the token (OpenID Connect Core
+    /// §3.1.3.6, §3.3.2.11; FAPI 1.0 Part 2 §5.1.1).
+    async fn id_token(
+        &self,
+        keys: &Arc<Keys>,
+        facts: &IdTokenFacts,
+        access_token: Option<&str>,
+        beside: Beside<'_>,
+    ) -> Result<String, OAuthError> {
+        let key = private(keys, &facts.key)?;
+        let Some(authentication) = &self.authorization.authentication else {
+            return Err(OAuthError::internal(&"an ID token needs a person"));
+        };
+        let hash = |text: &str| left_half_hash(key.alg(), text);
+        let claims = IdTokenClaims {
+            iss: self.services.issuer(),
+            sub: subject_for(keys, self.client, authentication.subject),
+            aud: &self.authorization.client_id,
+            exp: facts.expires_at,
+            iat: facts.issued_at,
+            auth_time: authentication.auth_time,
+            nonce: self.nonce,
+            acr: &authentication.acr,
+            amr: &authentication.amr,
+            at_hash: access_token.map(hash),
+            c_hash: beside.code.map(hash),
+            s_hash: beside.code.and(beside.state).map(hash),
+            sid: session_for(keys, self.client, authentication.session_id),
+            released: self.released,
+        };
+        let added = AddedClaims::of(self.services, self.grant, facts.claims).await?;
+        let token = sign(key, "JWT", With { own: claims, added: &added.id }).await?;
+        match &self.encryption.0 {
+            Some(encrypter) => encrypter.encrypt(Content::Token(&token)),
+            None => Ok(token),
+        }
+    }
+
+    fn handle_key<'k>(
+        &self,
+        keys: &'k Keys,
+    ) -> Result<(&'k crate::handles::HandleKey, &[u8; 16]), OAuthError> {
+        let seed = self.seed;
+        let seed =
+            seed.ok_or_else(|| OAuthError::internal(&"a grant has no seed for its handles"))?;
+        let key = keys.handle_key(&seed.key);
+        let key =
+            key.ok_or_else(|| OAuthError::internal(&format!("no handle key {}", seed.key)))?;
+        Ok((key, seed.salt.as_bytes()))
+    }
 }
 
 fn private<'a>(keys: &'a Keys, key_id: &KeyId) -> Result<&'a Arc<PrivateKey>, OAuthError> {
@@ -173,17 +273,8 @@ fn private<'a>(keys: &'a Keys, key_id: &KeyId) -> Result<&'a Arc<PrivateKey>, OA
     key.ok_or_else(|| OAuthError::internal(&format!("signing key {key_id} is not there any more")))
 }
 
-async fn sign<C: Serialize>(
-    keys: &Arc<Keys>,
-    key_id: &KeyId,
-    typ: &'static str,
-    claims: C,
-) -> Result<String, OAuthError> {
-    sign_with(private(keys, key_id)?, typ, claims).await
-}
-
 /// RSA signatures are made off the event loop.
-async fn sign_with<C: Serialize>(
+async fn sign<C: Serialize>(
     key: &Arc<PrivateKey>,
     typ: &'static str,
     claims: C,

@@ -10,5 +10,5 @@ pub use self::access::{
     AccessTokenClaims, Audience, LiveToken, TokenRefusal, VerifiedTokens, find_access_token,
 };
 pub use self::added::{About, Added, AddedClaims, ask_hooks};
-pub use self::issue::{TokenResponse, render};
+pub use self::issue::{Beside, BrowserTokens, IdTokenEncryption, Issuer, TokenResponse};
 pub use self::plan::{longest_refresh, plan};

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chancery_domain::protocol::grant_type::GrantType;
 
 use super::metadata::ServerMetadata;
 use crate::client_auth::{self, AuthenticatedClient, Public};
@@ -44,6 +45,12 @@ async fn answer(
 
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("token_endpoint", "/token");
-    metadata.set("grant_types_supported", grants::grant_types());
+    let mut grant_types = grants::grant_types().to_vec();
+    let response_types = &metadata.config().authorization.response_types;
+    if response_types.iter().any(|response_type| response_type.is_front_channel()) {
+        // At the authorization endpoint; registration and metadata have one list.
+        grant_types.push(GrantType::Implicit);
+    }
+    metadata.set("grant_types_supported", &grant_types);
     client_auth::describe(metadata, "token", Public::Welcome);
 }

@@ -3,6 +3,8 @@
 pub mod userinfo;
 
 use chancery_domain::client::SubjectType;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 
 use super::oauth::metadata::ServerMetadata;
 use crate::claims;
@@ -17,6 +19,9 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     }
     metadata.set("id_token_signing_alg_values_supported", &algorithms);
     metadata.set("subject_types_supported", SubjectType::NAMES);
+    let (algorithms, contents) = (KeyManagementAlgorithm::ALL, ContentEncryption::ALL);
+    metadata.set("id_token_encryption_alg_values_supported", algorithms);
+    metadata.set("id_token_encryption_enc_values_supported", contents);
     metadata.set("claim_types_supported", &["normal"]);
     metadata.set("claims_parameter_supported", &false);
     metadata.set("request_parameter_supported", &false);

@@ -3,6 +3,7 @@
 mod answer;
 mod browser;
 mod encrypted;
+mod front_channel;
 pub mod keys_server;
 mod listener;
 mod people;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use self::answer::{Answer, claims, header};
 pub use self::browser::{Browser, Page, Place};
 pub use self::encrypted::{decrypted, jwks_of};
+pub use self::front_channel::{ALL_RESPONSE_TYPES, front_channel, half_hash, nested};
 pub use self::listener::Listener;
 pub use self::people::{
     CHALLENGE, PASSWORD, REDIRECT_URI, VERIFIER, confidential, good_request, good_request_but,
