@@ -1,6 +1,8 @@
-//! `grant_type=refresh_token` (RFC 6749 §6, RFC 9700 §4.14).
+//! `grant_type=refresh_token` (RFC 6749 §6, RFC 9700 §4.14): what it does to the
+//! token is the settings' and the client's.
 
-use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, UseRefreshToken};
+use chancery_domain::authorization::Authorization;
+use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, Presence, UseRefreshToken};
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 
@@ -8,7 +10,7 @@ use super::{TokenRequest, active, check_account, invalid_grant};
 use crate::handles::RefreshHandle;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
-use crate::tokens::{About, TokenResponse, ask_hooks, longest_refresh, plan, render};
+use crate::tokens::{About, TokenResponse, ask_hooks, plan, refresh_policy, render};
 
 pub(super) async fn refresh(
     services: &Services,
@@ -54,8 +56,8 @@ pub(super) async fn refresh(
         generation: presented.number,
         genuine,
         scope,
-        grace: services.config.tokens.refresh_token_grace,
-        absolute_lifetime: longest_refresh(services),
+        policy: refresh_policy(services, &request.client),
+        presence: presence(services, &stage.authorization).await?,
         plan,
         now: services.now(),
     });
@@ -73,4 +75,23 @@ pub(super) async fn refresh(
     let tokens = issued.or_else(|| stage.repeated_answer()).ok_or_else(invalid_grant)?;
     let seed = stage.seed.as_ref();
     render(services, presented.grant, &stage.authorization, tokens, seed, None).await
+}
+
+/// Is the session good in which the person logged in? (How long a browser may
+/// idle, only the browser knows.)
+async fn presence(
+    services: &Services,
+    authorization: &Authorization,
+) -> Result<Presence, OAuthError> {
+    let Some(authentication) = &authorization.authentication else {
+        return Ok(Presence::NotAsked);
+    };
+    if !services.config.tokens.refresh_needs_session {
+        return Ok(Presence::NotAsked);
+    }
+    let Some(session) = authentication.session_id else { return Ok(Presence::Absent) };
+    let session = services.sessions.get(&session.to_string()).await?;
+    let now = services.now();
+    let live = session.state.begun().is_some_and(|session| session.is_live(now));
+    Ok(if live { Presence::Present } else { Presence::Absent })
 }

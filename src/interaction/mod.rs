@@ -36,6 +36,7 @@ use chancery_domain::protocol::prompt::Prompt;
 use chancery_domain::protocol::response_type::ResponseType;
 
 use self::assets::Asset;
+pub use self::credentials::{Failure, judge};
 pub use self::session::{ACR, AMR};
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::response_modes;

@@ -10,7 +10,7 @@ use chancery_domain::secret::{AccessToken, RefreshToken};
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
 
-use super::access::AccessTokenClaims;
+use super::access::{AccessTokenClaims, Audience};
 use super::added::{Added, AddedClaims, With};
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
@@ -29,6 +29,9 @@ pub struct TokenResponse {
     expires_in: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// Seconds from now; where the settings want it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token_expires_in: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
     scope: String,
@@ -39,7 +42,10 @@ pub struct TokenResponse {
 struct IdTokenClaims<'a> {
     iss: &'a str,
     sub: String,
-    aud: &'a ClientId,
+    aud: Audience,
+    /// The client, where it is not the only audience.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<&'a ClientId>,
     exp: UnixTime,
     iat: UnixTime,
     auth_time: UnixTime,
@@ -94,11 +100,16 @@ pub async fn render(
         }
         _ => None,
     };
+    let now = services.now();
+    let said = services.config.tokens.refresh_token_expires_in;
+    let refresh = tokens.refresh.as_ref().filter(|_| said);
+    let refresh_token_expires_in = refresh.map(|facts| facts.expires_at.since(now).seconds());
     Ok(TokenResponse {
         access_token,
         token_type: "Bearer",
-        expires_in: facts.expires_at.since(services.now()).seconds(),
+        expires_in: facts.expires_at.since(now).seconds(),
         refresh_token,
+        refresh_token_expires_in,
         id_token,
         scope: facts.scope.to_string(),
     })
@@ -124,7 +135,7 @@ impl KnownAs {
         let client = client.state.registered();
         let client = client.ok_or_else(|| OAuthError::internal(&"a grant of an unknown client"))?;
         let sub = subject_for(keys, client, person.subject);
-        let sid = Some(session_for(keys, client, person.session_id));
+        let sid = person.session_id.map(|id| session_for(keys, client, id));
         Ok(Self { sub, sid })
     }
 }
@@ -145,7 +156,8 @@ async fn id_token(
     let claims = IdTokenClaims {
         iss: issuer,
         sub: known_as.sub,
-        aud: &authorization.client_id,
+        aud: Audience::of_id_token(&authorization.client_id, &facts.audience),
+        azp: (!facts.audience.is_empty()).then_some(&authorization.client_id),
         exp: facts.expires_at,
         iat: facts.issued_at,
         auth_time: authentication.auth_time,

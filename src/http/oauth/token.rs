@@ -39,11 +39,13 @@ async fn answer(
     let parameters = request::form(request, body)?;
     let (client, origin) = request::client(services, request, &parameters).await?;
     *known = Some(client.clone());
-    grants::answer(services, &TokenRequest { client, parameters: &parameters, origin }).await
+    let address = request::client_address(services, request);
+    let request = TokenRequest { client, parameters: &parameters, origin, address };
+    grants::answer(services, &request).await
 }
 
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("token_endpoint", "/token");
-    metadata.set("grant_types_supported", grants::grant_types());
+    metadata.set("grant_types_supported", &grants::grant_types(metadata.services()));
     client_auth::describe(metadata, "token", Public::Welcome);
 }
