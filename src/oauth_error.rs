@@ -177,6 +177,7 @@ impl From<GrantError> for OAuthError {
             | GrantError::CodeReplayed
             | GrantError::RefreshTokenExpired
             | GrantError::RefreshTokenReused
+            | GrantError::SubjectAbsent
             | GrantError::Refused(_)
             | GrantError::Revoked
             | GrantError::WrongClient => ErrorCode::InvalidGrant,
@@ -187,6 +188,7 @@ impl From<GrantError> for OAuthError {
             GrantError::ScopeTooWide => "the scope is wider than the one that was granted",
             GrantError::ScopeBeyondRequest => "the scope is wider than the one asked for",
             GrantError::CodeExpired => "the authorization code has expired",
+            GrantError::SubjectAbsent => "the person is not logged in any more",
             GrantError::Answered => "the request has been answered already",
             GrantError::Unknown
             | GrantError::Begun

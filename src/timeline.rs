@@ -116,6 +116,9 @@ fn grant(event: &GrantEvent) -> String {
         GrantEvent::RefreshTokenRotated(event) => {
             format!("The refresh token was used for {}", tokens(&event.tokens))
         }
+        GrantEvent::RefreshTokenUsed(event) => {
+            format!("The refresh token was used, and kept, for {}", tokens(&event.tokens))
+        }
         GrantEvent::RefreshTokenReused(event) => format!(
             "Refresh token {} was presented again after its replacement, by {}",
             event.generation, event.client_id

@@ -31,9 +31,9 @@ use chancery_domain::grant::{
     AccessTokenFacts, AccessTokenForm, AccessTokenRevoked, CodeIssued, CodeRedeemed, CodeReplayed,
     ConsentGiven, DeclineReason, FrontChannelTokens, FrontChannelTokensIssued, GrantEvent,
     GrantRevoked, HandleSeed, IdTokenFacts, IssuedTokens, Presented, PresentedScope,
-    RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated, RefusalNoted, RefusalReason,
-    RequestDeclined, RequestPushed, RequestReceived, RevocationCause, SubjectAuthenticated,
-    TokensIssued,
+    RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated, RefreshTokenUsed, RefusalNoted,
+    RefusalReason, RequestDeclined, RequestPushed, RequestReceived, RevocationCause,
+    SubjectAuthenticated, TokensIssued,
 };
 use chancery_domain::ids::{
     AggregateKind, ClientId, CommandId, GrantId, KeyId, SessionId, SubjectId,
@@ -159,7 +159,7 @@ fn sha256(byte: u8) -> Sha256Digest {
 fn authentication() -> Authentication {
     Authentication {
         subject: subject(),
-        session_id: session_id(),
+        session_id: Some(session_id()),
         auth_time: at(-60),
         acr: "1".to_owned(),
         amr: vec!["pwd".to_owned()],
@@ -214,6 +214,7 @@ fn tokens() -> IssuedTokens {
         },
         id: Some(IdTokenFacts {
             key: key("sig-1"),
+            audience: vec![],
             issued_at: at(0),
             expires_at: at(3600),
             claims: None,
@@ -300,6 +301,7 @@ fn grant_samples() -> impl Iterator<Item = Sample> {
                 tokens: Arc::new(tokens()),
                 grace_until: at(30),
             },
+            RefreshTokenUsed: RefreshTokenUsed { tokens: Arc::new(tokens()) },
             RefreshTokenReused: RefreshTokenReused { client_id: client_id(), generation: 1 },
             RefusalNoted: RefusalNoted {
                 reason: RefusalReason::PkceMismatch,
@@ -604,6 +606,26 @@ fn later_samples() -> impl Iterator<Item = Sample> {
             access_token: Digest::of(&[9; 32]),
         })),
     };
+    let ours = ClientMetadata {
+        refresh_token_rotation: Some(false),
+        additional_audience: vec!["https://api.example".to_owned()],
+        ..ClientMetadata::default()
+    };
+    let id = tokens().id.map(|id| IdTokenFacts { audience: vec!["api".to_owned()], ..id });
+    // Nobody's browser was there.
+    let by_password = GrantEvent::from(TokensIssued {
+        grant_type: GrantType::Password,
+        authorization: Arc::new(Authorization {
+            client_id: client_id(),
+            authentication: Some(Authentication { session_id: None, ..authentication() }),
+            scope: scope("openid"),
+        }),
+        tokens: Arc::new(IssuedTokens { id, ..tokens() }),
+    });
+    let by_password = Sample {
+        which: "by-password",
+        ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, by_password)
+    };
     let mut hooked = tokens();
     hooked.access.claims = Some(sha256(11));
     hooked.id = hooked.id.map(|id| IdTokenFacts { claims: Some(sha256(11)), ..id });
@@ -616,6 +638,8 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         client("all-members", ClientMetadataReplaced { metadata: every_member().into() }.into()),
         client("by-initial-token", by(token).into()),
         client("by-stranger", by(Registrar::Stranger).into()),
+        client("audience-and-rotation", ClientMetadataReplaced { metadata: ours.into() }.into()),
+        by_password,
         encryption,
         hooked,
         client(

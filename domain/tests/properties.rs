@@ -13,8 +13,9 @@ use chancery_domain::digest::Salt;
 use chancery_domain::event::EventFormat;
 use chancery_domain::grant::{
     AccessTokenFacts, AccessTokenForm, Approve, AuthenticateSubject, Decline, DeclineReason, Grant,
-    GrantCommand, GrantError, GrantEvent, HandleSeed, IssueDirectly, PushRequest, ReceiveRequest,
-    RedeemCode, RevocationCause, Revoke, RevokeAccessToken, TokenPlan, UseRefreshToken,
+    GrantCommand, GrantError, GrantEvent, HandleSeed, IssueDirectly, Presence, PushRequest,
+    ReceiveRequest, RedeemCode, RefreshPolicy, RevocationCause, Revoke, RevokeAccessToken,
+    TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SessionId, SubjectId};
 use chancery_domain::protocol::grant_type::GrantType;
@@ -97,7 +98,7 @@ fn authentications() -> impl Strategy<Value = Authentication> {
     (prop_oneof![3 => Just(1_u128), 1 => Just(2)], times()).prop_map(|(who, auth_time)| {
         Authentication {
             subject: SubjectId::from_uuid(Uuid::from_u128(who)),
-            session_id: SessionId::from_uuid(Uuid::from_u128(who)),
+            session_id: Some(SessionId::from_uuid(Uuid::from_u128(who))),
             auth_time,
             acr: "1".to_owned(),
             amr: vec!["pwd".to_owned()],
@@ -154,6 +155,7 @@ fn plans() -> impl Strategy<Value = TokenPlan> {
                 access_lifetime,
                 audience: vec![],
                 id_key: key.clone(),
+                id_audience: vec![],
                 id_lifetime,
                 refresh_lifetime,
                 refresh_needs_offline_access: offline,
@@ -177,15 +179,28 @@ fn refreshes() -> impl Strategy<Value = GrantCommand> {
     let genuine = proptest::bool::weighted(0.9);
     let scope = proptest::option::of(scopes());
     let absolute = proptest::option::of(lifetimes());
-    (clients(), generation, genuine, scope, lifetimes(), absolute, plans(), times()).prop_map(
-        |(client_id, generation, genuine, scope, grace, absolute_lifetime, plan, now)| {
+    let presence = prop_oneof![
+        3 => Just(Presence::NotAsked),
+        1 => Just(Presence::Present),
+        1 => Just(Presence::Absent),
+    ];
+    let policy = (any::<bool>(), any::<bool>(), lifetimes(), absolute).prop_map(
+        |(rotate, extend, grace, absolute_lifetime)| RefreshPolicy {
+            rotate,
+            extend,
+            grace,
+            absolute_lifetime,
+        },
+    );
+    (clients(), generation, genuine, scope, policy, presence, plans(), times()).prop_map(
+        |(client_id, generation, genuine, scope, policy, presence, plan, now)| {
             GrantCommand::Refresh(UseRefreshToken {
                 client_id,
                 generation,
                 genuine,
                 scope,
-                grace,
-                absolute_lifetime,
+                policy,
+                presence,
                 plan,
                 now,
             })
@@ -310,6 +325,7 @@ fn plan() -> TokenPlan {
         access_lifetime: Lifetime::from_seconds(300),
         audience: vec![],
         id_key: key.clone(),
+        id_audience: vec![],
         id_lifetime: Lifetime::from_seconds(3600),
         refresh_lifetime: Some(Lifetime::from_seconds(14_400)),
         refresh_needs_offline_access: true,
@@ -350,7 +366,7 @@ fn straight_to_tokens() -> Vec<GrantCommand> {
         GrantCommand::Authenticate(AuthenticateSubject {
             authentication: Authentication {
                 subject: SubjectId::from_uuid(Uuid::from_u128(1)),
-                session_id,
+                session_id: Some(session_id),
                 auth_time: seconds(1),
                 acr: "1".to_owned(),
                 amr: vec!["pwd".to_owned()],
@@ -385,8 +401,13 @@ fn refresh(generation: u32, at: i64) -> GrantCommand {
         generation,
         genuine: true,
         scope: None,
-        grace: Lifetime::from_seconds(30),
-        absolute_lifetime: None,
+        policy: RefreshPolicy {
+            rotate: true,
+            extend: true,
+            grace: Lifetime::from_seconds(30),
+            absolute_lifetime: None,
+        },
+        presence: Presence::NotAsked,
         plan: plan(),
         now: seconds(at),
     })

@@ -82,7 +82,7 @@ fn columns(event: &GrantEvent, position: Value) -> Columns {
         GrantEvent::SubjectAuthenticated(event) => vec![
             ("state", "authenticated".into()),
             ("subject", event.authentication.subject.to_string().into()),
-            ("session_id", event.authentication.session_id.to_string().into()),
+            ("session_id", event.authentication.session_id.map(|id| id.to_string()).into()),
             // The person may take their time.
             ("expires_at", Value::Null),
             ("authenticated_position", position),
@@ -103,12 +103,14 @@ fn columns(event: &GrantEvent, position: Value) -> Columns {
             vec![("state", "active".into()), ("expires_at", end(&event.tokens).into())]
         }
         GrantEvent::RefreshTokenRotated(event) => vec![("expires_at", end(&event.tokens).into())],
+        GrantEvent::RefreshTokenUsed(event) => vec![("expires_at", end(&event.tokens).into())],
         GrantEvent::TokensIssued(event) => {
             let authentication = event.authorization.authentication.as_ref();
+            let session = authentication.and_then(|who| who.session_id);
             vec![
                 ("client_id", event.authorization.client_id.as_str().into()),
                 ("subject", authentication.map(|who| who.subject.to_string()).into()),
-                ("session_id", authentication.map(|who| who.session_id.to_string()).into()),
+                ("session_id", session.map(|id| id.to_string()).into()),
                 ("scope", event.authorization.scope.as_str().into()),
                 ("state", "active".into()),
                 ("grant_type", event.grant_type.as_str().into()),

@@ -501,6 +501,7 @@ impl Cause {
             | GrantEvent::FrontChannelTokensIssued(_)
             | GrantEvent::CodeRedeemed(_)
             | GrantEvent::RefreshTokenRotated(_)
+            | GrantEvent::RefreshTokenUsed(_)
             | GrantEvent::TokensIssued(_) => !matches!(self.what, What::ConsentWithdrawn(..)),
             GrantEvent::RequestDeclined(_)
             | GrantEvent::CodeReplayed(_)

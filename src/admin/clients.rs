@@ -16,6 +16,7 @@ use crate::registration::sector;
 use crate::secrets::encode_client_secret;
 use crate::services::Services;
 use crate::stores::AppendError;
+use crate::tokens::unsupported_algorithm;
 
 /// How often a change is decided again after a conflict.
 const ATTEMPTS: usize = 4;
@@ -122,6 +123,7 @@ pub(super) async fn add(
     let NewClient { client_id, secret, metadata } = new;
     metadata.check().map_err(|error| AdminError::Invalid(error.to_string()))?;
     check_sector(services, &metadata, None).await?;
+    check_algorithms(services, &metadata)?;
     check_hooks(services, &metadata)?;
     let client_id = match client_id {
         Some(client_id) => client_id,
@@ -169,6 +171,7 @@ pub(super) async fn update(
         let client = registered(&folded, client_id)?;
         let metadata = changed(&client.metadata, changes)?;
         check_sector(services, &metadata, Some(&client.metadata)).await?;
+        check_algorithms(services, &metadata)?;
         check_hooks(services, &metadata)?;
         let work = services.work(origin.clone())?;
         let command = ClientCommand::ReplaceMetadata(metadata.into());
@@ -194,6 +197,17 @@ async fn check_sector(
     }
     let checked = sector::check(services, metadata).await;
     checked.map_err(|error| AdminError::Invalid(error.description.into_owned()))
+}
+
+/// A client must not be promised signatures that the server can't make.
+fn check_algorithms(services: &Services, metadata: &ClientMetadata) -> Result<(), AdminError> {
+    let Some(member) = unsupported_algorithm(&services.keys.get(), metadata) else {
+        return Ok(());
+    };
+    Err(AdminError::Invalid(format!(
+        "{member}: the server has no key for this algorithm; name it in keys.extra_algorithms, or \
+         make one (chancery key rotate --algorithm)"
+    )))
 }
 
 /// A client whose hooks are not there would get nothing.

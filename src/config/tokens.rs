@@ -19,6 +19,18 @@ settings! {
         /// How long a refresh token that has been used gives the same successor again, for
         /// a client that lost the answer on the network. It ends when the successor is used.
         refresh_token_grace: Lifetime = default 30 within 0..=300;
+        /// Replace a refresh token at each use, and take the use of one that was replaced for
+        /// theft (RFC 9700 §4.14.2). If false, it stays the same, but for public clients: theirs
+        /// are always replaced. A client can be registered otherwise (`refresh_token_rotation`).
+        refresh_token_rotation: bool = default true;
+        /// Begin the lifetime of a refresh token anew at each use. If false, the end of the
+        /// first one is the end.
+        refresh_token_extension: bool = default true;
+        /// Say in the answer how long the refresh token is good (`refresh_token_expires_in`).
+        refresh_token_expires_in: bool = default false;
+        /// Refuse to refresh while the session is over in which the person logged in. A grant
+        /// by password has no session, and is never refreshed then.
+        refresh_needs_session: bool = default false;
         /// Give refresh tokens only to those who ask for the scope `offline_access` (OpenID
         /// Connect Core §11). If false: to every client registered for `refresh_token`.
         refresh_only_with_offline_access: bool = default true;
@@ -31,6 +43,9 @@ settings! {
         /// The form of access tokens, for clients that are not registered with one: jwt
         /// (RFC 9068; read by resource servers without asking) or opaque (introspected).
         access_token_format: AccessTokenFormat = default "jwt";
+        /// Let clients that are registered for the grant type `password` get tokens by the
+        /// name and password of a person (RFC 6749 §4.3). RFC 9700 §2.4 says never to.
+        password_grant: bool = default false;
     }
 }
 

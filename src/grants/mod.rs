@@ -2,8 +2,10 @@
 
 mod authorization_code;
 mod client_credentials;
+mod password;
 mod refresh_token;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chancery_domain::authorization::{Authorization, Parameters};
@@ -23,6 +25,8 @@ pub struct TokenRequest<'a> {
     pub parameters: &'a Parameters<'a>,
     /// The client, and the HTTP request.
     pub origin: Origin,
+    /// Where it came from.
+    pub address: Option<IpAddr>,
 }
 
 impl TokenRequest<'_> {
@@ -48,7 +52,7 @@ pub async fn answer(
         || OAuthError::new(ErrorCode::UnsupportedGrantType, "this grant_type is not supported");
     let grant_type: GrantType =
         request.required("grant_type")?.parse().map_err(|_| unsupported())?;
-    if !grant_types().contains(&grant_type) {
+    if !grant_types(services).contains(&grant_type) {
         return Err(unsupported());
     }
     if !request.client.metadata.allows(grant_type) {
@@ -59,14 +63,20 @@ pub async fn answer(
         GrantType::AuthorizationCode => authorization_code::redeem(services, request).await,
         GrantType::RefreshToken => refresh_token::refresh(services, request).await,
         GrantType::ClientCredentials => client_credentials::issue(services, request).await,
-        GrantType::Implicit | GrantType::Password => Err(unsupported()),
+        GrantType::Password => password::issue(services, request).await,
+        GrantType::Implicit => Err(unsupported()),
     }
 }
 
 /// The grant types that this server has, for its metadata.
 #[must_use]
-pub fn grant_types() -> &'static [GrantType] {
-    &[GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials]
+pub fn grant_types(services: &Services) -> Vec<GrantType> {
+    let mut all =
+        vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+    if services.config.tokens.password_grant {
+        all.push(GrantType::Password);
+    }
+    all
 }
 
 fn invalid_grant() -> OAuthError {

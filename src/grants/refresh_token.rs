@@ -1,6 +1,8 @@
-//! `grant_type=refresh_token` (RFC 6749 §6, RFC 9700 §4.14).
+//! `grant_type=refresh_token` (RFC 6749 §6, RFC 9700 §4.14): what it does to the
+//! token is the settings' and the client's.
 
-use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, UseRefreshToken};
+use chancery_domain::authorization::Authorization;
+use chancery_domain::grant::{Grant, GrantCommand, GrantEvent, Presence, UseRefreshToken};
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 use serde_json::Map;
@@ -10,7 +12,7 @@ use crate::handles::RefreshHandle;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::tokens::{
-    About, IdTokenEncryption, Issuer, TokenResponse, ask_hooks, longest_refresh, plan,
+    About, IdTokenEncryption, Issuer, TokenResponse, ask_hooks, plan, refresh_policy,
 };
 
 pub(super) async fn refresh(
@@ -35,6 +37,8 @@ pub(super) async fn refresh(
         return Err(invalid_grant());
     }
     check_account(services, &stage.authorization).await?;
+    let granted = &stage.authorization.scope;
+    let encryption = IdTokenEncryption::of(services, &request.client, granted).await?;
     let mut plan = plan(services, &keys, &request.client.metadata)
         .map_err(|error| OAuthError::internal(&error))?;
     let is_next =
@@ -52,15 +56,13 @@ pub(super) async fn refresh(
     } else {
         None
     };
-    let granted = &stage.authorization.scope;
-    let encryption = IdTokenEncryption::of(services, &request.client, granted).await?;
     let command = GrantCommand::Refresh(UseRefreshToken {
         client_id: request.client.client_id.clone(),
         generation: presented.number,
         genuine,
         scope,
-        grace: services.config.tokens.refresh_token_grace,
-        absolute_lifetime: longest_refresh(services),
+        policy: refresh_policy(services, &request.client),
+        presence: presence(services, &stage.authorization).await?,
         plan,
         now: services.now(),
     });
@@ -87,4 +89,23 @@ pub(super) async fn refresh(
         released: &Map::new(),
     };
     answering.render(tokens).await
+}
+
+/// Is the session good in which the person logged in? (How long a browser may
+/// idle, only the browser knows.)
+async fn presence(
+    services: &Services,
+    authorization: &Authorization,
+) -> Result<Presence, OAuthError> {
+    let Some(authentication) = &authorization.authentication else {
+        return Ok(Presence::NotAsked);
+    };
+    if !services.config.tokens.refresh_needs_session {
+        return Ok(Presence::NotAsked);
+    }
+    let Some(session) = authentication.session_id else { return Ok(Presence::Absent) };
+    let session = services.sessions.get(&session.to_string()).await?;
+    let now = services.now();
+    let live = session.state.begun().is_some_and(|session| session.is_live(now));
+    Ok(if live { Presence::Present } else { Presence::Absent })
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::services::Services;
 use crate::subjects::subject_for;
+use crate::tokens::Audience;
 
 /// Whether `id_token_hint` names a person, as the client knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,9 @@ pub enum Hint {
 struct HintClaims {
     iss: String,
     sub: String,
-    aud: String,
+    aud: Audience,
+    #[serde(default)]
+    azp: Option<String>,
 }
 
 impl Hint {
@@ -49,7 +52,8 @@ impl Hint {
         let Ok(claims) = keys.verifier.verify::<HintClaims>(text, &["JWT"]) else {
             return Self::Untrusted;
         };
-        if claims.iss != services.issuer() || claims.aud != client.client_id.as_str() {
+        let issued_to = claims.aud.client(claims.azp.as_deref());
+        if claims.iss != services.issuer() || issued_to != Some(client.client_id.as_str()) {
             return Self::Untrusted;
         }
         match person.map(|person| subject_for(&keys, client, person)) {
@@ -127,7 +131,7 @@ mod tests {
     fn logged_in(at: i64) -> Authentication {
         Authentication {
             subject: subject(1),
-            session_id: SessionId::from_uuid(uuid::Uuid::from_bytes([2; 16])),
+            session_id: Some(SessionId::from_uuid(uuid::Uuid::from_bytes([2; 16]))),
             auth_time: UnixTime::from_seconds(at),
             acr: String::new(),
             amr: vec![],

@@ -24,6 +24,7 @@ use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::http::request::form;
 use crate::oauth_error::OAuthError;
 use crate::subjects::session_for;
+use crate::tokens::Audience;
 
 const CONTEXT: &str = "logout";
 
@@ -77,9 +78,17 @@ impl Wish {
 #[derive(Deserialize)]
 struct HintClaims {
     iss: String,
-    aud: String,
+    aud: Audience,
+    #[serde(default)]
+    azp: Option<String>,
     #[serde(default)]
     sid: Option<String>,
+}
+
+impl HintClaims {
+    fn client(&self) -> Option<&str> {
+        self.aud.client(self.azp.as_deref())
+    }
 }
 
 #[tracing::instrument(name = "oidc.end_session", skip_all)]
@@ -115,11 +124,11 @@ async fn end_session(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Prob
     let hint = once("id_token_hint")?.map(|text| read_hint(visit, text)).transpose()?;
     let client_id = once("client_id")?;
     if let (Some(hint), Some(client_id)) = (&hint, client_id)
-        && hint.aud != client_id
+        && hint.client() != Some(client_id)
     {
         return Err(Problem::bad_logout("its ID token is another application's", None));
     }
-    let asked_by = client_id.or(hint.as_ref().map(|hint| hint.aud.as_str()));
+    let asked_by = client_id.or(hint.as_ref().and_then(HintClaims::client));
     let client = match asked_by {
         Some(client_id) => Some(
             known_client(visit, client_id)

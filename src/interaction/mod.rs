@@ -38,6 +38,7 @@ use chancery_domain::protocol::prompt::Prompt;
 use chancery_domain::protocol::response_mode::ResponseMode;
 
 use self::assets::Asset;
+pub use self::credentials::{Failure, judge};
 pub use self::session::{ACR, AMR};
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::tokens::for_client;

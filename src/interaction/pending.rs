@@ -75,6 +75,14 @@ pub enum Who {
 }
 
 impl Who {
+    /// In which browser session.
+    fn session_id(&self) -> SessionId {
+        match self {
+            Self::Session(session) => session.id(),
+            Self::Login(login) => login.id(),
+        }
+    }
+
     const fn authentication(&self) -> &Authentication {
         match self {
             Self::Session(session) => &session.authentication,
@@ -227,7 +235,7 @@ impl Pending {
             return self.decline(visit, DeclineReason::ConsentRequired, Some(who)).await;
         }
         let grant = self.record(visit, who, None).await?.0;
-        let session = who.authentication().session_id;
+        let session = who.session_id();
         let interaction = Interaction::Consent { grant, request_uri: self.request_uri(), session };
         let handle = interaction.seal(&visit.keys.get(), visit.now(), &*visit.entropy)?;
         let url = visit.config.server.issuer.endpoint(&format!("/consent?i={handle}"));
@@ -274,7 +282,7 @@ impl Pending {
             ]);
         }
         parameters.extend(tokens.id_token.as_deref().map(|token| ("id_token", token)));
-        let session_id = who.authentication().session_id;
+        let session_id = who.session_id();
         let names_session = visit.config.authorization.sid_in_response && self.request.is_openid();
         let sid = names_session.then(|| session_for(&visit.keys.get(), &self.client, session_id));
         parameters.extend(sid.as_deref().map(|sid| ("sid", sid)));
@@ -443,7 +451,7 @@ impl Pending {
             let authentication = who.authentication();
             origin.actor.reference = Some(authentication.subject.to_string());
             origin.subject = Some(authentication.subject);
-            origin.session_id = Some(authentication.session_id);
+            origin.session_id = Some(who.session_id());
         }
         origin
     }
@@ -547,7 +555,7 @@ impl Pending {
         }));
         if let Some(approval) = approval {
             commands.push(GrantCommand::Approve(Approve {
-                session_id: authentication.session_id,
+                session_id: who.session_id(),
                 scope: self.scope().clone(),
                 presented: approval.presented.clone(),
                 code: approval.code.secret.digest(),
@@ -592,7 +600,7 @@ fn with_session(visit: &Visit, who: &Who, mut answer: HttpResponse) -> HttpRespo
         // Fails only for a cookie that is no header value; ours are base64url.
         let _ = answer.add_cookie(&login.cookie(visit.is_secure()));
     }
-    note_use(visit, who.authentication().session_id, &mut answer);
+    note_use(visit, who.session_id(), &mut answer);
     answer
 }
 

@@ -35,6 +35,7 @@ pub const AMR: &str = "pwd";
 /// A session that is good, of an account that may be used.
 #[derive(Clone)]
 pub struct LiveSession {
+    id: SessionId,
     pub authentication: Authentication,
     account: Arc<Folded<Account>>,
 }
@@ -67,17 +68,17 @@ impl LiveSession {
         let account = usable_account(visit, authentication.subject).await?;
         let kept = |account: &Arc<Folded<Account>>| {
             account.state.registered().is_some_and(|account| {
-                account.keeps_session(authentication.session_id, authentication.auth_time)
+                account.keeps_session(cookie.owner, authentication.auth_time)
             })
         };
         let account = account.filter(kept);
-        Ok(account.map(|account| Self { authentication, account }))
+        Ok(account.map(|account| Self { id: cookie.owner, authentication, account }))
     }
 
     /// Which session.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.authentication.session_id
+        self.id
     }
 
     /// The account, as it was when the request came.
@@ -191,7 +192,7 @@ impl Login {
         Self {
             authentication: Authentication {
                 subject,
-                session_id,
+                session_id: Some(session_id),
                 auth_time: visit.now(),
                 acr: ACR.to_owned(),
                 amr: vec![AMR.to_owned()],
@@ -199,6 +200,12 @@ impl Login {
             cookie: Handle::mint(session_id, &*visit.entropy),
             change,
         }
+    }
+
+    /// Which session.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.cookie.owner
     }
 
     /// Adds the session's events to the work; what was sealed with them, too.
@@ -220,7 +227,7 @@ impl Login {
             let end = SessionCommand::End { cause: SessionEndCause::Replaced, now };
             visit.sessions.prepare(&old.to_string(), vec![end], work).await?;
         }
-        let id = self.authentication.session_id.to_string();
+        let id = self.id().to_string();
         let stream = Session::stream(&id);
         let subject = self.authentication.subject.to_string().into();
         let key = visit.vault.new_key(&mut work.append, &stream, Some(subject))?;
@@ -253,7 +260,7 @@ impl Login {
             now,
             lifetime: visit.config.sessions.lifetime,
         };
-        let id = self.authentication.session_id.to_string();
+        let id = self.id().to_string();
         visit.sessions.prepare(&id, vec![command], work).await
     }
 
@@ -263,7 +270,7 @@ impl Login {
             let mut origin = visit.origin(None, None);
             origin.actor.reference = Some(self.authentication.subject.to_string());
             origin.subject = Some(self.authentication.subject);
-            origin.session_id = Some(self.authentication.session_id);
+            origin.session_id = Some(self.id());
             let mut work = visit.work(origin)?;
             self.prepare(visit, visit.now(), &mut work).await?;
             let done = visit.committer.append(work.append).await;
@@ -278,7 +285,7 @@ impl Login {
 
     /// What is in memory of the sessions concerned is old, or soon will be.
     pub fn forget(&self, services: &Services) {
-        services.sessions.forget(&self.authentication.session_id.to_string());
+        services.sessions.forget(&self.id().to_string());
         if let Change::Start { instead_of: Some(old) } = &self.change {
             services.sessions.forget(&old.to_string());
         }

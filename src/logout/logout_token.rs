@@ -29,7 +29,8 @@ struct LogoutClaims<'a> {
     exp: UnixTime,
     jti: String,
     events: Events,
-    sid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
 }
 
 /// What it says has happened; the member's value is an empty object.
@@ -72,7 +73,7 @@ pub async fn make(
         exp: now + LIFETIME,
         jti: services.entropy.uuid_v4().simple().to_string(),
         events: Events { backchannel_logout: Empty {} },
-        sid: session_for(&keys, client, session.authentication.session_id),
+        sid: session.authentication.session_id.map(|id| session_for(&keys, client, id)),
     };
     let default = services.config.keys.signing_algorithm;
     let algorithm = client.metadata.id_token_signed_response_alg.unwrap_or(default);

@@ -19,6 +19,7 @@ use crate::config::registration::Registration;
 use crate::http::oauth::metadata::capabilities;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
+use crate::tokens::unsupported_algorithm;
 
 /// The members that a client may set: those of the standards. All others are
 /// the operator's.
@@ -207,6 +208,9 @@ pub fn decide(
     check_application_type(&metadata)?;
     check_called(services, &metadata)?;
     check_supported(services, &metadata)?;
+    if let Some(member) = unsupported_algorithm(&services.keys.get(), &metadata) {
+        return Err(invalid(format!("{member}: the server has no key for this algorithm")));
+    }
     Ok(metadata)
 }
 
@@ -427,6 +431,8 @@ mod tests {
             "access_token_audience",
             "access_token_lifetime",
             "refresh_token_lifetime",
+            "refresh_token_rotation",
+            "additional_audience",
             "id_token_lifetime",
             "par_lifetime",
             "client_expires_at",

@@ -58,6 +58,29 @@ impl Audience {
     }
 }
 
+impl Audience {
+    /// The audience of an ID token: the client, and whoever else is registered
+    /// (OpenID Connect Core §2).
+    pub(super) fn of_id_token(client_id: &ClientId, others: &[String]) -> Self {
+        if others.is_empty() {
+            return Self::One(client_id.to_string());
+        }
+        let mut all = vec![client_id.to_string()];
+        all.extend(others.iter().filter(|other| *other != client_id.as_str()).cloned());
+        Self::Several(all)
+    }
+
+    /// The client that an ID token of ours with this audience was issued to.
+    #[must_use]
+    pub fn client<'a>(&'a self, azp: Option<&'a str>) -> Option<&'a str> {
+        match (self, azp) {
+            (_, Some(client)) => Some(client),
+            (Self::One(client), None) => Some(client),
+            (Self::Several(_), None) => None,
+        }
+    }
+}
+
 impl AccessTokenClaims {
     pub(super) fn new(
         issuer: &str,

@@ -15,7 +15,7 @@ use chancery_domain::time::UnixTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::access::AccessTokenClaims;
+use super::access::{AccessTokenClaims, Audience};
 use super::added::{AddedClaims, With};
 use super::for_client::{Content, Encrypter, Encryption};
 use crate::jose::{PrivateKey, left_half_hash};
@@ -35,6 +35,9 @@ pub struct TokenResponse {
     expires_in: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// Seconds from now; where the settings want it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token_expires_in: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
     scope: String,
@@ -94,7 +97,10 @@ impl IdTokenEncryption {
 struct IdTokenClaims<'a> {
     iss: &'a str,
     sub: String,
-    aud: &'a ClientId,
+    aud: Audience,
+    /// The client, where it is not the only audience.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<&'a ClientId>,
     exp: UnixTime,
     iat: UnixTime,
     auth_time: UnixTime,
@@ -108,7 +114,8 @@ struct IdTokenClaims<'a> {
     c_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     s_hash: Option<String>,
-    sid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
     /// What is told of the person.
     #[serde(flatten)]
     released: &'a Map<String, Value>,
@@ -155,6 +162,7 @@ impl Issuer<'_> {
             token_type: "Bearer",
             expires_in: self.expires_in(&tokens.access),
             refresh_token,
+            refresh_token_expires_in: self.refresh_expires_in(tokens),
             id_token,
             scope: tokens.access.scope.to_string(),
         })
@@ -184,6 +192,13 @@ impl Issuer<'_> {
             }
         };
         Ok(BrowserTokens { access, id_token })
+    }
+
+    /// None where the settings don't want it said.
+    fn refresh_expires_in(&self, tokens: &IssuedTokens) -> Option<u32> {
+        let said = self.services.config.tokens.refresh_token_expires_in;
+        let facts = tokens.refresh.as_ref().filter(|_| said)?;
+        Some(facts.expires_at.since(self.services.now()).seconds())
     }
 
     fn expires_in(&self, facts: &AccessTokenFacts) -> u32 {
@@ -233,7 +248,8 @@ impl Issuer<'_> {
         let claims = IdTokenClaims {
             iss: self.services.issuer(),
             sub: subject_for(keys, self.client, authentication.subject),
-            aud: &self.authorization.client_id,
+            aud: Audience::of_id_token(&self.authorization.client_id, &facts.audience),
+            azp: (!facts.audience.is_empty()).then_some(&self.authorization.client_id),
             exp: facts.expires_at,
             iat: facts.issued_at,
             auth_time: authentication.auth_time,
@@ -243,7 +259,7 @@ impl Issuer<'_> {
             at_hash: access_token.map(hash),
             c_hash: beside.code.map(hash),
             s_hash: beside.code.and(beside.state).map(hash),
-            sid: session_for(keys, self.client, authentication.session_id),
+            sid: authentication.session_id.map(|id| session_for(keys, self.client, id)),
             released: self.released,
         };
         let added = AddedClaims::of(self.services, self.grant, facts.claims).await?;

@@ -11,4 +11,4 @@ pub use self::access::{
 };
 pub use self::added::{About, Added, AddedClaims, ask_hooks};
 pub use self::issue::{Beside, BrowserTokens, IdTokenEncryption, Issuer, TokenResponse};
-pub use self::plan::{longest_refresh, plan};
+pub use self::plan::{plan, refresh_policy, unsupported_algorithm};

@@ -42,6 +42,7 @@ mod races;
 mod rfc6749_client_auth;
 mod rfc6749_client_credentials;
 mod rfc6749_code;
+mod rfc6749_password;
 mod rfc6749_refresh;
 mod rfc7009_revocation;
 mod rfc7523_client_assertions;

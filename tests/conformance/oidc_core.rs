@@ -366,7 +366,10 @@ async fn claims_by_scope_come_from_userinfo(store: StoreKind) {
         ("openid email", json!({ "sub": sub, "email": "ada@example.com", "email_verified": true })),
         (
             "openid profile",
-            json!({ "sub": sub, "name": "Ada Lovelace", "preferred_username": "ada" }),
+            json!({
+                "sub": sub, "name": "Ada Lovelace", "preferred_username": "ada",
+                "updated_at": BEGINNING.seconds(),
+            }),
         ),
     ] {
         let tokens = scene.tokens(&[("scope", scope)]).await;

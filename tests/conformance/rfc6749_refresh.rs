@@ -21,6 +21,13 @@ both_stores! {
     a_family_ends_where_the_server_says_so,
     a_client_that_lost_the_grant_type_is_refused,
     each_answer_has_a_new_access_token_of_the_same_grant,
+    a_refresh_token_may_be_kept,
+    a_kept_refresh_token_is_no_other_client_s,
+    a_client_may_be_registered_for_rotation_or_not,
+    a_public_client_s_refresh_token_is_always_replaced,
+    the_first_end_may_be_the_end,
+    how_long_a_refresh_token_is_good_may_be_said,
+    nothing_is_refreshed_without_the_session_where_the_server_says_so,
 }
 
 /// OpenID Connect Core §11
@@ -204,4 +211,99 @@ async fn each_answer_has_a_new_access_token_of_the_same_grant(store: StoreKind) 
     // The one before stays good until its own end.
     assert!(scene.rp.is_alive(&first.access).await);
     assert_eq!(scene.server.grants().await.len(), 1);
+}
+
+const KEPT: &str = "[tokens]\nrefresh_token_rotation = false\n";
+
+/// RFC 6749 §6: the server MAY issue a new refresh token.
+async fn a_refresh_token_may_be_kept(store: StoreKind) {
+    let mut scene = Scene::with(store, KEPT, confidential()).await;
+    let first = scene.lasting_tokens().await;
+    // Each use begins its lifetime anew.
+    for _ in 0..3 {
+        scene.server.advance(14_000);
+        let next = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+        assert_eq!(next.refresh(), first.refresh());
+        assert_ne!(next.access, first.access);
+        assert!(scene.rp.is_alive(&next.access).await);
+    }
+    let events = scene.server.only_grant().await;
+    assert_eq!(events[events.len() - 3..], ["RefreshTokenUsed"; 3]);
+    scene.server.advance(14_400);
+    scene.rp.refresh(first.refresh()).await.invalid_grant();
+}
+
+/// RFC 6749 §6
+async fn a_kept_refresh_token_is_no_other_client_s(store: StoreKind) {
+    let mut scene = Scene::with(store, KEPT, confidential()).await;
+    let tokens = scene.lasting_tokens().await;
+    let thief = scene.server.register("thief", confidential()).await;
+    thief.refresh(tokens.refresh()).await.invalid_grant();
+    scene.rp.refresh(tokens.refresh()).await.ok();
+    scene.rp.revoke(tokens.refresh()).await;
+    scene.rp.refresh(tokens.refresh()).await.invalid_grant();
+}
+
+async fn a_client_may_be_registered_for_rotation_or_not(store: StoreKind) {
+    for (settings, own, kept) in [("", Some(false), true), (KEPT, Some(true), false)] {
+        let metadata = ClientMetadata { refresh_token_rotation: own, ..confidential() };
+        let mut scene = Scene::with(store, settings, metadata).await;
+        let first = scene.lasting_tokens().await;
+        let next = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+        assert_eq!(next.refresh() == first.refresh(), kept, "{settings}");
+    }
+}
+
+/// RFC 9700 §2.2.2
+async fn a_public_client_s_refresh_token_is_always_replaced(store: StoreKind) {
+    let metadata = ClientMetadata { refresh_token_rotation: Some(false), ..public() };
+    let mut scene = Scene::with(store, KEPT, metadata).await;
+    let first = scene.lasting_tokens().await;
+    let next = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+    assert_ne!(next.refresh(), first.refresh());
+}
+
+async fn the_first_end_may_be_the_end(store: StoreKind) {
+    let settings = "[tokens]\nrefresh_token_extension = false\nrefresh_token_expires_in = true";
+    let mut scene = Scene::with(store, settings, confidential()).await;
+    let first = scene.lasting_tokens().await;
+    scene.server.advance(14_000);
+    let answer = scene.rp.refresh(first.refresh()).await.ok();
+    assert_eq!(answer["refresh_token_expires_in"], 400);
+    scene.server.advance(399);
+    let last = Tokens::of(&scene.rp.refresh(Tokens::of(&answer).refresh()).await.ok());
+    scene.server.advance(1);
+    scene.rp.refresh(last.refresh()).await.invalid_grant();
+}
+
+async fn how_long_a_refresh_token_is_good_may_be_said(store: StoreKind) {
+    for (settings, said) in [("", None), ("[tokens]\nrefresh_token_expires_in = true", Some(600))] {
+        let refresh_token_lifetime = Some(chancery_domain::time::Lifetime::from_seconds(600));
+        let metadata = ClientMetadata { refresh_token_lifetime, ..confidential() };
+        let mut scene = Scene::with(store, settings, metadata).await;
+        let code = scene.code(&[("scope", "openid offline_access")]).await;
+        let answer = scene.rp.redeem(&code).await.ok();
+        let member = answer.get("refresh_token_expires_in");
+        assert_eq!(member.map(|seconds| seconds.as_u64().unwrap()), said);
+        // Where there is no refresh token, there is nothing to be said of it.
+        let code = scene.code(&[("scope", "openid")]).await;
+        assert!(scene.rp.redeem(&code).await.ok().get("refresh_token_expires_in").is_none());
+    }
+}
+
+async fn nothing_is_refreshed_without_the_session_where_the_server_says_so(store: StoreKind) {
+    let settings = "[tokens]\nrefresh_needs_session = true\n[sessions]\nlifetime = 600";
+    let mut scene = Scene::with(store, settings, confidential()).await;
+    let first = scene.lasting_tokens().await;
+    scene.server.advance(500);
+    let second = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+    scene.server.advance(100);
+    scene.rp.refresh(second.refresh()).await.invalid_grant();
+    // It is no replay: nothing was revoked for it.
+    assert!(scene.rp.is_alive(&second.access).await);
+    // By default the grant outlives the session.
+    let mut scene = Scene::with(store, "[sessions]\nlifetime = 600", confidential()).await;
+    let tokens = scene.lasting_tokens().await;
+    scene.server.advance(601);
+    scene.rp.refresh(tokens.refresh()).await.ok();
 }

@@ -1,5 +1,6 @@
 //! JWT access tokens (RFC 9068), opaque ones, and the keys that sign.
 
+use chancery::admin::{NewClient, Operation, perform};
 use chancery::aggregates::Origin;
 use chancery::jose::{Accept, JwkSet, PeerKeys, Types};
 use chancery::keys::rotate;
@@ -21,6 +22,9 @@ both_stores! {
     an_access_token_is_no_id_token_and_an_id_token_no_access_token,
     a_rotated_key_stays_published_and_its_tokens_good,
     every_algorithm_signs_what_it_says,
+    the_algorithm_is_the_client_s_own,
+    no_client_is_promised_an_algorithm_without_a_key,
+    an_id_token_may_be_for_others_too,
 }
 
 /// RFC 9068 §2.1, §2.2
@@ -168,4 +172,56 @@ async fn every_algorithm_signs_what_it_says(store: StoreKind) {
             verified(&scene.rp, tokens.id()).await;
         }
     }
+}
+
+/// RFC 9068 §2.1, `access_token_signing_alg`
+async fn the_algorithm_is_the_client_s_own(store: StoreKind) {
+    let settings = "[keys]\nextra_algorithms = [\"RS256\"]";
+    let access_token_signing_alg = Some(SigningAlgorithm::RS256);
+    let metadata = ClientMetadata { access_token_signing_alg, ..confidential() };
+    let mut scene = Scene::with(store, settings, metadata).await;
+    let tokens = scene.lasting_tokens().await;
+    assert_eq!(header(&tokens.access)["alg"], "RS256");
+    assert_eq!(header(tokens.id())["alg"], "ES256");
+    verified(&scene.rp, &tokens.access).await;
+    assert!(scene.rp.is_alive(&tokens.access).await);
+    let again = crate::support::Tokens::of(&scene.rp.refresh(tokens.refresh()).await.ok());
+    assert_eq!(header(&again.access)["alg"], "RS256");
+}
+
+async fn no_client_is_promised_an_algorithm_without_a_key(store: StoreKind) {
+    let server = TestServer::with_settings(store, "[keys]\nextra_algorithms = [\"PS256\"]").await;
+    let signs = |access, id| ClientMetadata {
+        access_token_signing_alg: access,
+        id_token_signed_response_alg: id,
+        ..confidential()
+    };
+    for (metadata, possible) in [
+        (signs(Some(SigningAlgorithm::PS256), Some(SigningAlgorithm::ES256)), true),
+        (signs(Some(SigningAlgorithm::RS256), None), false),
+        (signs(None, Some(SigningAlgorithm::EdDSA)), false),
+        (signs(Some(SigningAlgorithm::HS256), None), false),
+    ] {
+        let new = NewClient { client_id: None, secret: None, metadata: Box::new(metadata) };
+        let outcome = server
+            .act(|services| async move { perform(&services, Operation::AddClient(new), "t").await })
+            .await;
+        assert_eq!(outcome.is_ok(), possible, "{outcome:?}");
+    }
+}
+
+/// OpenID Connect Core §2, `aud`, `azp`
+async fn an_id_token_may_be_for_others_too(store: StoreKind) {
+    let additional_audience = vec!["https://api.example".to_owned()];
+    let metadata = ClientMetadata { additional_audience, ..confidential() };
+    let mut scene = Scene::with(store, "", metadata).await;
+    let tokens = scene.lasting_tokens().await;
+    let claims = verified(&scene.rp, tokens.id()).await;
+    assert_eq!(claims["aud"], json!(["rp", "https://api.example"]));
+    assert_eq!(claims["azp"], "rp");
+    // It is a hint of this client's still.
+    scene.code(&[("prompt", "none"), ("id_token_hint", tokens.id())]).await;
+    let again = crate::support::Tokens::of(&scene.rp.refresh(tokens.refresh()).await.ok());
+    let again = verified(&scene.rp, again.id()).await;
+    assert_eq!((&again["aud"], &again["azp"]), (&claims["aud"], &claims["azp"]));
 }

@@ -11,8 +11,10 @@ use crate::time::UnixTime;
 pub struct Authentication {
     /// Who.
     pub subject: SubjectId,
-    /// In which browser session.
-    pub session_id: SessionId,
+    /// In which browser session; absent where a client brought what they log in by
+    /// (RFC 6749 §4.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// `auth_time`: when they last entered their credentials.
     pub auth_time: UnixTime,
     /// `acr` (OpenID Connect Core §2).

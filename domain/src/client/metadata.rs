@@ -269,9 +269,16 @@ pub struct ClientMetadata {
     /// Seconds; absent: the server's.
     #[serde(skip_serializing_if = "absent")]
     pub refresh_token_lifetime: Option<Lifetime>,
+    /// Its refresh tokens are replaced at each use; absent: as the server does.
+    #[serde(skip_serializing_if = "absent")]
+    pub refresh_token_rotation: Option<bool>,
     /// Seconds; absent: the server's.
     #[serde(skip_serializing_if = "absent")]
     pub id_token_lifetime: Option<Lifetime>,
+    /// Whom its ID tokens are for besides itself (OpenID Connect Core §2: `aud`,
+    /// with the client as `azp`).
+    #[serde(skip_serializing_if = "absent")]
+    pub additional_audience: Vec<String>,
     /// Seconds that a pushed request is good for; absent: the server's.
     #[serde(skip_serializing_if = "absent")]
     pub par_lifetime: Option<Lifetime>,
@@ -363,7 +370,9 @@ impl Default for ClientMetadata {
             access_token_audience: vec![],
             access_token_lifetime: None,
             refresh_token_lifetime: None,
+            refresh_token_rotation: None,
             id_token_lifetime: None,
+            additional_audience: vec![],
             par_lifetime: None,
             introspect_any_token: false,
             skip_consent: false,
@@ -395,6 +404,12 @@ pub enum InvalidMetadata {
     /// A public client has no other way to authenticate.
     #[error("additional_token_endpoint_auth_methods are for clients that authenticate")]
     PublicMethods,
+    /// FAPI 2.0 §5.3.2.1
+    #[error("a client of the profile fapi2 can't use the password grant")]
+    PasswordUnderFapi,
+    /// Resource servers don't know the client's secret.
+    #[error("access_token_signing_alg must be an algorithm of the server's keys")]
+    AccessTokenAlgorithm,
     /// A refresh token comes only with another grant.
     #[error("the refresh_token grant needs another grant type beside it")]
     RefreshAlone,
@@ -615,6 +630,12 @@ impl ClientMetadata {
         if public && self.allows(GrantType::ClientCredentials) {
             return Err(InvalidMetadata::PublicClientCredentials);
         }
+        if self.allows(GrantType::Password) && self.security_profile == SecurityProfile::Fapi2 {
+            return Err(InvalidMetadata::PasswordUnderFapi);
+        }
+        if self.access_token_signing_alg.is_some_and(SigningAlgorithm::is_symmetric) {
+            return Err(InvalidMetadata::AccessTokenAlgorithm);
+        }
         if self.grant_types.iter().all(|grant| *grant == GrantType::RefreshToken) {
             return Err(InvalidMetadata::RefreshAlone);
         }
@@ -786,6 +807,20 @@ mod tests {
             redirect_uris: vec![RedirectUri::parse("https://rp.example/cb").unwrap()],
             ..ClientMetadata::default()
         }
+    }
+
+    /// FAPI 2.0 §5.3.2.1; RFC 9068 §2.1
+    #[test]
+    fn what_a_profile_or_a_resource_server_can_t_live_with_is_refused() {
+        let metadata = ClientMetadata {
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::Password],
+            security_profile: SecurityProfile::Fapi2,
+            ..good()
+        };
+        assert_eq!(metadata.check(), Err(InvalidMetadata::PasswordUnderFapi));
+        let access_token_signing_alg = Some(SigningAlgorithm::HS256);
+        let metadata = ClientMetadata { access_token_signing_alg, ..good() };
+        assert_eq!(metadata.check(), Err(InvalidMetadata::AccessTokenAlgorithm));
     }
 
     #[test]

@@ -133,15 +133,39 @@ pub struct UseRefreshToken {
     pub genuine: bool,
     /// `scope`: within that of the grant; None: all of it.
     pub scope: Option<Scope>,
-    /// How long after its use a token gets the same successor again.
-    pub grace: Lifetime,
-    /// The whole family ends this long after the first token, however often it
-    /// is rotated.
-    pub absolute_lifetime: Option<Lifetime>,
+    /// What its use does to it.
+    pub policy: RefreshPolicy,
+    /// Is the person there?
+    pub presence: Presence,
     /// What would be issued.
     pub plan: TokenPlan,
     /// Now.
     pub now: UnixTime,
+}
+
+/// What the use of a refresh token does to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    /// It is replaced (RFC 9700 §4.14.2); else it stays good.
+    pub rotate: bool,
+    /// Its lifetime begins anew; else the end of the first one is the end.
+    pub extend: bool,
+    /// How long after its use a token gets the same successor again.
+    pub grace: Lifetime,
+    /// The whole family ends this long after the first token, however often it
+    /// is used.
+    pub absolute_lifetime: Option<Lifetime>,
+}
+
+/// Is the person logged in at the moment?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody wants to know.
+    NotAsked,
+    /// The session that they logged in with is good.
+    Present,
+    /// It is over, or there never was one.
+    Absent,
 }
 
 /// See [`GrantCommand::IssueDirectly`].

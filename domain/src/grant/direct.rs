@@ -1,4 +1,5 @@
-//! A client gets tokens without a person (RFC 6749 §4.4).
+//! A client gets tokens by one request: without a person (RFC 6749 §4.4), or by
+//! what a person logs in by (§4.3).
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::error::GrantError;
 use super::events::{GrantEvent, TokensIssued};
 use super::state::Grant;
 use super::tokens::Accompanying;
+use crate::protocol::scope::Scope;
 
 impl Grant {
     pub(super) fn issue_directly(
@@ -17,7 +19,14 @@ impl Grant {
             return Err(GrantError::Begun);
         }
         let IssueDirectly { grant_type, authorization, plan, now } = command;
-        let tokens = plan.issue(now, &authorization.scope, 1, Accompanying::default());
+        let scope = &authorization.scope;
+        let of_person = authorization.authentication.is_some();
+        let with = Accompanying {
+            id_token: of_person && scope.contains(Scope::OPENID),
+            refresh_generation: u32::from(of_person && plan.refreshes(scope)),
+            has_seed: false,
+        };
+        let tokens = plan.issue(now, scope, 1, with);
         let (authorization, tokens) = (Arc::new(authorization), Arc::new(tokens));
         Ok(vec![TokensIssued { grant_type, authorization, tokens }.into()])
     }
@@ -28,7 +37,7 @@ mod tests {
     use super::super::testing::*;
     use super::super::{AccessTokenForm, GrantCommand};
     use super::*;
-    use crate::authorization::Authorization;
+    use crate::authorization::{Authentication, Authorization};
     use crate::protocol::grant_type::GrantType;
 
     fn issue(names: &str) -> IssueDirectly {
@@ -63,6 +72,25 @@ mod tests {
         let events = given(vec![]).when(GrantCommand::IssueDirectly(all)).inspect_result().unwrap();
         let tokens = events[0].issued_tokens().unwrap();
         assert_eq!((&tokens.id, &tokens.refresh, &tokens.seed), (&None, &None, &None));
+    }
+
+    /// RFC 6749 §4.3.3, OpenID Connect Core §3.1.3.3
+    #[test]
+    fn a_person_s_direct_grant_has_all_that_its_scope_asks_for() {
+        for (names, id, refresh) in [
+            ("read", false, true),
+            ("openid read", true, false),
+            ("openid offline_access", true, true),
+        ] {
+            let mut command = issue(names);
+            command.grant_type = GrantType::Password;
+            let authentication = Authentication { session_id: None, ..authentication() };
+            command.authorization.authentication = Some(authentication);
+            let events =
+                given(vec![]).when(GrantCommand::IssueDirectly(command)).inspect_result().unwrap();
+            let tokens = events[0].issued_tokens().unwrap();
+            assert_eq!((tokens.id.is_some(), tokens.refresh.is_some()), (id, refresh), "{names}");
+        }
     }
 
     #[test]

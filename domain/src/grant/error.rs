@@ -37,6 +37,9 @@ pub enum GrantError {
     /// The refresh token came after it had been replaced.
     #[error("the refresh token has been replaced; the grant is revoked")]
     RefreshTokenReused,
+    /// The person has to be there, and is not.
+    #[error("the session in which the person logged in is over")]
+    SubjectAbsent,
     /// A genuine credential, used wrongly.
     #[error("refused: {0:?}")]
     Refused(RefusalReason),

@@ -29,6 +29,7 @@ events! {
         CodeRedeemed = "1",
         CodeReplayed = "1",
         RefreshTokenRotated = "1",
+        RefreshTokenUsed = "1",
         RefreshTokenReused = "1",
         RefusalNoted = "1",
         TokensIssued = "1",
@@ -171,6 +172,13 @@ pub struct RefreshTokenRotated {
     pub grace_until: UnixTime,
 }
 
+/// A refresh token was used and stays good (RFC 6749 §6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefreshTokenUsed {
+    /// The tokens issued for it, itself among them.
+    pub tokens: Arc<IssuedTokens>,
+}
+
 /// A refresh token came again after it had been replaced (RFC 9700 §4.14.2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RefreshTokenReused {
@@ -266,6 +274,7 @@ impl GrantEvent {
         match self {
             Self::CodeRedeemed(event) => Some(&event.tokens),
             Self::RefreshTokenRotated(event) => Some(&event.tokens),
+            Self::RefreshTokenUsed(event) => Some(&event.tokens),
             Self::TokensIssued(event) => Some(&event.tokens),
             _ => None,
         }

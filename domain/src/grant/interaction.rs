@@ -21,7 +21,7 @@ impl Grant {
                 return Err(GrantError::Answered);
             }
         };
-        if command.session_id != stage.authentication.session_id {
+        if Some(command.session_id) != stage.authentication.session_id {
             return Err(GrantError::Answered);
         }
         if !command.scope.is_within(&stage.request.scope) {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     fn approve(names: &str) -> GrantCommand {
-        approve_in(authentication().session_id, names)
+        approve_in(authentication().session_id.unwrap(), names)
     }
 
     fn decline() -> GrantCommand {
@@ -116,7 +116,7 @@ mod tests {
         let both = [until_authenticated(), vec![authenticated(other_authentication())]].concat();
         given(both.clone()).when(approve("openid")).then_expect_error(GrantError::Answered);
         given(both)
-            .when(approve_in(other_authentication().session_id, "openid"))
+            .when(approve_in(other_authentication().session_id.unwrap(), "openid"))
             .then_expect_events(vec![consented("openid"), code_issued()]);
     }
 
@@ -190,7 +190,7 @@ mod tests {
             }],
         });
         let command = Approve {
-            session_id: authentication().session_id,
+            session_id: authentication().session_id.unwrap(),
             scope: scope("openid"),
             presented: presented.clone(),
             code: code(1),

@@ -1,13 +1,13 @@
-//! A client uses a refresh token: rotation, the grace period, reuse
-//! (RFC 6749 §6, RFC 9700 §4.14.2).
+//! A client uses a refresh token, which is replaced or kept: rotation, the grace
+//! period, reuse (RFC 6749 §6, RFC 9700 §4.14.2).
 
 use std::sync::Arc;
 
-use super::commands::UseRefreshToken;
+use super::commands::{Presence, UseRefreshToken};
 use super::error::GrantError;
 use super::events::{
-    GrantEvent, GrantRevoked, RefreshTokenReused, RefreshTokenRotated, RefusalNoted, RefusalReason,
-    RevocationCause,
+    GrantEvent, GrantRevoked, RefreshTokenReused, RefreshTokenRotated, RefreshTokenUsed,
+    RefusalNoted, RefusalReason, RevocationCause,
 };
 use super::state::{Active, Grant, RefreshFamily};
 use super::tokens::{Accompanying, IssuedTokens};
@@ -28,13 +28,16 @@ impl Grant {
             return Err(GrantError::Unknown);
         };
         if command.generation == family.generation {
-            return stage.rotate(family, command);
+            return stage.use_refresh_token(family, command);
         }
         let same_client = command.client_id == stage.authorization.client_id;
         let lost_reply = command.generation.saturating_add(1) == family.generation
             && family.rotation.as_ref().is_some_and(|last| command.now < last.grace_until);
         if same_client && lost_reply {
-            return Ok(vec![]);
+            return match command.presence {
+                Presence::Absent => Err(GrantError::SubjectAbsent),
+                Presence::NotAsked | Presence::Present => Ok(vec![]),
+            };
         }
         let UseRefreshToken { client_id, generation, now, .. } = command;
         let cause = RevocationCause::RefreshTokenReused;
@@ -52,7 +55,7 @@ impl Active {
         self.refresh.as_ref()?.rotation.as_ref().map(|rotation| &rotation.tokens)
     }
 
-    fn rotate(
+    fn use_refresh_token(
         &self,
         family: &RefreshFamily,
         command: UseRefreshToken,
@@ -65,7 +68,11 @@ impl Active {
             return Ok(vec![RefusalNoted { reason, client_id: command.client_id }.into()]);
         }
         let now = command.now;
-        let family_end = command.absolute_lifetime.map(|lifetime| self.since + lifetime);
+        if command.presence == Presence::Absent {
+            return Err(GrantError::SubjectAbsent);
+        }
+        let policy = command.policy;
+        let family_end = policy.absolute_lifetime.map(|lifetime| self.since + lifetime);
         if now >= family.expires_at || family_end.is_some_and(|end| now >= end) {
             return Err(GrantError::RefreshTokenExpired);
         }
@@ -76,27 +83,39 @@ impl Active {
         }
         let with = Accompanying {
             id_token: scope.contains(Scope::OPENID),
-            refresh_generation: family.generation.saturating_add(1),
+            refresh_generation: family.generation.saturating_add(policy.rotate.into()),
             has_seed: self.seed.is_some(),
         };
         let mut tokens = command.plan.issue(now, scope, self.last_number.saturating_add(1), with);
         let Some(successor) = &mut tokens.refresh else {
             return Err(GrantError::RefreshTokenExpired);
         };
-        if let Some(end) = family_end {
+        let kept_end = (!policy.extend).then_some(family.expires_at);
+        for end in family_end.into_iter().chain(kept_end) {
             successor.expires_at = successor.expires_at.min(end);
         }
-        let grace_until = now + command.grace;
-        Ok(vec![RefreshTokenRotated { tokens: Arc::new(tokens), grace_until }.into()])
+        let tokens = Arc::new(tokens);
+        if !policy.rotate {
+            return Ok(vec![RefreshTokenUsed { tokens }.into()]);
+        }
+        let grace_until = now + policy.grace;
+        Ok(vec![RefreshTokenRotated { tokens, grace_until }.into()])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::super::{GrantCommand, RefreshTokenFacts};
+    use super::super::{GrantCommand, RefreshPolicy, RefreshTokenFacts};
     use super::*;
     use crate::time::Lifetime;
+
+    const POLICY: RefreshPolicy = RefreshPolicy {
+        rotate: true,
+        extend: true,
+        grace: Lifetime::from_seconds(GRACE),
+        absolute_lifetime: None,
+    };
 
     /// The use of this generation, as a fault-free client makes it.
     fn using(generation: u32, seconds: u32) -> UseRefreshToken {
@@ -105,8 +124,8 @@ mod tests {
             generation,
             genuine: true,
             scope: None,
-            grace: for_seconds(GRACE),
-            absolute_lifetime: None,
+            policy: POLICY,
+            presence: Presence::NotAsked,
             plan: plan(),
             now: at(seconds),
         }
@@ -180,7 +199,7 @@ mod tests {
     #[test]
     fn a_family_ends_however_often_it_is_rotated() {
         let within = |seconds| UseRefreshToken {
-            absolute_lifetime: Some(for_seconds(150)),
+            policy: RefreshPolicy { absolute_lifetime: Some(for_seconds(150)), ..POLICY },
             ..using(2, seconds)
         };
         assert_eq!(
@@ -256,7 +275,8 @@ mod tests {
 
     #[test]
     fn without_a_grace_period_every_reuse_revokes() {
-        let graceless = UseRefreshToken { grace: Lifetime::default(), ..using(1, ROTATED) };
+        let policy = RefreshPolicy { grace: Lifetime::default(), ..POLICY };
+        let graceless = UseRefreshToken { policy, ..using(1, ROTATED) };
         let rotation = when(until_active(), graceless).unwrap();
         let events = [until_active(), rotation].concat();
         assert_eq!(when(events, using(1, ROTATED)), Ok(reuse(client(), 1, ROTATED)));
@@ -286,6 +306,69 @@ mod tests {
         given(until_rotated())
             .when(GrantCommand::Refresh(using(2, 400)))
             .then_expect_events(vec![rotated(3, 400)]);
+    }
+
+    /// The use of a token that is to be kept.
+    fn keeping(generation: u32, seconds: u32) -> UseRefreshToken {
+        let policy = RefreshPolicy { rotate: false, ..POLICY };
+        UseRefreshToken { policy, ..using(generation, seconds) }
+    }
+
+    fn used(generation: u32, seconds: u32) -> GrantEvent {
+        let mut tokens = tokens(2, seconds);
+        let expires_at = at(seconds + REFRESH_LIFETIME);
+        tokens.refresh = Some(RefreshTokenFacts { generation, expires_at });
+        RefreshTokenUsed { tokens: Arc::new(tokens) }.into()
+    }
+
+    /// RFC 6749 §6: a new refresh token MAY be issued, or not.
+    #[test]
+    fn a_token_that_is_kept_stays_good() {
+        given(until_active())
+            .when(GrantCommand::Refresh(keeping(1, 300)))
+            .then_expect_events(vec![used(1, 300)]);
+        let once = [until_active(), vec![used(1, 300)]].concat();
+        let again = when(once.clone(), keeping(1, 400)).unwrap();
+        let facts = again[0].issued_tokens().unwrap().refresh.clone().unwrap();
+        assert_eq!((facts.generation, facts.expires_at), (1, at(400 + REFRESH_LIFETIME)));
+        // One that was never issued is still none.
+        assert_eq!(when(once, keeping(2, 400)), Err(GrantError::Unknown));
+    }
+
+    /// RFC 9700 §4.14.2
+    #[test]
+    fn what_was_replaced_once_is_a_replay_though_others_are_kept() {
+        let kept = [until_rotated(), vec![used(2, ROTATED + 5)]].concat();
+        assert_eq!(when(kept, keeping(1, ROTATED + 6)), Ok(reuse(client(), 1, ROTATED + 6)));
+    }
+
+    #[test]
+    fn an_end_that_is_not_moved_is_the_end() {
+        let end = REDEEMED + REFRESH_LIFETIME;
+        for rotate in [true, false] {
+            let policy = RefreshPolicy { rotate, extend: false, ..POLICY };
+            let command = UseRefreshToken { policy, ..using(1, end - 1) };
+            let events = when(until_active(), command).unwrap();
+            let facts = events[0].issued_tokens().unwrap().refresh.clone().unwrap();
+            assert_eq!(facts.expires_at, at(end));
+            let events = [until_active(), events].concat();
+            let late = UseRefreshToken { policy, ..using(facts.generation, end) };
+            assert_eq!(when(events, late), Err(GrantError::RefreshTokenExpired));
+        }
+    }
+
+    #[test]
+    fn nothing_is_refreshed_for_a_person_who_is_not_there() {
+        let absent = |command| UseRefreshToken { presence: Presence::Absent, ..command };
+        let refused = Err(GrantError::SubjectAbsent);
+        assert_eq!(when(until_active(), absent(using(1, 220))), refused);
+        assert_eq!(when(until_active(), absent(keeping(1, 220))), refused);
+        // Nor is a lost answer given again; but a replay is one.
+        assert_eq!(when(until_rotated(), absent(using(1, ROTATED + 1))), refused);
+        let late = ROTATED + GRACE;
+        assert_eq!(when(until_rotated(), absent(using(1, late))), Ok(reuse(client(), 1, late)));
+        let present = UseRefreshToken { presence: Presence::Present, ..using(1, 220) };
+        issued(until_active(), present);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::events::{
-    CodeIssued, GrantEvent, RefusalReason, RequestPushed, RevocationCause, SubjectAuthenticated,
+    CodeIssued, GrantEvent, RefreshTokenRotated, RefusalReason, RequestPushed, RevocationCause,
+    SubjectAuthenticated,
 };
 use super::tokens::{AccessTokenFacts, FrontChannelTokens, HandleSeed, IssuedTokens};
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
@@ -338,11 +339,7 @@ impl Grant {
                 Self::Active(Box::new(active))
             }
             (Self::Active(mut stage), GrantEvent::RefreshTokenRotated(event)) => {
-                stage.note_tokens(&event.tokens);
-                if let Some(family) = &mut stage.refresh {
-                    let tokens = event.tokens;
-                    family.rotation = Some(Rotation { tokens, grace_until: event.grace_until });
-                }
+                stage.note_rotation(event);
                 Self::Active(stage)
             }
             (Self::CodeIssued(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
@@ -350,6 +347,10 @@ impl Grant {
                     front.access.retain(|token| token.number != event.number);
                 }
                 Self::CodeIssued(stage)
+            }
+            (Self::Active(mut stage), GrantEvent::RefreshTokenUsed(event)) => {
+                stage.note_tokens(&event.tokens);
+                Self::Active(stage)
             }
             (Self::Active(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
                 stage.access.retain(|token| token.number != event.number);
@@ -437,6 +438,14 @@ impl Active {
         self.seed.clone_from(&tokens.seed);
     }
 
+    fn note_rotation(&mut self, event: RefreshTokenRotated) {
+        self.note_tokens(&event.tokens);
+        if let Some(family) = &mut self.refresh {
+            let RefreshTokenRotated { tokens, grace_until } = event;
+            family.rotation = Some(Rotation { tokens, grace_until });
+        }
+    }
+
     fn note_tokens(&mut self, tokens: &IssuedTokens) {
         self.note_access(&tokens.access);
         if let Some(seed) = &tokens.seed {
@@ -460,10 +469,10 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
+    use super::super::GrantRevoked;
     use super::super::testing::*;
     // Over the state's own functions of these names.
     use super::super::testing::{authenticated, pushed};
-    use super::super::{GrantRevoked, RefreshTokenRotated};
     use super::*;
     use crate::protocol::response_type::ResponseType;
 
@@ -575,8 +584,13 @@ mod tests {
             generation: u32::MAX,
             genuine: true,
             scope: None,
-            grace: for_seconds(u32::MAX),
-            absolute_lifetime: Some(for_seconds(u32::MAX)),
+            policy: super::super::RefreshPolicy {
+                rotate: true,
+                extend: true,
+                grace: for_seconds(u32::MAX),
+                absolute_lifetime: Some(for_seconds(u32::MAX)),
+            },
+            presence: super::super::Presence::NotAsked,
             plan: plan(),
             now: at(220),
         };

@@ -71,7 +71,7 @@ pub fn session(number: u128) -> SessionId {
 pub fn authentication() -> Authentication {
     Authentication {
         subject: SubjectId::from_uuid(uuid::Uuid::from_u128(11)),
-        session_id: session(21),
+        session_id: Some(session(21)),
         auth_time: at(100),
         acr: "1".to_owned(),
         amr: vec!["pwd".to_owned()],
@@ -82,7 +82,7 @@ pub fn authentication() -> Authentication {
 pub fn other_authentication() -> Authentication {
     Authentication {
         subject: SubjectId::from_uuid(uuid::Uuid::from_u128(12)),
-        session_id: session(22),
+        session_id: Some(session(22)),
         auth_time: at(150),
         ..authentication()
     }
@@ -139,6 +139,7 @@ pub fn plan() -> TokenPlan {
         access_lifetime: for_seconds(ACCESS_LIFETIME),
         audience: vec!["https://api.example".to_owned()],
         id_key: key("sig-1"),
+        id_audience: vec![],
         id_lifetime: for_seconds(3600),
         refresh_lifetime: Some(for_seconds(REFRESH_LIFETIME)),
         refresh_needs_offline_access: true,
@@ -170,6 +171,7 @@ pub fn tokens(number: u32, seconds: u32) -> IssuedTokens {
         access: access_token(number, seconds, "openid email offline_access"),
         id: Some(IdTokenFacts {
             key: key("sig-1"),
+            audience: vec![],
             issued_at: at(seconds),
             expires_at: at(seconds + 3600),
             claims: None,

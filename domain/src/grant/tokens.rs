@@ -56,6 +56,9 @@ pub struct AccessTokenFacts {
 pub struct IdTokenFacts {
     /// `kid` of the key that signs it.
     pub key: KeyId,
+    /// Whom it is for besides the client (`aud`, OpenID Connect Core §2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<String>,
     /// `iat`
     pub issued_at: UnixTime,
     /// `exp`
@@ -117,6 +120,8 @@ pub struct TokenPlan {
     pub audience: Vec<String>,
     /// The key that signs an ID token.
     pub id_key: KeyId,
+    /// Whom an ID token is for besides the client.
+    pub id_audience: Vec<String>,
     /// How long an ID token lasts.
     pub id_lifetime: Lifetime,
     /// How long a refresh token lasts; none: the client gets no refresh
@@ -192,6 +197,7 @@ impl TokenPlan {
     fn id_token(&self, now: UnixTime) -> IdTokenFacts {
         IdTokenFacts {
             key: self.id_key.clone(),
+            audience: self.id_audience.clone(),
             issued_at: now,
             expires_at: now + self.id_lifetime,
             claims: self.claims,

@@ -312,7 +312,7 @@ mod tests {
     fn login(subject: u128, seconds: i64) -> Authentication {
         Authentication {
             subject: SubjectId::from_uuid(uuid::Uuid::from_u128(subject)),
-            session_id: SessionId::from_uuid(uuid::Uuid::from_u128(9)),
+            session_id: Some(SessionId::from_uuid(uuid::Uuid::from_u128(9))),
             auth_time: at(seconds),
             acr: "1".to_owned(),
             amr: vec!["pwd".to_owned()],
@@ -385,7 +385,7 @@ mod tests {
             .when(again(login(2, 600), 600))
             .then_expect_error(SessionError::NotTheirs);
         let elsewhere = Authentication {
-            session_id: SessionId::from_uuid(uuid::Uuid::from_u128(8)),
+            session_id: Some(SessionId::from_uuid(uuid::Uuid::from_u128(8))),
             ..login(1, 600)
         };
         given(vec![started()])

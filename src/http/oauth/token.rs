@@ -40,12 +40,14 @@ async fn answer(
     let parameters = request::form(request, body)?;
     let (client, origin) = request::client(services, request, &parameters).await?;
     *known = Some(client.clone());
-    grants::answer(services, &TokenRequest { client, parameters: &parameters, origin }).await
+    let address = request::client_address(services, request);
+    let request = TokenRequest { client, parameters: &parameters, origin, address };
+    grants::answer(services, &request).await
 }
 
 pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.endpoint("token_endpoint", "/token");
-    let mut grant_types = grants::grant_types().to_vec();
+    let mut grant_types = grants::grant_types(metadata.services());
     let response_types = &metadata.config().authorization.response_types;
     if response_types.iter().any(|response_type| response_type.is_front_channel()) {
         // At the authorization endpoint; registration and metadata have one list.
