@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::services::Services;
 use crate::subjects::subject_for;
 use crate::tokens::Audience;
+use crate::tokens::hint::IdTokenHint;
 
 /// Whether `id_token_hint` names a person, as the client knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,8 @@ impl Hint {
     ) -> Self {
         let Some(text) = text else { return Self::Absent };
         let keys = services.keys.get();
-        let Ok(claims) = keys.verifier.verify::<HintClaims>(text, &["JWT"]) else {
+        let opened = IdTokenHint::open(services, text);
+        let Some(claims) = opened.and_then(|hint| hint.signed_by::<HintClaims>(&keys)) else {
             return Self::Untrusted;
         };
         let issued_to = claims.aud.client(claims.azp.as_deref());

@@ -25,6 +25,7 @@ use crate::http::request::form;
 use crate::oauth_error::OAuthError;
 use crate::subjects::session_for;
 use crate::tokens::Audience;
+use crate::tokens::hint::IdTokenHint;
 
 const CONTEXT: &str = "logout";
 
@@ -121,7 +122,10 @@ async fn end_session(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Prob
         let repeated = |_| Problem::bad_logout("a parameter is given more than once", None);
         parameters.once(name).map_err(repeated)
     };
-    let hint = once("id_token_hint")?.map(|text| read_hint(visit, text)).transpose()?;
+    let hint = match once("id_token_hint")? {
+        Some(text) => Some(read_hint(visit, text).await?),
+        None => None,
+    };
     let client_id = once("client_id")?;
     if let (Some(hint), Some(client_id)) = (&hint, client_id)
         && hint.client() != Some(client_id)
@@ -160,11 +164,15 @@ async fn end_session(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Prob
 
 /// §2: it has to be an ID token of ours. One that is not, or whose key is long gone, tells
 /// nothing, and nobody is believed because of it.
-fn read_hint(visit: &Visit, text: &str) -> Result<HintClaims, Problem> {
-    let claims = visit.keys.get().verifier.verify::<HintClaims>(text, &["JWT"]).ok();
-    claims
-        .filter(|claims| claims.iss == visit.issuer())
-        .ok_or_else(|| Problem::bad_logout("the ID token that it sent is not good", None))
+async fn read_hint(visit: &Visit, text: &str) -> Result<HintClaims, Problem> {
+    let bad = || Problem::bad_logout("the ID token that it sent is not good", None);
+    let hint = IdTokenHint::open(visit, text).ok_or_else(bad)?;
+    let client_id = hint.client().ok_or_else(bad)?;
+    let client = known_client(visit, &client_id).await?.ok_or_else(bad)?;
+    let claims: Option<HintClaims> = hint.claims(visit, &client).await?;
+    let is_theirs = |claims: &HintClaims| claims.client() == Some(&client_id);
+    let claims = claims.filter(|claims| claims.iss == visit.issuer() && is_theirs(claims));
+    claims.ok_or_else(bad)
 }
 
 /// §3: exactly as registered, with the `state`.

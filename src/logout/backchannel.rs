@@ -18,11 +18,12 @@ use chancery_domain::ids::{ClientId, SessionId};
 use chancery_domain::session::{BackchannelFailure, BackchannelOutcome, Begun, SessionCommand};
 use url::{Url, form_urlencoded};
 
-use super::logout_token::{self, LogoutTokenError};
+use super::logout_token;
 use crate::actors::service::{Handle, Service};
 use crate::aggregates::{Aggregates, Origin};
 use crate::feed::consumer::Progress;
 use crate::lookups::{BackchannelLogoutRow, Lookups, Part};
+use crate::oauth_error::ErrorCode;
 use crate::outbound::OutboundError;
 use crate::services::Services;
 use crate::stores::{Append, AppendError, StoreError, UsedOnce};
@@ -200,7 +201,14 @@ impl Courier {
         else {
             return failed(BackchannelFailure::ClientGone, None);
         };
-        let token = logout_token::make(services, client, session).await?;
+        let token = match logout_token::make(services, client, session).await {
+            Ok(token) => token,
+            // Its keys can't be had, to encrypt to.
+            Err(error) if error.code == ErrorCode::InvalidRequest => {
+                return failed(BackchannelFailure::Unreachable, None);
+            }
+            Err(error) => return Err(AttemptError::of(error.description)),
+        };
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("logout_token", &token)
             .finish();
@@ -249,15 +257,11 @@ async fn note(
 
 /// Why an attempt could not even be made, or noted: of our own doing.
 #[derive(Debug, thiserror::Error)]
-enum AttemptError {
-    #[error(transparent)]
-    Token(#[from] LogoutTokenError),
-    #[error("{0}")]
-    Store(String),
-}
+#[error("{0}")]
+struct AttemptError(String);
 
 impl AttemptError {
     fn of(error: impl std::fmt::Display) -> Self {
-        Self::Store(error.to_string())
+        Self(error.to_string())
     }
 }

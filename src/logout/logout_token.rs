@@ -1,18 +1,15 @@
 //! The logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
 
-use std::sync::Arc;
-
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::ids::ClientId;
 use chancery_domain::session::Begun;
 use chancery_domain::time::{Lifetime, UnixTime};
 use serde::Serialize;
-use serde_json::value::to_raw_value;
 
-use crate::keys::KeysError;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::subjects::{session_for, subject_for};
+use crate::tokens::for_client::{self, Encryption, Shape};
 
 /// §2.4: at most two minutes, so that a token that is stolen on its way is of little use.
 const LIFETIME: Lifetime = Lifetime::from_seconds(120);
@@ -43,26 +40,13 @@ struct Events {
 #[derive(Serialize)]
 struct Empty {}
 
-/// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-pub enum LogoutTokenError {
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    #[error(transparent)]
-    Signing(#[from] OAuthError),
-    #[error("the claims can't be written: {0}")]
-    Claims(#[from] serde_json::Error),
-    #[error("the signing task died: {0}")]
-    Task(#[from] tokio::task::JoinError),
-}
-
-/// Makes one: another for each attempt, since each is good for two minutes. Signed as the
-/// client's ID tokens are (§2.4).
+/// Makes one: another for each attempt, since each is good for two minutes. Signed and
+/// encrypted as the client's ID tokens are (§2.4).
 pub async fn make(
     services: &Services,
     client: &RegisteredClient,
     session: &Begun,
-) -> Result<String, LogoutTokenError> {
+) -> Result<String, OAuthError> {
     let now = services.now();
     let keys = services.keys.get();
     let claims = LogoutClaims {
@@ -75,13 +59,15 @@ pub async fn make(
         events: Events { backchannel_logout: Empty {} },
         sid: session.authentication.session_id.map(|id| session_for(&keys, client, id)),
     };
+    let metadata = &client.metadata;
     let default = services.config.keys.signing_algorithm;
-    let algorithm = client.metadata.id_token_signed_response_alg.unwrap_or(default);
-    let key = keys.signing(algorithm)?;
-    if !key.is_slow() {
-        return Ok(key.sign(TYPE, &claims).map_err(OAuthError::from)?);
-    }
-    let (key, claims) = (Arc::clone(key), to_raw_value(&claims)?);
-    let signed = tokio::task::spawn_blocking(move || key.sign(TYPE, &claims)).await?;
-    Ok(signed.map_err(OAuthError::from)?)
+    let shape = Shape {
+        typ: TYPE,
+        signed: Some(metadata.id_token_signed_response_alg.unwrap_or(default)),
+        encrypted: Encryption::registered(
+            metadata.id_token_encrypted_response_alg,
+            metadata.id_token_encrypted_response_enc,
+        ),
+    };
+    for_client::jwt(services, client, &shape, &claims).await
 }

@@ -3,6 +3,7 @@
 mod access;
 mod added;
 pub mod for_client;
+pub mod hint;
 mod issue;
 mod plan;
 

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use chancery::jose::jwe::DecryptionKey;
 use chancery_domain::account::AccountCommand;
 use chancery_domain::client::ClientMetadata;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Listener, RelyingParty, Scene, StoreKind, Tokens, claims, confidential, good_request_but,
-    header, until, verified,
+    Listener, RelyingParty, Scene, StoreKind, Tokens, claims, confidential, decrypted,
+    good_request_but, header, jwks_of, until, verified,
 };
 
 both_stores! {
     a_logout_is_told_with_a_logout_token,
     a_logout_token_is_signed_as_the_clients_id_tokens,
+    a_logout_token_is_encrypted_as_the_clients_id_tokens,
     only_clients_of_the_session_are_told,
     the_end_of_a_session_by_others_is_told_too,
     what_was_not_delivered_is_tried_again,
@@ -116,6 +120,27 @@ async fn a_logout_token_is_signed_as_the_clients_id_tokens(store: StoreKind) {
     let token = listener.logout_tokens().remove(0);
     assert_eq!(header(&token)["alg"], "EdDSA");
     verified(&scene.rp, &token).await;
+}
+
+/// §2.4: encrypted where ID tokens are.
+async fn a_logout_token_is_encrypted_as_the_clients_id_tokens(store: StoreKind) {
+    let listener = Listener::start().await;
+    let alg = KeyManagementAlgorithm::EcdhEs;
+    let key = DecryptionKey::generate(alg).unwrap();
+    let metadata = ClientMetadata {
+        jwks: Some(jwks_of(&key)),
+        id_token_encrypted_response_alg: Some(alg),
+        ..told_at(&listener)
+    };
+    let mut scene = Scene::with(store, SETTINGS, metadata).await;
+    scene.tokens(&[]).await;
+    log_out(&mut scene).await;
+    listener.has(1).await;
+    let token = listener.logout_tokens().remove(0);
+    let (cty, inner) = decrypted(&key, &token, alg, ContentEncryption::A128CbcHs256);
+    assert_eq!(cty.as_deref(), Some("JWT"));
+    assert_eq!(header(&inner)["typ"], "logout+jwt");
+    assert_eq!(verified(&scene.rp, &inner).await["aud"], "rp");
 }
 
 async fn only_clients_of_the_session_are_told(store: StoreKind) {

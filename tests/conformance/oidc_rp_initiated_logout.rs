@@ -1,6 +1,10 @@
 //! OpenID Connect RP-Initiated Logout 1.0.
 
+use chancery::jose::JwkSet;
+use chancery::jose::jwe::{Encryption, EncryptionKey, encrypt};
 use chancery_domain::client::ClientMetadata;
+use chancery_domain::protocol::content_encryption::ContentEncryption;
+use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::protocol::redirect_uri::RedirectUri;
 use reqwest::Method;
 
@@ -11,6 +15,7 @@ use crate::support::{
 both_stores! {
     an_id_token_of_the_session_ends_it_at_once,
     an_expired_hint_is_as_good,
+    a_hint_may_be_encrypted_to_us,
     the_state_comes_back,
     without_a_hint_the_person_is_asked,
     with_the_hint_of_another_session_the_person_is_asked,
@@ -83,6 +88,26 @@ async fn an_expired_hint_is_as_good(store: StoreKind) {
 }
 
 /// §2, §3
+/// §2, OpenID Connect Core §3.1.2.1: encrypted to a key that we publish.
+async fn a_hint_may_be_encrypted_to_us(store: StoreKind) {
+    let mut scene = scene(store).await;
+    let tokens = scene.tokens(&[]).await;
+    let keys: JwkSet = serde_json::from_value(scene.rp.get("/jwks").await.json()).unwrap();
+    let (alg, enc) = (KeyManagementAlgorithm::EcdhEs, ContentEncryption::A128Gcm);
+    let key = EncryptionKey::choose(&keys.keys, alg).expect("a key to encrypt to");
+    let how = Encryption { alg, enc, cty: Some("JWT"), typ: None };
+    let hint = |token: &str| encrypt(&key, &how, token.as_bytes()).unwrap();
+    let silent = [("prompt", "none"), ("id_token_hint", &*hint(tokens.id()))];
+    let silent = scene.rp.authorize_url(&good_request_but(&silent));
+    scene.browser.open(&silent).await.returned().code();
+    // What is in it has to be signed by us all the same.
+    let bad = [("id_token_hint", &*hint("e30.e30.e30"))];
+    ask(&mut scene, &bad).await.error_page("invalid_request");
+    let wish = [("id_token_hint", &*hint(tokens.id())), ("post_logout_redirect_uri", BYE)];
+    ask(&mut scene, &wish).await.returned();
+    assert!(is_out(&mut scene).await);
+}
+
 async fn the_state_comes_back(store: StoreKind) {
     let mut scene = scene(store).await;
     let tokens = scene.tokens(&[]).await;
