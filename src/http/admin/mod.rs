@@ -8,11 +8,13 @@ mod accounts;
 mod clients;
 mod endpoint;
 mod grants;
+mod history;
 mod keys;
 mod openapi;
 mod operator;
 mod problem;
 mod projections;
+mod registration_tokens;
 mod scopes;
 mod settings;
 
@@ -34,7 +36,9 @@ fn endpoints() -> Vec<Endpoint> {
     [
         clients::endpoints(),
         accounts::endpoints(),
+        registration_tokens::endpoints(),
         grants::endpoints(),
+        history::endpoints(),
         keys::endpoints(),
         projections::endpoints(),
         scopes::endpoints(),
