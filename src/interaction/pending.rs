@@ -11,6 +11,7 @@ use chancery_domain::grant::{
 };
 use chancery_domain::ids::{ConsentId, GrantId, SessionId, SubjectId};
 use chancery_domain::protocol::prompt::Prompt;
+use chancery_domain::protocol::scope::Scope;
 use chancery_domain::secret::{AuthorizationCode, Digest, RequestUri};
 
 use super::context::Visit;
@@ -20,6 +21,7 @@ use super::handle::Interaction;
 use super::pages::Frame;
 use super::response::{Target, redirect};
 use super::session::{LiveSession, Login, note_use};
+use super::session_state::SessionState;
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{Kept as _, Origin, Work};
 use crate::client_auth::{AuthenticatedClient, known_client};
@@ -217,7 +219,7 @@ impl Pending {
         let code = Handle::<AuthorizationCode>::mint(grant, &*visit.entropy);
         let approval = Approval { code: &code, presented };
         self.record(visit, who, Some(approval)).await?;
-        Ok(with_session(visit, who, self.target(visit).code(&code.encode())))
+        Ok(with_session(visit, who, self.target(visit, Some(who)).code(&code.encode())))
     }
 
     /// Answers with an error. Of a request that is in the log, the log says so;
@@ -246,7 +248,7 @@ impl Pending {
                 }
             }
         }
-        Ok(self.target(visit).error(&error))
+        Ok(self.target(visit, who).error(&error))
     }
 
     const fn request_uri(&self) -> Option<Digest<RequestUri>> {
@@ -256,7 +258,9 @@ impl Pending {
         }
     }
 
-    fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
+    fn target<'a>(&'a self, visit: &'a Visit, who: Option<&Who>) -> Target<'a> {
+        let session = who.map(|who| who.authentication().session_id);
+        let is_openid = self.request.scope.contains(Scope::OPENID);
         Target {
             frame: self.frame(visit),
             issuer: visit.issuer(),
@@ -264,6 +268,7 @@ impl Pending {
             redirect_uri: &self.request.redirect_uri,
             mode: self.request.response_mode(),
             state: self.sealed.state.as_deref(),
+            session_state: SessionState::of(visit, session).filter(|_| is_openid),
         }
     }
 
