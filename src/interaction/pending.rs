@@ -27,6 +27,7 @@ use super::hooks::Limits;
 use super::pages::Frame;
 use super::response::{Target, redirect};
 use super::session::{LiveSession, Login, note_use};
+use super::session_state::SessionState;
 use crate::actors::grant::{Done, GrantFailure};
 use crate::aggregates::{Apart, Kept as _, Origin, Work};
 use crate::claims::{self, Person};
@@ -250,7 +251,7 @@ impl Pending {
         who: &Who,
         presented: Option<Presented>,
     ) -> Result<HttpResponse, Problem> {
-        let target = self.target(visit);
+        let target = self.target(visit, Some(who));
         let envelope = target.envelope().await?;
         let grant = match self.source {
             Source::Browser => visit.new_grant_id(),
@@ -389,7 +390,7 @@ impl Pending {
                 }
             }
         }
-        Ok(self.target(visit).error(&error).await?)
+        Ok(self.target(visit, who).error(&error).await?)
     }
 
     /// Answers as a hook has it, or without the one that had to be asked: then
@@ -405,7 +406,7 @@ impl Pending {
             Refusal::Denied(_) => {
                 self.decline_with(visit, DeclineReason::DeniedByPolicy, error, who).await
             }
-            Refusal::Unanswered => Ok(self.target(visit).error(&error).await?),
+            Refusal::Unanswered => Ok(self.target(visit, who).error(&error).await?),
         }
     }
 
@@ -434,7 +435,9 @@ impl Pending {
         }
     }
 
-    fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
+    fn target<'a>(&'a self, visit: &'a Visit, who: Option<&Who>) -> Target<'a> {
+        let session = who.map(Who::session_id);
+        let is_openid = self.request.scope.contains(Scope::OPENID);
         Target {
             services: visit,
             frame: self.frame(visit),
@@ -442,6 +445,7 @@ impl Pending {
             redirect_uri: &self.request.redirect_uri,
             mode: self.request.response_mode(),
             state: self.sealed.state.as_deref(),
+            session_state: SessionState::of(visit, session).filter(|_| is_openid),
         }
     }
 
