@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::http::{cors, features, oidc};
 use crate::interaction;
 use crate::keys::KeysError;
+use crate::request_objects;
 use crate::services::Services;
 
 /// The document being put together.
@@ -72,6 +73,7 @@ pub fn capabilities(services: &Services) -> Map<String, Value> {
         interaction::describe,
         token::describe,
         par::describe,
+        request_objects::describe,
         introspect::describe,
         revoke::describe,
         register::describe,
