@@ -152,6 +152,7 @@ impl From<RequestError> for OAuthError {
             | RequestError::Pkce(_)
             | RequestError::Prompt(_)
             | RequestError::MaxAgeMalformed => ErrorCode::InvalidRequest,
+            RequestError::RequestUri(_) => ErrorCode::InvalidRequestUri,
             RequestError::RequestObject(_) => ErrorCode::InvalidRequestObject,
             RequestError::RequestNotSupported => ErrorCode::RequestNotSupported,
             RequestError::RequestUriNotSupported => ErrorCode::RequestUriNotSupported,

@@ -25,6 +25,9 @@ pub fn request_policy(services: &Services) -> RequestPolicy<'_> {
             RequirePkce::Public => PkcePolicy::PublicClients,
             RequirePkce::All => PkcePolicy::Everybody,
         },
+        plain_pkce: config.pkce_plain,
+        unregistered_redirect_uris: config.par_unregistered_redirect_uris,
+        custom_parameters: &config.custom_parameters,
     }
 }
 

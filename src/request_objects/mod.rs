@@ -1,6 +1,6 @@
 //! Where the parameters of an authorization request come from: as they stand,
-//! or in a request object that the client signed (RFC 9101, OpenID Connect Core
-//! §6).
+//! in a request object that the client signed, or in one that it keeps elsewhere
+//! (RFC 9101, OpenID Connect Core §6).
 //!
 //! Where there is an object, nothing that stands beside it counts but
 //! `client_id`. One that can't be verified says nothing: the error goes where an
@@ -8,6 +8,7 @@
 //! client's or else a page. One that can be verified says itself where the error
 //! goes.
 
+mod by_reference;
 mod verify;
 
 use chancery_domain::authorization::{
@@ -17,6 +18,7 @@ use chancery_domain::client::RegisteredClient;
 use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 
+pub use self::by_reference::RequestUris;
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
@@ -41,6 +43,15 @@ pub async fn assemble<'a>(
             let verified = verify::verify(services, client, object).await?;
             verified.map_err(RequestError::RequestObject)
         }
+        (None, Some(uri)) if settings.request_uri_parameter && via == Via::Authorize => {
+            match by_reference::fetch(services, client, uri).await? {
+                Ok(object) => {
+                    let verified = verify::verify(services, client, &object).await?;
+                    verified.map_err(RequestError::RequestObject)
+                }
+                Err(error) => Err(RequestError::RequestUri(error)),
+            }
+        }
         _ => return Ok(outer),
     };
     match object {
@@ -63,12 +74,15 @@ pub async fn assemble<'a>(
 /// RFC 9101 §9.2, OpenID Connect Discovery §3
 pub fn describe(metadata: &mut ServerMetadata<'_>) {
     let settings = &metadata.config().authorization;
-    let by_value = settings.request_parameter;
+    let (by_value, by_reference) = (settings.request_parameter, settings.request_uri_parameter);
     let required = settings.require_signed_request_object;
     metadata.set("request_parameter_supported", &by_value);
-    metadata.set("request_uri_parameter_supported", &false);
+    metadata.set("request_uri_parameter_supported", &by_reference);
+    if by_reference {
+        metadata.set("require_request_uri_registration", &true);
+    }
     metadata.set("require_signed_request_object", &required);
-    if by_value {
+    if by_value || by_reference {
         metadata.set("request_object_signing_alg_values_supported", SigningAlgorithm::ALL);
         let algorithms = verify::key_management_algorithms(metadata.config());
         metadata.set("request_object_encryption_alg_values_supported", &algorithms);

@@ -1,6 +1,7 @@
 //! The authorization request, kept whole in events.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,9 @@ pub struct SealedParameters {
     /// An ID token of whom the client expects to be logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_hint: Option<String>,
+    /// Parameters that no standard knows and the settings allow, for hooks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom: BTreeMap<String, String>,
 }
 
 impl SealedParameters {
@@ -105,6 +109,56 @@ impl SealedParameters {
 impl std::fmt::Debug for SealedParameters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SealedParameters(…)")
+    }
+}
+
+/// The name of a parameter that no standard knows, and that is kept with the
+/// request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomParameter(String);
+
+/// Why a name is not that of a custom parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotCustom {
+    /// RFC 6749 appendix A.
+    #[error("is not the name of a parameter")]
+    Malformed,
+    /// The server knows what to do with it, or that it has nothing to do with it.
+    #[error("is a parameter of the standards")]
+    Standard,
+}
+
+impl CustomParameter {
+    /// The parameters of requests, responses and clients' authentication in the
+    /// registry of OAuth (RFC 6749 §11.2), and the claims of a JWT.
+    #[rustfmt::skip]
+    const STANDARD: &'static [&'static str] = &[
+        "access_token", "acr_values", "assertion", "aud", "authorization_details", "claims",
+        "claims_locales", "client_assertion", "client_assertion_type", "client_id",
+        "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier",
+        "display", "dpop_jkt", "error", "exp", "expires_in", "grant_type", "iat", "id_token",
+        "id_token_hint", "iss", "jti", "login_hint", "max_age", "nbf", "nonce", "prompt",
+        "redirect_uri", "refresh_token", "registration", "request", "request_uri", "resource",
+        "response", "response_mode", "response_type", "scope", "session_state", "state", "sub",
+        "token_type", "ui_locales",
+    ];
+
+    /// Reads a name: letters, digits, and what namespaces are written with.
+    pub fn parse(name: &str) -> Result<Self, NotCustom> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+        if !(1..=100).contains(&name.len()) || !name.bytes().all(good) {
+            return Err(NotCustom::Malformed);
+        }
+        if Self::STANDARD.contains(&name) {
+            return Err(NotCustom::Standard);
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -235,6 +289,19 @@ mod tests {
         assert_eq!(parameters.once("b"), Ok(Some("2")));
         assert_eq!(parameters.once("c"), Ok(None));
         assert_eq!(Parameters::parse(b"a=1&b=1&a=").repeated(), None);
+    }
+
+    #[test]
+    fn a_custom_parameter_is_no_standard_one() {
+        for good in ["tenant", "org.example:tenant", "X-1"] {
+            assert_eq!(CustomParameter::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a&b", "ä", &"a".repeat(101)] {
+            assert_eq!(CustomParameter::parse(bad), Err(NotCustom::Malformed));
+        }
+        for standard in ["state", "request", "client_assertion", "exp"] {
+            assert_eq!(CustomParameter::parse(standard), Err(NotCustom::Standard));
+        }
     }
 
     #[test]
