@@ -104,8 +104,8 @@ pub enum RequestError {
     MaxAgeMalformed,
 }
 
-/// Why there is no request object at a `request_uri`. Follows on "the
-/// request_uri".
+/// Why there is no request object where a request says. Follows on "the
+/// `request_uri`".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestUriError {
     /// It is not among the client's `request_uris`.
