@@ -43,6 +43,7 @@ use crate::mail::{MailError, Outbox};
 use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
+use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
 use crate::services::{Published, Services};
 use crate::stores::postgres::PostgresStore;
@@ -210,6 +211,7 @@ impl Node {
             metadata: Published::default(),
             outbound: Outbound::new(&config.outbound)?,
             hooks: Hooks::new(&config.hooks)?,
+            request_uris: RequestUris::new(&config)?,
             certificates: Certificates::load(&config.tls).await?.map(Arc::new),
             config,
             clock,

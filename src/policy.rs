@@ -19,11 +19,15 @@ pub fn request_policy(services: &Services) -> RequestPolicy<'_> {
     RequestPolicy {
         response_types: &config.response_types,
         require_pushed: config.require_par,
+        require_signed: config.require_signed_request_object,
         pkce: match config.require_pkce {
             RequirePkce::None => PkcePolicy::Optional,
             RequirePkce::Public => PkcePolicy::PublicClients,
             RequirePkce::All => PkcePolicy::Everybody,
         },
+        plain_pkce: config.pkce_plain,
+        unregistered_redirect_uris: config.par_unregistered_redirect_uris,
+        custom_parameters: &config.custom_parameters,
     }
 }
 

@@ -29,6 +29,7 @@ use crate::mail::Outbox;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::policy::Budget;
+use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
@@ -80,6 +81,8 @@ pub struct Services {
     pub outbound: Outbound,
     /// Scripts and webhooks of the operator.
     pub hooks: Hooks,
+    /// Request objects that clients keep elsewhere.
+    pub request_uris: RequestUris,
     /// What this server shows to those who connect by TLS.
     pub certificates: Option<Arc<Certificates>>,
 }

@@ -1,9 +1,14 @@
 //! `[authorization]`: what an authorization request must have.
 
+use std::path::Path;
+
+use chancery_domain::authorization::{CustomParameter, NotCustom};
 use chancery_domain::protocol::response_type::ResponseType;
 
 use super::declaration::{Check, Report, settings};
-use super::value::{choice, protocol_value};
+use super::outbound::BlockedHost;
+use super::problem::Refusal;
+use super::value::{Kind, TextSetting, choice, protocol_value};
 
 settings! {
     /// What an authorization request must have.
@@ -22,6 +27,27 @@ settings! {
         par_public_clients: bool = default true;
         /// Who must use PKCE (RFC 7636): public clients, all, or none.
         require_pkce: RequirePkce = default "public";
+        /// Take the PKCE method `plain` too, which protects less (RFC 7636 §7.2). Never for
+        /// clients of the FAPI 2.0 profile.
+        pkce_plain: bool = default false;
+        /// Let clients that authenticate push redirect URIs that they did not register
+        /// (RFC 9126 §2.4): https ones.
+        par_unregistered_redirect_uris: bool = default false;
+        /// Take requests as signed request objects in the parameter `request` (RFC 9101
+        /// §5.1), pushed or not.
+        request_parameter: bool = default true;
+        /// Take requests as signed request objects that are fetched from a `request_uri`
+        /// which the client registered (RFC 9101 §5.2).
+        request_uri_parameter: bool = default true;
+        /// Hosts and networks that no request object is fetched from, besides those of
+        /// `[outbound]`.
+        request_uri_blocked_hosts: Vec<BlockedHost> =
+            default ["localhost", "127.0.0.0/8", "::1"];
+        /// Take only requests that are signed request objects (RFC 9101 §10.5).
+        require_signed_request_object: bool = default false;
+        /// Parameters of no standard that are kept, sealed, with the request, for hooks.
+        /// All others are ignored.
+        custom_parameters: Vec<CustomParameter> = default [];
     }
 }
 
@@ -34,6 +60,20 @@ choice! {
         Public = "public",
         All = "all",
         None = "none",
+    }
+}
+
+impl TextSetting for CustomParameter {
+    const KIND: Kind = Kind::text("names of parameters");
+
+    fn parse(text: &str, _: &Path) -> Result<Self, Refusal> {
+        Self::parse(text).map_err(|error| {
+            let remedy = match error {
+                NotCustom::Malformed => "give names like tenant or org.example.tenant",
+                NotCustom::Standard => "leave it out: the server has its own rules for it",
+            };
+            Refusal::new(format!("\"{text}\" {error}"), remedy)
+        })
     }
 }
 
@@ -51,6 +91,15 @@ impl Check for Authorization {
                 "par_public_clients",
                 "is false while authorization.require_par is true, which shuts out public clients",
                 "set one of the two the other way; to shut out public clients, register none",
+            );
+        }
+        let takes_objects = self.request_parameter || self.request_uri_parameter;
+        if self.require_signed_request_object && !takes_objects {
+            report.contradiction(
+                "require_signed_request_object",
+                "is true while authorization.request_parameter and request_uri_parameter are \
+                 false, which leaves no way to send one",
+                "set one of them the other way",
             );
         }
     }

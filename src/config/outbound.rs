@@ -1,8 +1,10 @@
 //! `[outbound]`: what the server may call by itself.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use chancery_domain::time::Lifetime;
+use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Host;
@@ -32,8 +34,8 @@ settings! {
         /// Call http URLs too, on loopback and private addresses as far as those are
         /// allowed. Public ones are called by https only.
         allow_http: bool = default false;
-        /// Hosts that are never called, by their names (with all names below them) or
-        /// addresses.
+        /// Hosts that are never called, by their names (with all names below them), their
+        /// addresses, or their networks.
         blocked_hosts: Vec<BlockedHost> = default [];
     }
 }
@@ -84,57 +86,60 @@ impl TextSetting for CaFile {
     }
 }
 
-/// A host that is never called.
+/// A host, or a network of them, that is never called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockedHost(Host);
+pub enum BlockedHost {
+    /// With all names below it.
+    Name(String),
+    Network(IpNet),
+}
 
 impl BlockedHost {
     /// Does it mean this host?
     #[must_use]
     pub fn covers(&self, host: &Host<&str>) -> bool {
-        match (&self.0, host) {
-            (Host::Domain(blocked), Host::Domain(name)) => {
+        match (self, host) {
+            (Self::Name(blocked), Host::Domain(name)) => {
                 let name = name.trim_end_matches('.');
                 let before = name.strip_suffix(blocked.as_str());
                 before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
             }
-            (Host::Ipv4(blocked), Host::Ipv4(address)) => blocked == address,
-            (Host::Ipv6(blocked), Host::Ipv6(address)) => blocked == address,
+            (Self::Network(_), Host::Ipv4(address)) => self.is_address((*address).into()),
+            (Self::Network(_), Host::Ipv6(address)) => self.is_address((*address).into()),
             _ => false,
         }
     }
 
     /// Does it mean this address?
     #[must_use]
-    pub fn is_address(&self, address: std::net::IpAddr) -> bool {
-        match (&self.0, address.to_canonical()) {
-            (Host::Ipv4(blocked), std::net::IpAddr::V4(address)) => *blocked == address,
-            (Host::Ipv6(blocked), std::net::IpAddr::V6(address)) => *blocked == address,
-            _ => false,
+    pub fn is_address(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Name(_) => false,
+            Self::Network(network) => network.contains(&address.to_canonical()),
         }
     }
 }
 
 impl TextSetting for BlockedHost {
-    const KIND: Kind = Kind::text("host names or addresses");
+    const KIND: Kind = Kind::text("host names, addresses or networks");
 
     fn parse(text: &str, _: &Path) -> Result<Self, Refusal> {
         let bad = || {
             Refusal::new(
                 format!("\"{text}\" is not a host"),
-                "give a name like internal.example.com, or an address like 192.0.2.7 or \
-                 2001:db8::7",
+                "give a name like internal.example.com, an address like 192.0.2.7 or \
+                 2001:db8::7, or a network like 192.0.2.0/24",
             )
         };
-        if let Ok(address) = text.parse::<std::net::IpAddr>() {
-            return Ok(Self(match address.to_canonical() {
-                std::net::IpAddr::V4(address) => Host::Ipv4(address),
-                std::net::IpAddr::V6(address) => Host::Ipv6(address),
-            }));
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Network(address.to_canonical().into()));
+        }
+        if let Ok(network) = text.parse::<IpNet>() {
+            return Ok(Self::Network(network));
         }
         match Host::parse(text.trim_end_matches('.')) {
             Ok(Host::Domain(name)) if !name.is_empty() && !name.starts_with('.') => {
-                Ok(Self(Host::Domain(name)))
+                Ok(Self::Name(name))
             }
             _ => Err(bad()),
         }

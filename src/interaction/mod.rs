@@ -115,7 +115,9 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("response_types_supported", &response_types);
     metadata.set("response_modes_supported", ResponseMode::ALL);
     describe_jarm(metadata);
-    metadata.set("code_challenge_methods_supported", &["S256"]);
+    let plain = metadata.config().authorization.pkce_plain;
+    let methods: &[&str] = if plain { &["S256", "plain"] } else { &["S256"] };
+    metadata.set("code_challenge_methods_supported", methods);
     metadata.set("authorization_response_iss_parameter_supported", &true);
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);

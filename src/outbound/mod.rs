@@ -48,7 +48,7 @@ pub enum OutboundError {
     BadUrl,
     #[error("plain http is not allowed for {host}")]
     PlainHttp { host: String },
-    #[error("{host} is one of outbound.blocked_hosts")]
+    #[error("{host} is blocked by the settings")]
     BlockedHost { host: String },
     #[error("{host} is at {address}, which may not be called")]
     AddressRefused { host: String, address: IpAddr },

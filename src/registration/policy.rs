@@ -338,10 +338,14 @@ fn check_called(services: &Services, metadata: &ClientMetadata) -> Result<(), OA
         ("backchannel_logout_uri", &metadata.backchannel_logout_uri),
     ];
     let single = single.into_iter().filter_map(|(name, uri)| Some((name, uri.as_ref()?)));
-    let requests = metadata.request_uris.iter().map(|uri| ("request_uris", uri));
-    for (name, uri) in single.chain(requests) {
+    for (name, uri) in single {
         let url = Url::parse(uri).map_err(|_| invalid(format!("{name} is not a URL")))?;
         services.outbound.check(&url).map_err(|error| invalid(format!("{name}: {error}")))?;
+    }
+    for uri in &metadata.request_uris {
+        let url = Url::parse(uri).map_err(|_| invalid("request_uris has what is not a URL"))?;
+        let checked = services.request_uris.check(&url);
+        checked.map_err(|error| invalid(format!("request_uris: {error}")))?;
     }
     // OpenID Connect Core §4: nobody but the client may begin a login there.
     let https = |uri: &String| uri.starts_with("https:");

@@ -1,10 +1,11 @@
 //! Pushed authorization requests (RFC 9126).
 
-use chancery_domain::client::ClientMetadata;
+use chancery_domain::client::{ClientMetadata, SecurityProfile};
 use chancery_domain::time::Lifetime;
+use reqwest::Method;
 
 use crate::support::{
-    Scene, StoreKind, TestServer, confidential, good_request, good_request_but, public,
+    Browser, Scene, StoreKind, TestServer, confidential, good_request, good_request_but, public,
 };
 
 both_stores! {
@@ -26,6 +27,10 @@ both_stores! {
     an_unpushed_request_is_refused_where_pushing_is_required,
     a_login_may_take_longer_than_the_request_uri,
     a_pushed_request_can_be_posted,
+    only_posts_are_pushes,
+    no_answer_is_kept,
+    a_client_that_authenticates_may_bring_a_new_redirect_uri_where_that_is_allowed,
+    fapi_clients_push_whatever_the_settings_say,
 }
 
 /// RFC 9126 §2.2
@@ -87,7 +92,7 @@ async fn a_request_that_would_fail_later_is_refused_at_the_push(store: StoreKind
         (("code_challenge", "too-short"), "invalid_request"),
         (("prompt", "none login"), "invalid_request"),
         (("max_age", "soon"), "invalid_request"),
-        (("request", "e.y.J"), "request_not_supported"),
+        (("request", "e.y.J"), "invalid_request_object"),
     ] {
         for client in [&rp, &app] {
             let answer = client.push(&good_request_but(&[change])).await;
@@ -297,4 +302,73 @@ async fn a_pushed_request_can_be_posted(store: StoreKind) {
     let page = scene.browser.post_from("https://rp.example", &url, &fields).await;
     let page = page.shows("login-form");
     scene.browser.log_in(&page, "ada").await.shows("consent-form");
+}
+
+/// RFC 9126 §2.3
+async fn only_posts_are_pushes(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let rp = server.register("rp", confidential()).await;
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH] {
+        let answer = rp.request(method, "/par").send().await.unwrap();
+        assert_eq!(answer.status(), 405);
+    }
+}
+
+/// RFC 9126 §2.2, §2.3
+async fn no_answer_is_kept(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let rp = server.register("rp", confidential()).await;
+    let stranger = rp.clone().with_secret("wrong");
+    for (answer, status) in [
+        (rp.push(&good_request()).await, 201),
+        (rp.push(&[]).await, 400),
+        (stranger.push(&good_request()).await, 401),
+    ] {
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("cache-control"), Some("no-cache, no-store"));
+    }
+}
+
+/// RFC 9126 §2.4, §7.2
+async fn a_client_that_authenticates_may_bring_a_new_redirect_uri_where_that_is_allowed(
+    store: StoreKind,
+) {
+    let new = "https://rp.example/new?own=1";
+    let request = good_request_but(&[("redirect_uri", new), ("state", "s")]);
+    let settings = "[authorization]\npar_unregistered_redirect_uris = true";
+    let mut scene = Scene::with(store, settings, confidential()).await;
+    let app = scene.server.register("app", public()).await;
+    let url = scene.rp.pushed_url(&request).await;
+    let returned = scene.browser.go_through(&url, "ada").await;
+    assert_eq!(returned.to, "https://rp.example/new");
+    assert_eq!((returned.get("own"), returned.get("state")), (Some("1"), Some("s")));
+    let code = returned.code();
+    scene.rp.redeem(code).await.invalid_grant();
+    scene.rp.redeem_but(code, &[("redirect_uri", new)]).await.ok();
+    // An error goes there, too.
+    let silent = good_request_but(&[("redirect_uri", new), ("prompt", "none")]);
+    let url = scene.rp.pushed_url(&silent).await;
+    let mut nobody = Browser::new(&scene.server);
+    assert_eq!(nobody.open(&url).await.returned().error(), "login_required");
+
+    app.push(&request).await.refused(400, "invalid_request");
+    scene.browser.open(&scene.rp.authorize_url(&request)).await.error_page("invalid_request");
+    for bad in ["http://rp.example/new", "com.example.app:/cb", "https://rp.example/cb#x", "/cb"] {
+        let answer = scene.rp.push(&good_request_but(&[("redirect_uri", bad)])).await;
+        answer.refused(400, "invalid_request");
+    }
+    let as_usual = TestServer::start(store).await;
+    let rp = as_usual.register("rp", confidential()).await;
+    rp.push(&request).await.refused(400, "invalid_request");
+}
+
+/// FAPI 2.0 Security Profile §5.3.2.2
+async fn fapi_clients_push_whatever_the_settings_say(store: StoreKind) {
+    let metadata = ClientMetadata { security_profile: SecurityProfile::Fapi2, ..confidential() };
+    let mut scene = Scene::with(store, "", metadata).await;
+    let url = scene.rp.authorize_url(&good_request());
+    assert_eq!(scene.browser.open(&url).await.returned().error(), "invalid_request");
+    scene.rp.push(&good_request_but(&[("redirect_uri", "")])).await.refused(400, "invalid_request");
+    let url = scene.rp.pushed_url(&good_request()).await;
+    scene.browser.go_through(&url, "ada").await.code();
 }

@@ -7,8 +7,9 @@
 
 use std::fmt;
 
-use super::request::{AuthorizationRequest, Parameters, SealedParameters};
-use crate::client::RegisteredClient;
+use super::request::{AuthorizationRequest, CustomParameter, Parameters, SealedParameters, Source};
+use super::request_object::RequestObjectError;
+use crate::client::{RegisteredClient, SecurityProfile};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::{CodeChallenge, PkceError};
 use crate::protocol::prompt::{PromptError, Prompts};
@@ -36,12 +37,24 @@ pub enum RequestError {
     /// `request_uri` inside of a pushed request (RFC 9126 §2.1).
     #[error("request_uri can't be pushed")]
     RequestUriPushed,
-    /// A request object by value.
+    /// Request objects by value are switched off.
     #[error("the request parameter is not supported")]
     RequestNotSupported,
-    /// A request object by reference that was not pushed.
+    /// RFC 9101 §5
+    #[error("give request or request_uri, not both")]
+    TwoRequestObjects,
+    /// The request object is not good.
+    #[error("the request object {0}")]
+    RequestObject(RequestObjectError),
+    /// It had to be a signed request object (RFC 9101 §10.5).
+    #[error("the request must be a signed request object")]
+    MustBeSigned,
+    /// Request objects by reference that were not pushed are switched off.
     #[error("request_uri must come from the pushed authorization request endpoint")]
     RequestUriNotSupported,
+    /// There is no request object where the request says.
+    #[error("the request_uri {0}")]
+    RequestUri(RequestUriError),
     /// Client registration inside of a request.
     #[error("the registration parameter is not supported")]
     RegistrationNotSupported,
@@ -91,6 +104,25 @@ pub enum RequestError {
     MaxAgeMalformed,
 }
 
+/// Why there is no request object where a request says. Follows on "the
+/// `request_uri`".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RequestUriError {
+    /// It is not among the client's `request_uris`.
+    #[error("is not registered for this client")]
+    NotRegistered,
+    /// It can't be fetched, or may not be.
+    #[error("can't be fetched")]
+    Unreachable,
+    /// What was fetched is something else, or an error.
+    #[error("did not lead to a request object")]
+    NoObject,
+    /// What was fetched is not what its fragment says (OpenID Connect Core
+    /// §6.2).
+    #[error("has the hash of something else in its fragment")]
+    Hash,
+}
+
 /// Where the request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
@@ -111,15 +143,25 @@ pub enum PkcePolicy {
     Everybody,
 }
 
-/// What the server demands of requests.
+/// What the server demands of requests, and what it allows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 pub struct RequestPolicy<'a> {
     /// The response types that are switched on.
     pub response_types: &'a [ResponseType],
     /// Every request must be pushed.
     pub require_pushed: bool,
+    /// Every request must be a signed request object.
+    pub require_signed: bool,
     /// Who must use PKCE.
     pub pkce: PkcePolicy,
+    /// The PKCE method `plain` is good enough (never under FAPI 2.0).
+    pub plain_pkce: bool,
+    /// Clients that authenticate may push redirect URIs that they did not
+    /// register (RFC 9126 §2.4).
+    pub unregistered_redirect_uris: bool,
+    /// Parameters of nobody's standard that are kept.
+    pub custom_parameters: &'a [CustomParameter],
 }
 
 /// A request that passed.
@@ -176,6 +218,14 @@ struct Subject<'a> {
     parameters: &'a Parameters<'a>,
     client: &'a RegisteredClient,
     policy: RequestPolicy<'a>,
+    via: Via,
+}
+
+impl Subject<'_> {
+    /// Does the client live by the FAPI 2.0 Security Profile?
+    fn is_fapi2(&self) -> bool {
+        self.client.metadata.security_profile == SecurityProfile::Fapi2
+    }
 }
 
 /// One rule.
@@ -194,10 +244,12 @@ const fn everywhere(
 /// The rules, in the order in which they are told.
 const CHECKS: &[Row] = &[
     everywhere(response_mode_known),
+    everywhere(request_object_good),
     everywhere(no_parameter_repeated),
     Row { authorize: true, push: false, check: no_foreign_request_uri },
     Row { authorize: false, push: true, check: no_request_uri_pushed },
     everywhere(no_request_object),
+    everywhere(signed_if_required),
     everywhere(no_registration),
     everywhere(response_type_allowed),
     Row { authorize: true, push: false, check: pushed_if_required },
@@ -208,6 +260,7 @@ const CHECKS: &[Row] = &[
     everywhere(prompt_usable),
     everywhere(max_age_is_a_number),
     everywhere(lists_and_hints),
+    everywhere(custom_parameters),
 ];
 
 /// Checks a request of a client that is known and enabled.
@@ -217,8 +270,9 @@ pub fn check_request(
     policy: RequestPolicy<'_>,
     via: Via,
 ) -> Result<CheckedRequest, Rejection> {
-    let (redirect_uri, by_default) =
-        redirect_target(parameters, client).map_err(Rejection::ShowPage)?;
+    let subject = Subject { parameters, client, policy, via };
+    let (redirect_uri, by_default) = redirect_target(&subject)
+        .map_err(|error| Rejection::ShowPage(fault(parameters).unwrap_or(error)))?;
     let mut checked = CheckedRequest {
         request: AuthorizationRequest {
             client_id: client.client_id.clone(),
@@ -239,10 +293,11 @@ pub fn check_request(
             ..SealedParameters::default()
         },
     };
-    let subject = Subject { parameters, client, policy };
     let here = |row: &&Row| if via == Via::Push { row.push } else { row.authorize };
     for row in CHECKS.iter().filter(here) {
         if let Err(error) = (row.check)(&subject, &mut checked) {
+            // What stands beside a faulty object is not worth a word.
+            let error = fault(parameters).unwrap_or(error);
             return Err(Rejection::Redirect(
                 Box::new(ErrorRedirect {
                     response_mode: checked.request.response_mode(),
@@ -257,27 +312,53 @@ pub fn check_request(
 }
 
 /// The client's own redirect URI, and whether the request left it out.
-fn redirect_target(
-    parameters: &Parameters<'_>,
-    client: &RegisteredClient,
-) -> Result<(RedirectUri, bool), RequestError> {
+fn redirect_target(s: &Subject<'_>) -> Result<(RedirectUri, bool), RequestError> {
+    let Subject { parameters, client, policy, via } = *s;
     parameters.once("client_id").map_err(|_| RequestError::TargetRepeated)?;
-    let registered = &client.metadata.redirect_uris;
     let Some(text) = parameters.once("redirect_uri").map_err(|_| RequestError::TargetRepeated)?
     else {
-        let openid = parameters
-            .get("scope")
-            .is_some_and(|scope| scope.split(' ').any(|name| name == Scope::OPENID));
-        return match registered.as_slice() {
-            [only] if !openid => Ok((only.clone(), true)),
+        // FAPI 2.0 Security Profile §5.3.2.2: it must be there.
+        let must_be_named = s.is_fapi2()
+            || parameters
+                .get("scope")
+                .is_some_and(|scope| scope.split(' ').any(|name| name == Scope::OPENID));
+        return match client.metadata.redirect_uris.as_slice() {
+            [only] if !must_be_named => Ok((only.clone(), true)),
             _ => Err(RequestError::RedirectUriMissing),
         };
     };
+    // RFC 9126 §2.4, §7.2: only who has authenticated brings new ones.
+    let brings_new = policy.unregistered_redirect_uris && via == Via::Push && !client.is_public();
     RedirectUri::parse(text)
         .ok()
-        .filter(|uri| registered.iter().any(|own| own.allows(uri)))
+        .filter(|uri| {
+            client.metadata.allows_redirect_uri(uri)
+                || (brings_new && uri.as_str().starts_with("https://"))
+        })
         .map(|uri| (uri, false))
         .ok_or(RequestError::RedirectUriNotRegistered)
+}
+
+/// What is wrong with the request object that the parameters came with.
+const fn fault(parameters: &Parameters<'_>) -> Option<RequestError> {
+    match parameters.source() {
+        Source::Faulty(error) => Some(error),
+        Source::Plain | Source::RequestObject => None,
+    }
+}
+
+/// RFC 9101 §6
+fn request_object_good(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
+    fault(s.parameters).map_or(Ok(()), Err)
+}
+
+/// RFC 9101 §10.5
+fn signed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
+    let required = s.policy.require_signed || s.client.metadata.require_signed_request_object;
+    if required && s.parameters.source() != Source::RequestObject {
+        return Err(RequestError::MustBeSigned);
+    }
+    Ok(())
 }
 
 fn no_parameter_repeated(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
@@ -345,10 +426,11 @@ fn response_type_allowed(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<
     Ok(())
 }
 
-/// RFC 9126 §4, §6
+/// RFC 9126 §4, §6, FAPI 2.0 Security Profile §5.3.2.2
 fn pushed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
-    let required =
-        s.policy.require_pushed || s.client.metadata.require_pushed_authorization_requests;
+    let required = s.policy.require_pushed
+        || s.client.metadata.require_pushed_authorization_requests
+        || s.is_fapi2();
     if required { Err(RequestError::MustBePushed) } else { Ok(()) }
 }
 
@@ -390,19 +472,24 @@ fn nonce_for_an_id_token(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<
     if missing { Err(RequestError::NonceMissing) } else { Ok(()) }
 }
 
-/// RFC 7636 §4.4.1
+/// RFC 7636 §4.4.1, FAPI 2.0 Security Profile §5.3.2.2
 fn pkce_usable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
     let challenge = s.parameters.get("code_challenge");
     let method = s.parameters.get("code_challenge_method");
-    draft.request.code_challenge =
-        CodeChallenge::parse(challenge, method).map_err(RequestError::Pkce)?;
-    let required = match s.policy.pkce {
+    let parse = if s.policy.plain_pkce && !s.is_fapi2() {
+        CodeChallenge::parse_or_plain
+    } else {
+        CodeChallenge::parse
+    };
+    draft.request.code_challenge = parse(challenge, method).map_err(RequestError::Pkce)?;
+    let by_policy = match s.policy.pkce {
         PkcePolicy::Optional => false,
         PkcePolicy::PublicClients => s.client.is_public(),
         PkcePolicy::Everybody => true,
     };
+    let asked = by_policy || s.client.metadata.require_pkce || s.is_fapi2();
     // Without a code there is nothing to bind.
-    let required = required && draft.request.response_type.has_code();
+    let required = asked && draft.request.response_type.has_code();
     if required && draft.request.code_challenge.is_none() {
         return Err(RequestError::PkceRequired);
     }
@@ -443,6 +530,16 @@ fn lists_and_hints(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Re
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a row")]
+fn custom_parameters(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
+    let allowed = s.policy.custom_parameters.iter();
+    draft.sealed.custom = allowed
+        .map(CustomParameter::as_str)
+        .filter_map(|name| Some((name.to_owned(), s.parameters.get(name)?.to_owned())))
+        .collect();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use cqrs_es::Aggregate as _;
@@ -466,7 +563,11 @@ mod tests {
     const POLICY: RequestPolicy<'static> = RequestPolicy {
         response_types: &[ResponseType::Code],
         require_pushed: false,
+        require_signed: false,
         pkce: PkcePolicy::PublicClients,
+        plain_pkce: false,
+        unregistered_redirect_uris: false,
+        custom_parameters: &[],
     };
 
     fn metadata() -> ClientMetadata {
@@ -562,6 +663,7 @@ mod tests {
                     nonce: Some("n1".to_owned()),
                     login_hint: Some("ada".to_owned()),
                     id_token_hint: Some("e.y.j".to_owned()),
+                    ..SealedParameters::default()
                 }
             );
         }
@@ -571,6 +673,92 @@ mod tests {
     #[test]
     fn unknown_parameters_are_ignored() {
         assert_eq!(passed(&["shoe_size=44"]), passed(&[]));
+    }
+
+    #[test]
+    fn custom_parameters_are_kept_sealed_where_they_are_allowed() {
+        let allowed = ["shoe_size", "other"].map(|name| CustomParameter::parse(name).unwrap());
+        let policy = RequestPolicy { custom_parameters: &allowed, ..POLICY };
+        let query = good_but(&["shoe_size=44", "hat_size=7"]);
+        for via in BOTH {
+            let checked = check_for(metadata(), policy, &query, via).unwrap();
+            let kept: Vec<_> = checked.sealed.custom.into_iter().collect();
+            assert_eq!(kept, [("shoe_size".to_owned(), "44".to_owned())]);
+        }
+        let twice = good_but(&["shoe_size=44", "shoe_size=45"]);
+        for via in BOTH {
+            let twice = check_for(metadata(), policy, &twice, via);
+            told_at(twice, RequestError::ParameterRepeated);
+        }
+    }
+
+    /// RFC 9126 §2.4, §7.2
+    #[test]
+    fn a_client_that_authenticates_may_push_a_new_redirect_uri_where_that_is_allowed() {
+        let policy = RequestPolicy { unregistered_redirect_uris: true, ..POLICY };
+        let confidential = ClientMetadata {
+            token_endpoint_auth_method: ClientAuthMethod::SecretBasic,
+            ..metadata()
+        };
+        let new = good_but(&["redirect_uri=https://rp.example/new"]);
+        let plain = good_but(&["redirect_uri=http://rp.example/new"]);
+        let pushed = check_for(confidential.clone(), policy, &new, Via::Push).unwrap();
+        assert_eq!(pushed.request.redirect_uri.as_str(), "https://rp.example/new");
+        let refused = Err(Rejection::ShowPage(RequestError::RedirectUriNotRegistered));
+        for (metadata, policy, query, via) in [
+            (&confidential, POLICY, &new, Via::Push),
+            (&confidential, policy, &new, Via::Authorize),
+            (&confidential, policy, &plain, Via::Push),
+            (&metadata(), policy, &new, Via::Push),
+        ] {
+            assert_eq!(check_for(metadata.clone(), policy, query, via), refused);
+        }
+    }
+
+    /// FAPI 2.0 Security Profile §5.3.2.2
+    #[test]
+    fn fapi_clients_push_and_use_pkce_with_s256_whatever_the_policy() {
+        let lax = RequestPolicy { pkce: PkcePolicy::Optional, plain_pkce: true, ..POLICY };
+        let fapi = ClientMetadata {
+            token_endpoint_auth_method: ClientAuthMethod::SecretBasic,
+            security_profile: SecurityProfile::Fapi2,
+            ..metadata()
+        };
+        let check = |changes: &[&str], via| check_for(fapi.clone(), lax, &good_but(changes), via);
+        check(&[], Via::Push).unwrap();
+        told_at(check(&[], Via::Authorize), RequestError::MustBePushed);
+        let without = ["code_challenge", "code_challenge_method"];
+        told_at(check(&without, Via::Push), RequestError::PkceRequired);
+        for plain in [&["code_challenge_method=plain"][..], &["code_challenge_method"]] {
+            let refused = RequestError::Pkce(PkceError::MethodNotS256);
+            told_at(check(plain, Via::Push), refused);
+        }
+        let unnamed = check(&["redirect_uri", "scope=read"], Via::Push);
+        assert_eq!(unnamed, Err(Rejection::ShowPage(RequestError::RedirectUriMissing)));
+    }
+
+    /// RFC 7636 §4.3
+    #[test]
+    fn plain_is_taken_where_the_policy_allows_it() {
+        let policy = RequestPolicy { plain_pkce: true, ..POLICY };
+        for plain in [&["code_challenge_method=plain"][..], &["code_challenge_method"]] {
+            for via in BOTH {
+                let checked = check_for(metadata(), policy, &good_but(plain), via).unwrap();
+                assert!(checked.request.code_challenge.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_may_need_pkce_where_others_do_not() {
+        let policy = RequestPolicy { pkce: PkcePolicy::Optional, ..POLICY };
+        let without = good_but(&["code_challenge", "code_challenge_method"]);
+        let strict = ClientMetadata { require_pkce: true, ..metadata() };
+        for via in BOTH {
+            check_for(metadata(), policy, &without, via).unwrap();
+            let refused = check_for(strict.clone(), policy, &without, via);
+            told_at(refused, RequestError::PkceRequired);
+        }
     }
 
     /// RFC 6749 §4.1.2.1
@@ -676,8 +864,40 @@ mod tests {
 
     /// OpenID Connect Core §6.1
     #[test]
-    fn a_request_object_is_refused() {
+    fn a_request_object_that_nobody_has_read_is_refused() {
         told(&["request=e.y.j"], RequestError::RequestNotSupported);
+    }
+
+    /// RFC 9101 §6.2
+    #[test]
+    fn what_stands_beside_a_faulty_request_object_says_only_where_the_error_goes() {
+        let fault = RequestError::RequestObject(RequestObjectError::Signature);
+        let beside = |changes: &[&str], via| {
+            let query = good_but(changes);
+            let parameters = Parameters::parse(query.as_bytes()).beside_faulty(fault);
+            check_request(&parameters, &client(metadata()), POLICY, via)
+        };
+        for via in BOTH {
+            told_at(beside(&[], via), fault);
+            told_at(beside(&["response_type=x", "state=1", "state=2"], via), fault);
+            told_at(beside(&["response_mode=pigeon"], via), fault);
+            for unknown in [&["redirect_uri"][..], &["redirect_uri=https://evil.example/"]] {
+                assert_eq!(beside(unknown, via), Err(Rejection::ShowPage(fault)));
+            }
+        }
+    }
+
+    /// RFC 9101 §10.5
+    #[test]
+    fn where_signed_requests_are_required_plain_ones_are_refused() {
+        let strict = RequestPolicy { require_signed: true, ..POLICY };
+        let strict_client = ClientMetadata { require_signed_request_object: true, ..metadata() };
+        for (metadata, policy) in [(metadata(), strict), (strict_client, POLICY)] {
+            for via in BOTH {
+                let plain = check_for(metadata.clone(), policy, GOOD, via);
+                told_at(plain, RequestError::MustBeSigned);
+            }
+        }
     }
 
     /// OpenID Connect Core §7.2.1

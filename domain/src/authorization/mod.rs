@@ -4,10 +4,14 @@
 mod approved;
 mod checks;
 mod request;
+mod request_object;
 
 pub use self::approved::{Authentication, Authorization};
 pub use self::checks::{
-    CheckedRequest, ErrorRedirect, PkcePolicy, Rejection, RequestError, RequestPolicy, Via,
-    check_request,
+    CheckedRequest, ErrorRedirect, PkcePolicy, Rejection, RequestError, RequestPolicy,
+    RequestUriError, Via, check_request,
 };
-pub use self::request::{AuthorizationRequest, Parameters, SealedParameters};
+pub use self::request::{
+    AuthorizationRequest, CustomParameter, NotCustom, Parameters, SealedParameters, Source,
+};
+pub use self::request_object::{Addressee, RequestObjectError, read_request_object};

@@ -1,9 +1,11 @@
 //! The authorization request, kept whole in events.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::RequestError;
 use crate::digest::Sha256Digest;
 use crate::ids::ClientId;
 use crate::protocol::pkce::CodeChallenge;
@@ -91,6 +93,9 @@ pub struct SealedParameters {
     /// An ID token of whom the client expects to be logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_hint: Option<String>,
+    /// Parameters that no standard knows and the settings allow, for hooks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom: BTreeMap<String, String>,
 }
 
 impl SealedParameters {
@@ -107,9 +112,75 @@ impl std::fmt::Debug for SealedParameters {
     }
 }
 
+/// The name of a parameter that no standard knows, and that is kept with the
+/// request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomParameter(String);
+
+/// Why a name is not that of a custom parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotCustom {
+    /// RFC 6749 appendix A.
+    #[error("is not the name of a parameter")]
+    Malformed,
+    /// The server knows what to do with it, or that it has nothing to do with it.
+    #[error("is a parameter of the standards")]
+    Standard,
+}
+
+impl CustomParameter {
+    /// The parameters of requests, responses and clients' authentication in the
+    /// registry of OAuth (RFC 6749 §11.2), and the claims of a JWT.
+    #[rustfmt::skip]
+    const STANDARD: &'static [&'static str] = &[
+        "access_token", "acr_values", "assertion", "aud", "authorization_details", "claims",
+        "claims_locales", "client_assertion", "client_assertion_type", "client_id",
+        "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier",
+        "display", "dpop_jkt", "error", "exp", "expires_in", "grant_type", "iat", "id_token",
+        "id_token_hint", "iss", "jti", "login_hint", "max_age", "nbf", "nonce", "prompt",
+        "redirect_uri", "refresh_token", "registration", "request", "request_uri", "resource",
+        "response", "response_mode", "response_type", "scope", "session_state", "state", "sub",
+        "token_type", "ui_locales",
+    ];
+
+    /// Reads a name: letters, digits, and what namespaces are written with.
+    pub fn parse(name: &str) -> Result<Self, NotCustom> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+        if !(1..=100).contains(&name.len()) || !name.bytes().all(good) {
+            return Err(NotCustom::Malformed);
+        }
+        if Self::STANDARD.contains(&name) {
+            return Err(NotCustom::Standard);
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Parameters as they came, in order: from a query, a form or an object.
 #[derive(Clone, Default)]
-pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Parameters<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    source: Source,
+}
+
+/// What stands behind parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// A query or a form: whoever sent the browser may have written them.
+    #[default]
+    Plain,
+    /// A request object that the client signed (RFC 9101).
+    RequestObject,
+    /// A request object that is not good, or what stands beside one: they only
+    /// say where the error goes.
+    Faulty(RequestError),
+}
 
 /// A parameter stands there more than once (RFC 6749 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +193,34 @@ impl<'a> Parameters<'a> {
     #[must_use]
     pub fn parse(encoded: &'a [u8]) -> Self {
         let pairs = url::form_urlencoded::parse(encoded);
-        Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
+        Self::of(pairs, Source::Plain)
+    }
+
+    /// Takes pairs; as [`Self::parse`] does, without those that have no value.
+    pub(super) fn of(
+        pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+        source: Source,
+    ) -> Self {
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        Self { pairs: pairs.collect(), source }
+    }
+
+    /// The same where the request object beside them is not good.
+    #[must_use]
+    pub fn beside_faulty(self, error: RequestError) -> Self {
+        Self { source: Source::Faulty(error), ..self }
+    }
+
+    /// What stands behind them.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
     }
 
     /// The value of a parameter that may stand there once.
     pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value);
+        let mut values =
+            self.pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value);
         let first = values.next();
         if values.next().is_some() { Err(Repeated) } else { Ok(first) }
     }
@@ -135,13 +228,13 @@ impl<'a> Parameters<'a> {
     /// The value of a parameter, where repetition has been looked for.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
+        self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
     }
 
     /// A name that stands there more than once.
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
-        let names = || self.0.iter().map(|(name, _)| &**name);
+        let names = || self.pairs.iter().map(|(name, _)| &**name);
         names()
             .enumerate()
             .find(|(index, name)| names().take(*index).any(|own| own == *name))
@@ -151,13 +244,13 @@ impl<'a> Parameters<'a> {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs.len()
     }
 
     /// Are there none?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 }
 
@@ -165,7 +258,7 @@ impl<'a> Parameters<'a> {
 impl<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>> FromIterator<(N, V)> for Parameters<'a> {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self(pairs.filter(|(_, value): &(_, Cow<'a, str>)| !value.is_empty()).collect())
+        Self::of(pairs, Source::Plain)
     }
 }
 
@@ -196,6 +289,19 @@ mod tests {
         assert_eq!(parameters.once("b"), Ok(Some("2")));
         assert_eq!(parameters.once("c"), Ok(None));
         assert_eq!(Parameters::parse(b"a=1&b=1&a=").repeated(), None);
+    }
+
+    #[test]
+    fn a_custom_parameter_is_no_standard_one() {
+        for good in ["tenant", "org.example:tenant", "X-1"] {
+            assert_eq!(CustomParameter::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a&b", "ä", &"a".repeat(101)] {
+            assert_eq!(CustomParameter::parse(bad), Err(NotCustom::Malformed));
+        }
+        for standard in ["state", "request", "client_assertion", "exp"] {
+            assert_eq!(CustomParameter::parse(standard), Err(NotCustom::Standard));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::protocol::content_encryption::ContentEncryption;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::redirect_uri_pattern::{InvalidPattern, RedirectUriPattern};
 use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
 use crate::protocol::signing_algorithm::SigningAlgorithm;
@@ -111,7 +112,8 @@ pub struct ClientMetadata {
     /// Where the browser may go after logout.
     #[serde(skip_serializing_if = "absent")]
     pub post_logout_redirect_uris: Vec<RedirectUri>,
-    /// A pattern of further redirect URIs, of the whole URI.
+    /// A regular expression of further redirect URIs: it matches the whole URI,
+    /// begins with `https://`, and says its host.
     #[serde(skip_serializing_if = "absent")]
     pub redirect_uris_regex: Option<String>,
     /// Where others send a browser to begin a login at the client.
@@ -425,6 +427,9 @@ pub enum InvalidMetadata {
     /// A URI of the client's is no web address.
     #[error("{0} must be an http or https URL")]
     Uri(&'static str),
+    /// A pattern that would let in what nobody thought of.
+    #[error("redirect_uris_regex {0}")]
+    Pattern(InvalidPattern),
     /// RFC 7591 §2: keys are given in one way.
     #[error("give jwks or jwks_uri, not both")]
     TwoKeySets,
@@ -473,6 +478,17 @@ impl ClientMetadata {
             && (!response_type.has_code() || self.allows(GrantType::AuthorizationCode))
             && (!front || self.allows(GrantType::Implicit))
             && (!front || self.security_profile != SecurityProfile::Fapi2)
+    }
+
+    /// May answers go there?
+    #[must_use]
+    pub fn allows_redirect_uri(&self, uri: &RedirectUri) -> bool {
+        self.redirect_uris.iter().any(|own| own.allows(uri))
+            || self
+                .redirect_uris_regex
+                .as_deref()
+                .and_then(|pattern| RedirectUriPattern::parse(pattern).ok())
+                .is_some_and(|pattern| pattern.allows(uri))
     }
 
     /// Every way in which it may authenticate, the usual one first.
@@ -695,6 +711,9 @@ impl ClientMetadata {
             .into_iter()
             .find(|(_, uri)| !uri.as_deref().is_none_or(is_web))
             .map(|(name, _)| name);
+        if let Some(pattern) = &self.redirect_uris_regex {
+            RedirectUriPattern::parse(pattern).map_err(InvalidMetadata::Pattern)?;
+        }
         let wrong_request_uri = || self.request_uris.iter().any(|uri| !is_web(uri));
         match wrong.or_else(|| wrong_request_uri().then_some("request_uris")) {
             Some(name) => Err(InvalidMetadata::Uri(name)),
@@ -861,6 +880,18 @@ mod tests {
             ..good()
         };
         assert_eq!(whole.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_redirect_uri_is_registered_or_matches_the_pattern() {
+        let pattern = Some(r"https://[a-z]+\.rp\.example/cb".to_owned());
+        let metadata = ClientMetadata { redirect_uris_regex: pattern, ..good() };
+        assert_eq!(metadata.check(), Ok(()));
+        let allows = |uri: &str| metadata.allows_redirect_uri(&RedirectUri::parse(uri).unwrap());
+        assert!(allows("https://rp.example/cb") && allows("https://one.rp.example/cb"));
+        assert!(!allows("https://one.rp.example/cb/") && !allows("https://evil.example/cb"));
+        let open = ClientMetadata { redirect_uris_regex: Some(".*".to_owned()), ..good() };
+        assert_eq!(open.check(), Err(InvalidMetadata::Pattern(InvalidPattern::NotHttps)));
     }
 
     /// RFC 7591 §2, §2.1

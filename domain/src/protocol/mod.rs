@@ -7,6 +7,7 @@ pub mod key_management_algorithm;
 pub mod pkce;
 pub mod prompt;
 pub mod redirect_uri;
+pub mod redirect_uri_pattern;
 pub mod response_mode;
 pub mod response_type;
 pub mod scope;

@@ -1,4 +1,5 @@
-//! Proof Key for Code Exchange (RFC 7636), method S256 only.
+//! Proof Key for Code Exchange (RFC 7636): the method S256, and `plain` where that
+//! is allowed.
 
 use std::fmt;
 
@@ -22,6 +23,9 @@ pub enum PkceError {
     /// The challenge is no base64url SHA-256 digest.
     #[error("code_challenge must be 43 characters of base64url")]
     MalformedChallenge,
+    /// The challenge of the method `plain` is no verifier.
+    #[error("code_challenge must be 43 to 128 unreserved characters")]
+    MalformedPlain,
     /// The verifier is not as RFC 7636 §4.1 has it.
     #[error("code_verifier must be 43 to 128 unreserved characters")]
     MalformedVerifier,
@@ -48,11 +52,27 @@ impl CodeChallenge {
         }
     }
 
+    /// The same where `plain` is allowed (RFC 7636 §4.3). There the challenge is
+    /// the verifier, which is a secret: what is kept is its digest, which is the
+    /// challenge that S256 makes of it.
+    pub fn parse_or_plain(
+        challenge: Option<&str>,
+        method: Option<&str>,
+    ) -> Result<Option<Self>, PkceError> {
+        match (challenge, method) {
+            (Some(challenge), None | Some("plain")) => {
+                let verifier = CodeVerifier::parse(challenge);
+                let verifier = verifier.map_err(|_| PkceError::MalformedPlain)?;
+                Ok(Some(Self(Sha256Digest::from_bytes(verifier.hash()))))
+            }
+            _ => Self::parse(challenge, method),
+        }
+    }
+
     /// Was the challenge made from this verifier? (RFC 7636 §4.6)
     #[must_use]
     pub fn matches(&self, verifier: &CodeVerifier) -> bool {
-        let hashed: [u8; 32] = Sha256::digest(verifier.0.as_bytes()).into();
-        self.0.as_bytes().ct_eq(&hashed).into()
+        self.0.as_bytes().ct_eq(&verifier.hash()).into()
     }
 }
 
@@ -69,6 +89,10 @@ impl CodeVerifier {
             return Ok(Self(text.into()));
         }
         Err(PkceError::MalformedVerifier)
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
     }
 }
 
@@ -99,6 +123,24 @@ mod tests {
         let refused = Err(PkceError::MethodNotS256);
         assert_eq!(CodeChallenge::parse(Some(CHALLENGE), Some("plain")), refused);
         assert_eq!(CodeChallenge::parse(Some(CHALLENGE), None), refused);
+    }
+
+    #[test]
+    fn plain_is_taken_where_it_is_allowed_and_not_kept_as_it_is() {
+        for method in [Some("plain"), None] {
+            let challenge = CodeChallenge::parse_or_plain(Some(VERIFIER), method).unwrap().unwrap();
+            assert!(challenge.matches(&CodeVerifier::parse(VERIFIER).unwrap()));
+            assert!(!challenge.matches(&CodeVerifier::parse(CHALLENGE).unwrap()));
+            let kept = serde_json::to_string(&challenge).unwrap();
+            assert_eq!(kept, format!("\"{CHALLENGE}\""));
+            let short = CodeChallenge::parse_or_plain(Some("short"), method);
+            assert_eq!(short, Err(PkceError::MalformedPlain));
+        }
+        let s256 = CodeChallenge::parse_or_plain(Some(CHALLENGE), Some("S256"));
+        assert_eq!(s256, CodeChallenge::parse(Some(CHALLENGE), Some("S256")));
+        assert_eq!(CodeChallenge::parse_or_plain(None, None), Ok(None));
+        let unknown = CodeChallenge::parse_or_plain(Some(VERIFIER), Some("S512"));
+        assert_eq!(unknown, Err(PkceError::MethodNotS256));
     }
 
     #[test]
