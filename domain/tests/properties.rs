@@ -17,6 +17,7 @@ use chancery_domain::grant::{
     RedeemCode, RevocationCause, Revoke, RevokeAccessToken, TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SessionId, SubjectId};
+use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::pkce::{CodeChallenge, CodeVerifier};
 use chancery_domain::protocol::prompt::Prompts;
@@ -132,6 +133,7 @@ fn requests() -> impl Strategy<Value = Arc<AuthorizationRequest>> {
                 code_challenge: challenge().filter(|_| pkce),
                 prompt: Prompts::default(),
                 max_age: None,
+                claims: ClaimNames::default(),
                 acr_values: vec![],
                 ui_locales: vec![],
                 sealed: None,
@@ -245,6 +247,7 @@ fn approvals() -> impl Strategy<Value = GrantCommand> {
             GrantCommand::Approve(Approve {
                 session_id: SessionId::from_uuid(Uuid::from_u128(session)),
                 scope,
+                claims: ClaimNames::default(),
                 presented: None,
                 code,
                 lifetime,
@@ -259,7 +262,12 @@ fn direct_grants() -> impl Strategy<Value = GrantCommand> {
     (clients(), scopes(), plans(), times()).prop_map(|(client_id, scope, plan, now)| {
         GrantCommand::IssueDirectly(IssueDirectly {
             grant_type: GrantType::ClientCredentials,
-            authorization: Authorization { client_id, authentication: None, scope },
+            authorization: Authorization {
+                client_id,
+                authentication: None,
+                scope,
+                claims: ClaimNames::default(),
+            },
             plan,
             now,
         })
@@ -339,6 +347,7 @@ fn straight_to_tokens() -> Vec<GrantCommand> {
                 code_challenge: challenge(),
                 prompt: Prompts::default(),
                 max_age: None,
+                claims: ClaimNames::default(),
                 acr_values: vec![],
                 ui_locales: vec![],
                 sealed: None,
@@ -361,6 +370,7 @@ fn straight_to_tokens() -> Vec<GrantCommand> {
         GrantCommand::Approve(Approve {
             session_id,
             scope,
+            claims: ClaimNames::default(),
             presented: None,
             code: Digest::of(&[1; 32]),
             lifetime: Lifetime::from_seconds(60),

@@ -29,6 +29,7 @@ mod tests {
     use super::super::{AccessTokenForm, GrantCommand};
     use super::*;
     use crate::authorization::Authorization;
+    use crate::protocol::claims::ClaimNames;
     use crate::protocol::grant_type::GrantType;
 
     fn issue(names: &str) -> IssueDirectly {
@@ -38,6 +39,7 @@ mod tests {
                 client_id: client(),
                 authentication: None,
                 scope: scope(names),
+                claims: ClaimNames::default(),
             },
             plan: plan(),
             now: at(0),
