@@ -28,6 +28,7 @@ pub fn request_policy(services: &Services) -> RequestPolicy<'_> {
         plain_pkce: config.pkce_plain,
         unregistered_redirect_uris: config.par_unregistered_redirect_uris,
         custom_parameters: &config.custom_parameters,
+        account_creation: services.config.accounts.self_registration,
     }
 }
 

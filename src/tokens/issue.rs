@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use super::access::{AccessTokenClaims, Audience};
 use super::added::{AddedClaims, With};
 use super::for_client::{Content, Encrypter, Encryption};
+use crate::claims;
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -116,9 +117,9 @@ struct IdTokenClaims<'a> {
     s_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
-    /// What is told of the person.
+    /// What is told of the person: none of the above.
     #[serde(flatten)]
-    released: &'a Map<String, Value>,
+    person: Map<String, Value>,
 }
 
 /// A grant that answers, and what its answer is made of beside the facts.
@@ -244,6 +245,9 @@ impl Issuer<'_> {
         let Some(authentication) = &self.authorization.authentication else {
             return Err(OAuthError::internal(&"an ID token needs a person"));
         };
+        // What the scope releases, and what was granted by name (§5.5).
+        let mut person = self.released.clone();
+        person.extend(claims::in_id_token(self.services, self.client, self.authorization).await?);
         let hash = |text: &str| left_half_hash(key.alg(), text);
         let claims = IdTokenClaims {
             iss: self.services.issuer(),
@@ -260,7 +264,7 @@ impl Issuer<'_> {
             c_hash: beside.code.map(hash),
             s_hash: beside.code.and(beside.state).map(hash),
             sid: authentication.session_id.map(|id| session_for(keys, self.client, id)),
-            released: self.released,
+            person,
         };
         let added = AddedClaims::of(self.services, self.grant, facts.claims).await?;
         let token = sign(key, "JWT", With { own: claims, added: &added.id }).await?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::RequestError;
 use crate::digest::Sha256Digest;
 use crate::ids::ClientId;
+use crate::protocol::claims::{ClaimNames, ClaimsRequest};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::prompt::Prompts;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -44,6 +45,9 @@ pub struct AuthorizationRequest {
     /// The oldest authentication that is good enough, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Lifetime>,
+    /// Claims asked for by name (OpenID Connect Core §5.5).
+    #[serde(default, skip_serializing_if = "ClaimNames::is_empty")]
+    pub claims: ClaimNames,
     /// Authentication context classes, preferred first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
@@ -96,6 +100,9 @@ pub struct SealedParameters {
     /// Parameters that no standard knows and the settings allow, for hooks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub custom: BTreeMap<String, String>,
+    /// `claims`, where it says more than names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<ClaimsRequest>,
 }
 
 impl SealedParameters {

@@ -23,7 +23,7 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("id_token_encryption_alg_values_supported", algorithms);
     metadata.set("id_token_encryption_enc_values_supported", contents);
     metadata.set("claim_types_supported", &["normal"]);
-    metadata.set("claims_parameter_supported", &false);
+    metadata.set("claims_parameter_supported", &true);
     let scopes: Vec<_> = claims::scopes(metadata.services()).names().map(str::to_owned).collect();
     metadata.set("scopes_supported", &scopes);
 }
