@@ -78,11 +78,12 @@ mod tests {
         choose(&met, &case.client, &request, Some(&claims)).map(str::to_owned)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what is chosen")]
     fn told(name: &str) -> Result<String, Unmet> {
         Ok(name.to_owned())
     }
 
-    fn essential(values: Value) -> Value {
+    fn essential(values: &Value) -> Value {
         json!({ "id_token": { "acr": { "essential": true, "values": values } } })
     }
 
@@ -104,9 +105,9 @@ mod tests {
     #[test]
     fn what_is_essential_is_met_or_fails() {
         let with = |claims| chosen(&Case { claims, acr_values: &["high"], ..Case::default() });
-        assert_eq!(with(essential(json!(["unknown", "low"]))), told("low"));
-        assert_eq!(with(essential(json!(["unknown"]))), Err(Unmet));
-        assert_eq!(with(essential(json!([1]))), Err(Unmet));
+        assert_eq!(with(essential(&json!(["unknown", "low"]))), told("low"));
+        assert_eq!(with(essential(&json!(["unknown"]))), Err(Unmet));
+        assert_eq!(with(essential(&json!([1]))), Err(Unmet));
         assert_eq!(with(json!({ "id_token": { "acr": { "essential": true } } })), told("high"));
     }
 
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(with("middle", &["low", "middle"], json!({})), told("middle"));
         assert_eq!(with("middle", &["low"], json!({})), told("high"));
         assert_eq!(with("unknown", &[], json!({})), Err(Unmet));
-        assert_eq!(with("middle", &[], essential(json!(["low"]))), Err(Unmet));
+        assert_eq!(with("middle", &[], essential(&json!(["low"]))), Err(Unmet));
     }
 
     #[test]
@@ -136,8 +137,8 @@ mod tests {
             |acr_values, claims| chosen(&Case { acr_values, claims, client: client.clone() });
         assert_eq!(with(&[], json!({})), told("low"));
         assert_eq!(with(&["middle"], json!({})), told("high"));
-        assert_eq!(with(&[], essential(json!(["middle"]))), Err(Unmet));
-        assert_eq!(with(&[], essential(json!(["middle", "low"]))), told("low"));
+        assert_eq!(with(&[], essential(&json!(["middle"]))), Err(Unmet));
+        assert_eq!(with(&[], essential(&json!(["middle", "low"]))), told("low"));
     }
 
     /// OpenID Connect Registration §2
