@@ -28,10 +28,6 @@ const SPACE: &str = "client_assertion";
 /// signs for another purpose is no proof of who sends it (RFC 8725 §3.11).
 const TYPES: &[&str] = &["JWT", "client-authentication+jwt"];
 
-/// The algorithms of FAPI 2.0 (Security Profile §5.4.1).
-const FAPI: &[SigningAlgorithm] =
-    &[SigningAlgorithm::PS256, SigningAlgorithm::ES256, SigningAlgorithm::EdDSA];
-
 /// The claims.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Claims {
@@ -95,7 +91,7 @@ impl Accepted {
         let fapi = metadata.security_profile == SecurityProfile::Fapi2;
         let good = |alg: &&SigningAlgorithm| {
             metadata.token_endpoint_auth_signing_alg.is_none_or(|registered| registered == **alg)
-                && (!fapi || FAPI.contains(alg))
+                && (!fapi || SigningAlgorithm::FAPI2.contains(alg))
         };
         Self(method.iter().filter(good).copied().collect())
     }

@@ -31,6 +31,7 @@ pub mod passwords;
 pub mod policy;
 pub mod registration;
 pub mod replay;
+pub mod request_objects;
 pub mod response_modes;
 pub mod sealing;
 pub mod secrets;

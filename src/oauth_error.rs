@@ -36,6 +36,7 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     RegistrationNotSupported,
     InvalidRequestUri,
+    InvalidRequestObject,
     InvalidToken,
     InsufficientScope,
     InvalidRedirectUri,
@@ -66,6 +67,7 @@ impl ErrorCode {
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidRequestObject => "invalid_request_object",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
@@ -140,6 +142,8 @@ impl From<RequestError> for OAuthError {
             | RequestError::RedirectUriMissing
             | RequestError::ParameterRepeated
             | RequestError::RequestUriPushed
+            | RequestError::TwoRequestObjects
+            | RequestError::MustBeSigned
             | RequestError::ResponseModeUnknown
             | RequestError::ResponseModeNotAllowed
             | RequestError::ResponseTypeMissing
@@ -149,6 +153,7 @@ impl From<RequestError> for OAuthError {
             | RequestError::Pkce(_)
             | RequestError::Prompt(_)
             | RequestError::MaxAgeMalformed => ErrorCode::InvalidRequest,
+            RequestError::RequestObject(_) => ErrorCode::InvalidRequestObject,
             RequestError::RequestNotSupported => ErrorCode::RequestNotSupported,
             RequestError::RequestUriNotSupported => ErrorCode::RequestUriNotSupported,
             RequestError::RegistrationNotSupported => ErrorCode::RegistrationNotSupported,

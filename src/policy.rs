@@ -19,6 +19,7 @@ pub fn request_policy(services: &Services) -> RequestPolicy<'_> {
     RequestPolicy {
         response_types: &config.response_types,
         require_pushed: config.require_par,
+        require_signed: config.require_signed_request_object,
         pkce: match config.require_pkce {
             RequirePkce::None => PkcePolicy::Optional,
             RequirePkce::Public => PkcePolicy::PublicClients,

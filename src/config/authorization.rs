@@ -19,6 +19,11 @@ settings! {
         par_public_clients: bool = default true;
         /// Who must use PKCE (RFC 7636): public clients, all, or none.
         require_pkce: RequirePkce = default "public";
+        /// Take requests as signed request objects in the parameter `request` (RFC 9101
+        /// §5.1), pushed or not.
+        request_parameter: bool = default true;
+        /// Take only requests that are signed request objects (RFC 9101 §10.5).
+        require_signed_request_object: bool = default false;
     }
 }
 
@@ -48,6 +53,14 @@ impl Check for Authorization {
                 "par_public_clients",
                 "is false while authorization.require_par is true, which shuts out public clients",
                 "set one of the two the other way; to shut out public clients, register none",
+            );
+        }
+        if self.require_signed_request_object && !self.request_parameter {
+            report.contradiction(
+                "request_parameter",
+                "is false while authorization.require_signed_request_object is true, which \
+                 leaves no way to send one",
+                "set one of the two the other way",
             );
         }
     }

@@ -1,5 +1,5 @@
-//! The authorization endpoint (RFC 6749 §3.1, RFC 9126 §4, OpenID Connect Core
-//! §3.1.2).
+//! The authorization endpoint (RFC 6749 §3.1, RFC 9101 §5, RFC 9126 §4, OpenID
+//! Connect Core §3.1.2).
 
 use actix_web::{HttpResponse, web};
 use chancery_domain::authorization::{Parameters, Rejection, RequestError, Via, check_request};
@@ -19,6 +19,7 @@ use crate::handles::{Handle, is_request_uri};
 use crate::http::request::form;
 use crate::oauth_error::OAuthError;
 use crate::policy::request_policy;
+use crate::request_objects;
 use crate::tally::What;
 
 /// The longest URL that a browser is sent to: proxies commonly refuse beyond 8
@@ -52,12 +53,14 @@ pub async fn post(visit: Visit, body: web::Bytes) -> HttpResponse {
 async fn authorize(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Problem> {
     let parameters = Parameters::parse(encoded);
     let client = client(visit, &parameters).await?;
-    let pending = match request_uri(&parameters, &client)? {
-        Some(handle) => Pending::pushed(visit, client, &handle).await?,
-        None => match check_request(&parameters, &client, request_policy(visit), Via::Authorize) {
-            Ok(checked) => Pending::received(client, checked.request, checked.sealed),
-            Err(rejection) => return reject(visit, &client, rejection),
-        },
+    if let Some(handle) = request_uri(&parameters, &client)? {
+        return begin(visit, &Pending::pushed(visit, client, &handle).await?).await;
+    }
+    let via = Via::Authorize;
+    let parameters = request_objects::assemble(visit, &client, parameters, via).await?;
+    let pending = match check_request(&parameters, &client, request_policy(visit), via) {
+        Ok(checked) => Pending::received(client, checked.request, checked.sealed),
+        Err(rejection) => return reject(visit, &client, rejection),
     };
     begin(visit, &pending).await
 }

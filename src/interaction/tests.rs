@@ -599,7 +599,7 @@ async fn nobody_is_redirected_to_where_no_client_is_known_to_be() {
         (("code_challenge", ""), "invalid_request"),
         (("code_challenge_method", "plain"), "invalid_request"),
         (("prompt", "none login"), "invalid_request"),
-        (("request", "x"), "request_not_supported"),
+        (("request", "x"), "invalid_request_object"),
         (("request_uri", "https://rp.example/r"), "request_uri_not_supported"),
         (("prompt", "none"), "login_required"),
     ] {

@@ -48,6 +48,7 @@ mod rfc7636_pkce;
 mod rfc7662_introspection;
 mod rfc8414_metadata;
 mod rfc9068_access_tokens;
+mod rfc9101_jar;
 mod rfc9126_par;
 mod rfc9207_iss;
 mod rfc9701_introspection_jwt;

@@ -248,7 +248,7 @@ async fn a_malformed_request_is_told_to_the_client(store: StoreKind) {
         (("scope", "admin"), "invalid_scope"),
         (("prompt", "none login"), "invalid_request"),
         (("max_age", "-1"), "invalid_request"),
-        (("request", "e.y.J"), "request_not_supported"),
+        (("request", "e.y.J"), "invalid_request_object"),
         (("request_uri", "https://rp.example/r"), "request_uri_not_supported"),
         (("registration", "{}"), "registration_not_supported"),
     ] {

@@ -51,7 +51,7 @@ async fn both_documents_are_the_same_and_true(store: StoreKind) {
         ("require_pushed_authorization_requests", json!(false)),
         ("subject_types_supported", json!(["pairwise", "public"])),
         ("id_token_signing_alg_values_supported", json!(["ES256"])),
-        ("request_parameter_supported", json!(false)),
+        ("request_parameter_supported", json!(true)),
         ("request_uri_parameter_supported", json!(false)),
         ("claims_parameter_supported", json!(false)),
         (

@@ -87,7 +87,7 @@ async fn a_request_that_would_fail_later_is_refused_at_the_push(store: StoreKind
         (("code_challenge", "too-short"), "invalid_request"),
         (("prompt", "none login"), "invalid_request"),
         (("max_age", "soon"), "invalid_request"),
-        (("request", "e.y.J"), "request_not_supported"),
+        (("request", "e.y.J"), "invalid_request_object"),
     ] {
         for client in [&rp, &app] {
             let answer = client.push(&good_request_but(&[change])).await;

@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use super::request::{AuthorizationRequest, Parameters, SealedParameters};
+use super::request::{AuthorizationRequest, Parameters, SealedParameters, Source};
+use super::request_object::RequestObjectError;
 use crate::client::RegisteredClient;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::{CodeChallenge, PkceError};
@@ -36,9 +37,18 @@ pub enum RequestError {
     /// `request_uri` inside of a pushed request (RFC 9126 §2.1).
     #[error("request_uri can't be pushed")]
     RequestUriPushed,
-    /// A request object by value.
+    /// Request objects by value are switched off.
     #[error("the request parameter is not supported")]
     RequestNotSupported,
+    /// RFC 9101 §5
+    #[error("give request or request_uri, not both")]
+    TwoRequestObjects,
+    /// The request object is not good.
+    #[error("the request object {0}")]
+    RequestObject(RequestObjectError),
+    /// It had to be a signed request object (RFC 9101 §10.5).
+    #[error("the request must be a signed request object")]
+    MustBeSigned,
     /// A request object by reference that was not pushed.
     #[error("request_uri must come from the pushed authorization request endpoint")]
     RequestUriNotSupported,
@@ -118,6 +128,8 @@ pub struct RequestPolicy<'a> {
     pub response_types: &'a [ResponseType],
     /// Every request must be pushed.
     pub require_pushed: bool,
+    /// Every request must be a signed request object.
+    pub require_signed: bool,
     /// Who must use PKCE.
     pub pkce: PkcePolicy,
 }
@@ -194,10 +206,12 @@ const fn everywhere(
 /// The rules, in the order in which they are told.
 const CHECKS: &[Row] = &[
     everywhere(response_mode_known),
+    everywhere(request_object_good),
     everywhere(no_parameter_repeated),
     Row { authorize: true, push: false, check: no_foreign_request_uri },
     Row { authorize: false, push: true, check: no_request_uri_pushed },
     everywhere(no_request_object),
+    everywhere(signed_if_required),
     everywhere(no_registration),
     everywhere(response_type_allowed),
     Row { authorize: true, push: false, check: pushed_if_required },
@@ -217,8 +231,8 @@ pub fn check_request(
     policy: RequestPolicy<'_>,
     via: Via,
 ) -> Result<CheckedRequest, Rejection> {
-    let (redirect_uri, by_default) =
-        redirect_target(parameters, client).map_err(Rejection::ShowPage)?;
+    let (redirect_uri, by_default) = redirect_target(parameters, client)
+        .map_err(|error| Rejection::ShowPage(fault(parameters).unwrap_or(error)))?;
     let mut checked = CheckedRequest {
         request: AuthorizationRequest {
             client_id: client.client_id.clone(),
@@ -278,6 +292,28 @@ fn redirect_target(
         .filter(|uri| registered.iter().any(|own| own.allows(uri)))
         .map(|uri| (uri, false))
         .ok_or(RequestError::RedirectUriNotRegistered)
+}
+
+/// What is wrong with the request object that the parameters came with.
+const fn fault(parameters: &Parameters<'_>) -> Option<RequestError> {
+    match parameters.source() {
+        Source::Faulty(error) => Some(error),
+        Source::Plain | Source::RequestObject => None,
+    }
+}
+
+/// RFC 9101 §6
+fn request_object_good(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
+    fault(s.parameters).map_or(Ok(()), Err)
+}
+
+/// RFC 9101 §10.5
+fn signed_if_required(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
+    let required = s.policy.require_signed || s.client.metadata.require_signed_request_object;
+    if required && s.parameters.source() != Source::RequestObject {
+        return Err(RequestError::MustBeSigned);
+    }
+    Ok(())
 }
 
 fn no_parameter_repeated(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
@@ -466,6 +502,7 @@ mod tests {
     const POLICY: RequestPolicy<'static> = RequestPolicy {
         response_types: &[ResponseType::Code],
         require_pushed: false,
+        require_signed: false,
         pkce: PkcePolicy::PublicClients,
     };
 
@@ -676,8 +713,39 @@ mod tests {
 
     /// OpenID Connect Core §6.1
     #[test]
-    fn a_request_object_is_refused() {
+    fn a_request_object_that_nobody_has_read_is_refused() {
         told(&["request=e.y.j"], RequestError::RequestNotSupported);
+    }
+
+    /// RFC 9101 §6.2
+    #[test]
+    fn what_stands_beside_a_faulty_request_object_says_only_where_the_error_goes() {
+        let fault = RequestError::RequestObject(RequestObjectError::Signature);
+        let beside = |changes: &[&str], via| {
+            let query = good_but(changes);
+            let parameters = Parameters::parse(query.as_bytes()).beside_faulty(fault);
+            check_request(&parameters, &client(metadata()), POLICY, via)
+        };
+        for via in BOTH {
+            told_at(beside(&[], via), fault);
+            told_at(beside(&["response_type=x", "state=1", "state=2"], via), fault);
+            for unknown in [&["redirect_uri"][..], &["redirect_uri=https://evil.example/"]] {
+                assert_eq!(beside(unknown, via), Err(Rejection::ShowPage(fault)));
+            }
+        }
+    }
+
+    /// RFC 9101 §10.5
+    #[test]
+    fn where_signed_requests_are_required_plain_ones_are_refused() {
+        let strict = RequestPolicy { require_signed: true, ..POLICY };
+        let strict_client = ClientMetadata { require_signed_request_object: true, ..metadata() };
+        for (metadata, policy) in [(metadata(), strict), (strict_client, POLICY)] {
+            for via in BOTH {
+                let plain = check_for(metadata.clone(), policy, GOOD, via);
+                told_at(plain, RequestError::MustBeSigned);
+            }
+        }
     }
 
     /// OpenID Connect Core §7.2.1

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::RequestError;
 use crate::digest::Sha256Digest;
 use crate::ids::ClientId;
 use crate::protocol::pkce::CodeChallenge;
@@ -109,7 +110,23 @@ impl std::fmt::Debug for SealedParameters {
 
 /// Parameters as they came, in order: from a query, a form or an object.
 #[derive(Clone, Default)]
-pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Parameters<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    source: Source,
+}
+
+/// What stands behind parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// A query or a form: whoever sent the browser may have written them.
+    #[default]
+    Plain,
+    /// A request object that the client signed (RFC 9101).
+    RequestObject,
+    /// A request object that is not good, or what stands beside one: they only
+    /// say where the error goes.
+    Faulty(RequestError),
+}
 
 /// A parameter stands there more than once (RFC 6749 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +139,34 @@ impl<'a> Parameters<'a> {
     #[must_use]
     pub fn parse(encoded: &'a [u8]) -> Self {
         let pairs = url::form_urlencoded::parse(encoded);
-        Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
+        Self::of(pairs, Source::Plain)
+    }
+
+    /// Takes pairs; as [`Self::parse`] does, without those that have no value.
+    pub(super) fn of(
+        pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+        source: Source,
+    ) -> Self {
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        Self { pairs: pairs.collect(), source }
+    }
+
+    /// The same where the request object beside them is not good.
+    #[must_use]
+    pub fn beside_faulty(self, error: RequestError) -> Self {
+        Self { source: Source::Faulty(error), ..self }
+    }
+
+    /// What stands behind them.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
     }
 
     /// The value of a parameter that may stand there once.
     pub fn once(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value);
+        let mut values =
+            self.pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value);
         let first = values.next();
         if values.next().is_some() { Err(Repeated) } else { Ok(first) }
     }
@@ -135,13 +174,13 @@ impl<'a> Parameters<'a> {
     /// The value of a parameter, where repetition has been looked for.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
+        self.pairs.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
     }
 
     /// A name that stands there more than once.
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
-        let names = || self.0.iter().map(|(name, _)| &**name);
+        let names = || self.pairs.iter().map(|(name, _)| &**name);
         names()
             .enumerate()
             .find(|(index, name)| names().take(*index).any(|own| own == *name))
@@ -151,13 +190,13 @@ impl<'a> Parameters<'a> {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs.len()
     }
 
     /// Are there none?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 }
 
@@ -165,7 +204,7 @@ impl<'a> Parameters<'a> {
 impl<'a, N: Into<Cow<'a, str>>, V: Into<Cow<'a, str>>> FromIterator<(N, V)> for Parameters<'a> {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self(pairs.filter(|(_, value): &(_, Cow<'a, str>)| !value.is_empty()).collect())
+        Self::of(pairs, Source::Plain)
     }
 }
 

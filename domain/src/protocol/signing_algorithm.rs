@@ -41,6 +41,9 @@ impl SigningAlgorithm {
     /// The names of [`Self::ASYMMETRIC`].
     pub const ASYMMETRIC_NAMES: &'static [&'static str] = Self::NAMES.split_at(10).0;
 
+    /// Those of FAPI 2.0 (Security Profile §5.4.1).
+    pub const FAPI2: &'static [Self] = &[Self::PS256, Self::ES256, Self::EdDSA];
+
     /// Does it need a secret that signer and verifier share? RFC 7518 §3.2.
     #[must_use]
     pub const fn is_symmetric(self) -> bool {

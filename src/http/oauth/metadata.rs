@@ -15,6 +15,7 @@ use crate::hooks::input::{self, Frame};
 use crate::http::{cors, features, oidc, render};
 use crate::interaction;
 use crate::keys::KeysError;
+use crate::request_objects;
 use crate::services::Services;
 
 /// The document being put together.
@@ -77,6 +78,7 @@ pub fn capabilities(services: &Services) -> Map<String, Value> {
         interaction::describe,
         token::describe,
         par::describe,
+        request_objects::describe,
         introspect::describe,
         revoke::describe,
         register::describe,

@@ -22,6 +22,7 @@ use crate::hooks::input::{self, Frame};
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::policy::request_policy;
+use crate::request_objects;
 use crate::services::Services;
 use crate::tally::What;
 
@@ -68,6 +69,7 @@ async fn push(
     if client.is_public() {
         admit_public(services, &client)?;
     }
+    let parameters = request_objects::assemble(services, &client, parameters, Via::Push).await?;
     let policy = request_policy(services);
     let checked = check_request(&parameters, &client, policy, Via::Push)
         .map_err(|rejection| rejection.error())?;

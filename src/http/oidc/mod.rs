@@ -19,8 +19,6 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("subject_types_supported", SubjectType::NAMES);
     metadata.set("claim_types_supported", &["normal"]);
     metadata.set("claims_parameter_supported", &false);
-    metadata.set("request_parameter_supported", &false);
-    metadata.set("request_uri_parameter_supported", &false);
     let scopes: Vec<_> = claims::scopes(metadata.services()).names().map(str::to_owned).collect();
     metadata.set("scopes_supported", &scopes);
 }

@@ -281,6 +281,12 @@ impl DecryptionKey {
         Self { kid: None, public: None, private: Private::Secret(secret.to_vec()) }
     }
 
+    /// The same of a secret that is shared already.
+    #[must_use]
+    pub fn from_shared(secret: &SharedSecret) -> Self {
+        Self::from_secret(secret.bytes())
+    }
+
     /// The key as PKCS#8, in DER: to be wrapped at once. A secret has none.
     #[must_use]
     pub fn to_pkcs8(&self) -> Option<Vec<u8>> {

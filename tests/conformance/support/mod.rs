@@ -8,6 +8,7 @@ mod listener;
 mod people;
 mod registration;
 mod relying_party;
+pub mod request_object;
 mod scene;
 pub mod server;
 
