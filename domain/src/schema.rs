@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::ids::{ClientId, ConsentId, GrantId, KeyId, SessionId, SubjectId};
+use crate::ids::{ClientId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId};
 use crate::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
@@ -33,6 +33,7 @@ schema! {
     SubjectId: { "type": "string", "pattern": "^[0-9a-f]{32}$" },
     SessionId: { "type": "string", "pattern": "^[0-9a-f]{32}$" },
     ConsentId: { "type": "string", "pattern": "^[0-9a-f]{32}$" },
+    RegistrationTokenId: { "type": "string", "pattern": "^[0-9a-f]{32}$" },
     ClientId: { "type": "string", "pattern": "^[!-~]{1,255}$" },
     KeyId: { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" },
     UnixTime: {

@@ -128,6 +128,10 @@ pub enum Operation {
         /// Absent: that of the settings.
         algorithm: Option<KeyAlgorithm>,
     },
+    /// Ends a key at once, with all that it signed.
+    WithdrawKey {
+        key_id: KeyId,
+    },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
         names: Option<Vec<String>>,
@@ -160,6 +164,7 @@ impl Operation {
             Self::ResetPasswordLink { .. } => "reset_password_link",
             Self::RevokeGrant { .. } => "revoke_grant",
             Self::RotateKey { .. } => "rotate_key",
+            Self::WithdrawKey { .. } => "withdraw_key",
             Self::RebuildProjections { .. } => "rebuild_projections",
         }
     }
@@ -474,6 +479,7 @@ async fn carry_out(
             revoke_grant(services, grant_id, reason, origin).await
         }
         Operation::RotateKey { algorithm } => rotate_key(services, algorithm, origin).await,
+        Operation::WithdrawKey { key_id } => withdraw_key(services, key_id, origin).await,
         Operation::RebuildProjections { names } => rebuild(services, names).await,
     }
 }
@@ -553,6 +559,22 @@ async fn rotate_key(
     services.keys.reload(services.now()).await?;
     let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;
     Ok(Outcome::Key(KeyView { kid, alg }))
+}
+
+async fn withdraw_key(
+    services: &Services,
+    key_id: KeyId,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    if !crate::keys::withdraw(&services.rotation(), &key_id, origin).await? {
+        return Err(AdminError::not_found("key", &key_id));
+    }
+    services.keys.reload(services.now()).await?;
+    let keys = services.keys.get();
+    let found = keys.all.iter().find(|key| key.key_id == key_id);
+    let alg =
+        found.map(|key| key.algorithm).ok_or_else(|| AdminError::not_found("key", &key_id))?;
+    Ok(Outcome::Key(KeyView { kid: key_id, alg }))
 }
 
 /// Empties read models; whoever keeps them (this process or another) sees that

@@ -6,6 +6,7 @@ use chancery_domain::registration_token::{
     RegistrationTokenIssued,
 };
 use chancery_domain::time::UnixTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminError, Confidential, Outcome};
@@ -14,7 +15,7 @@ use crate::handles::Handle;
 use crate::services::Services;
 
 /// A token about to be issued.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewRegistrationToken {
     /// What it is for.
     pub label: Option<String>,
@@ -27,7 +28,7 @@ pub struct NewRegistrationToken {
 }
 
 /// A token as its operator sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistrationTokenView {
     pub token_id: RegistrationTokenId,
     /// Shown once: where it was issued just now.

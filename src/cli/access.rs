@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_domain::ids::SubjectId;
 use chancery_projections::Projection;
 use tokio::sync::OnceCell;
 
@@ -19,7 +20,7 @@ use super::progress::spinner;
 use super::serve::not_started;
 use crate::actors::projector::Projector;
 use crate::admin::socket::{self, SocketError};
-use crate::admin::{AdminError, Operation, Outcome, perform};
+use crate::admin::{AdminError, Operation, Outcome, find_account, perform};
 use crate::app::{Node, OpenStore, StartError, master_key};
 use crate::clock::SystemClock;
 use crate::config::store::Location;
@@ -184,6 +185,14 @@ impl Access {
             }
             Right::Beside(folder) => self.ask(folder, operation).await,
         }
+    }
+
+    /// Who logs in with this name, or has this subject.
+    pub async fn subject(&self, account: &str) -> Result<SubjectId, CliError> {
+        let services = self.services().await?;
+        let folded = find_account(&services, account).await?;
+        let account = folded.state.registered().map(|account| account.subject);
+        account.ok_or_else(|| CliError::failed("an account was found that is none"))
     }
 
     /// Asks whoever holds the lock; or does it here, when they have ended.

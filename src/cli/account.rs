@@ -1,19 +1,20 @@
 //! `chancery account`: the people who log in.
 
-use chancery_domain::account::{RegisteredAccount, Role};
+use chancery_domain::account::{Account, RegisteredAccount, Role};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value};
 
 use super::StoreArgs;
 use super::access::{Access, unexpected};
 use super::exit::{CliError, ExitCode};
+use super::history;
 use super::input::{claim, named, password_from_stdin};
 use super::output::{self, Format, maybe_time, time};
 use crate::accounts;
 use crate::admin::{
     AccountView, NAME_RULE, NewAccount, Operation, Outcome, find_account, is_account_name,
 };
-use crate::aggregates::VaultError;
+use crate::aggregates::{Kept as _, VaultError};
 use crate::lookups::Part;
 use crate::services::Services;
 
@@ -49,6 +50,8 @@ pub enum Command {
     },
     /// Show an account
     Show(One),
+    /// Tell what happened to an account, who did it and why
+    History(One),
     /// Give an account another password
     SetPassword(SetPassword),
     /// Change claims about a person; those not named stay
@@ -194,6 +197,13 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         }
         Command::List { store, format } => list(&store, format).await?,
         Command::Show(args) => show(&args).await?,
+        Command::History(args) => {
+            let events = Access::with(&args.store, async |access| {
+                let subject = access.subject(&args.name).await?;
+                history::read(access, &Account::stream(&subject.to_string()), "account").await
+            });
+            history::print(events.await?, args.format)?;
+        }
         Command::SetPassword(args) => {
             let password = password_from_stdin()?.into_confidential();
             let operation = Operation::SetPassword { account: args.name, password };

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::StoreArgs;
 use super::access::{Access, unexpected};
 use super::exit::{CliError, ExitCode};
+use super::history;
 use super::input::{claim, moment, named, redirect_uri};
 use super::output::{self, Format, time};
 use crate::admin::{ClientView, Confidential, NewClient, Operation, Outcome};
@@ -33,7 +34,8 @@ Examples:
   chancery client update web --scope 'openid profile email'
   chancery client update web --set 'backchannel_logout_uri=https://shop.example.com/out'
   chancery client add --metadata client.json
-  chancery client rotate-secret web";
+  chancery client rotate-secret web --keep-old-for 86400
+  chancery client history web";
 
 /// Register clients and look after them
 #[derive(Debug, ClapArgs)]
@@ -56,6 +58,8 @@ pub enum Command {
     },
     /// Show a client's metadata
     Show(One),
+    /// Tell what happened to a client, who did it and why
+    History(One),
     /// Change a client's metadata: what is given replaces what was
     Update(Update),
     /// Give a client a new secret; the old one ends at once, or soon
@@ -327,6 +331,12 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         Command::Add(args) => add(args).await?,
         Command::List { store, format } => list(&store, format).await?,
         Command::Show(args) => show(&args).await?,
+        Command::History(args) => {
+            let events = Access::reading(&args.store, async |access| {
+                history::read(access, &Client::stream(args.id.as_str()), "client").await
+            });
+            history::print(events.await?, args.format)?;
+        }
         Command::Update(args) => update(args).await?,
         Command::RotateSecret(args) => {
             let operation = Operation::RotateClientSecret {

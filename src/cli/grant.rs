@@ -8,11 +8,11 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Subcommand};
 use cqrs_es::Aggregate as _;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::StoreArgs;
 use super::access::{Access, unexpected};
 use super::exit::{CliError, ExitCode};
+use super::history::{Happening, unreadable};
 use super::input::moment;
 use super::output::{self, Format, maybe_time, time};
 use crate::admin::{Operation, Outcome};
@@ -21,7 +21,6 @@ use crate::clock::rfc3339_ms;
 use crate::feed::decode;
 use crate::lookups::{GrantFilter, GrantRow, Order, Part};
 use crate::stores::StoredEvent;
-use crate::timeline;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -197,23 +196,6 @@ struct History {
     at: UnixTime,
 }
 
-/// One event of a grant, in words and as stored.
-#[derive(Debug, Serialize)]
-struct Happening {
-    position: u64,
-    sequence: u64,
-    recorded_at: String,
-    occurred_at: String,
-    event_type: String,
-    summary: String,
-    actor: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    payload: Box<RawValue>,
-    metadata: Box<RawValue>,
-    digest: String,
-}
-
 async fn show(args: &Show) -> Result<(), CliError> {
     let stream = Grant::stream(&args.id.to_string());
     let events =
@@ -225,17 +207,7 @@ async fn show(args: &Show) -> Result<(), CliError> {
     }
     output::fields(history.fields())?;
     output::line("")?;
-    let headings = ["position", "time", "what happened", "who", "why"];
-    let row = |event: Happening| {
-        [
-            event.position.to_string(),
-            event.recorded_at,
-            event.summary,
-            event.actor,
-            event.reason.unwrap_or_default(),
-        ]
-    };
-    output::table(headings, history.timeline.into_iter().map(row))?;
+    super::history::table(history.timeline)?;
     if history.more {
         output::note("more has happened since: leave out --at and --position to see it");
     }
@@ -256,7 +228,10 @@ impl History {
         let mut timeline = Vec::new();
         let (mut position, mut at) = (0, UnixTime::from_seconds(0));
         for stored in events.into_iter().take_while(shown) {
-            let happening = Happening::of(&stored, &mut grant)?;
+            let happening = Happening::of(&stored)?;
+            if let AnyEvent::Grant(event) = decode(&stored).map_err(unreadable)?.event {
+                grant.apply(event);
+            }
             position = stored.position;
             at = UnixTime::from_seconds(stored.recorded_at_ms.div_euclid(1000));
             timeline.push(happening);
@@ -330,33 +305,4 @@ fn tokens(stage: &Active, at: UnixTime) -> Vec<(&'static str, String)> {
         fields.push(("refresh token", format!("{} until {until}", family.generation)));
     }
     fields
-}
-
-impl Happening {
-    fn of(stored: &StoredEvent, grant: &mut Grant) -> Result<Self, CliError> {
-        let recorded = decode(stored).map_err(unreadable)?;
-        let envelope = recorded.envelope().map_err(unreadable)?;
-        let raw = |text: &str| RawValue::from_string(text.to_owned()).map_err(CliError::failed);
-        let happening = Self {
-            position: stored.position,
-            sequence: stored.event.sequence,
-            recorded_at: rfc3339_ms(stored.recorded_at_ms),
-            occurred_at: envelope.occurred_at.clone(),
-            event_type: stored.event.event_type.to_string(),
-            summary: timeline::summary(&recorded.event),
-            actor: timeline::actor(&envelope),
-            reason: timeline::reason(&recorded.event, &envelope),
-            payload: raw(&stored.event.payload)?,
-            metadata: raw(&stored.event.metadata)?,
-            digest: stored.event.digest.to_string(),
-        };
-        if let AnyEvent::Grant(event) = recorded.event {
-            grant.apply(event);
-        }
-        Ok(happening)
-    }
-}
-
-fn unreadable(error: chancery_projections::Undecodable) -> CliError {
-    CliError::failed(error).hint("was it written by a newer version? `chancery replay` says more")
 }

@@ -32,6 +32,7 @@ Examples:
   chancery key rotate
   chancery key rotate --algorithm RS256
   chancery key rotate --algorithm ECDH-ES
+  chancery key withdraw 1fQ9hZ0cT3m8
   openssl rand -hex 32 > new.key && chancery key rewrap --to-file new.key
 
 After `rewrap`, name the new key in [master_key] and restart every node; keep
@@ -58,6 +59,17 @@ pub enum Command {
     /// the last token that it signed has expired, and one that clients encrypt
     /// to is kept as long, for those who have not heard of the new one yet
     Rotate(Rotate),
+    /// End a key that others may know: it is not published any more, and all that
+    /// it signed is refused from now on; a new one takes the place of one in use
+    Withdraw {
+        /// Its kid, as `list` shows it
+        #[arg(value_name = "KID")]
+        kid: KeyId,
+        #[command(flatten)]
+        store: StoreArgs,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Wrap all keys with another master key
     Rewrap(Rewrap),
 }
@@ -113,6 +125,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     match args.command {
         Command::List { store, format } => list(&store, format).await?,
         Command::Rotate(args) => rotate(&args).await?,
+        Command::Withdraw { kid, store, format } => withdraw(kid, &store, format).await?,
         Command::Rewrap(args) => rewrap_all(&args).await?,
     }
     Ok(ExitCode::Done)
@@ -194,6 +207,17 @@ async fn rotate(args: &Rotate) -> Result<(), CliError> {
         KeyAlgorithm::KeyManagement(_) => "is encrypted to",
     };
     Ok(output::line(&format!("{} {does} {} from now on", key.alg, key.kid))?)
+}
+
+async fn withdraw(kid: KeyId, store: &StoreArgs, format: Format) -> Result<(), CliError> {
+    let operation = Operation::WithdrawKey { key_id: kid };
+    match Access::with(store, async |access| access.perform(operation).await).await? {
+        Outcome::Key(key) if format.json => Ok(output::json(&key)?),
+        Outcome::Key(key) => {
+            Ok(output::line(&format!("{} is withdrawn, with all that it signed", key.kid))?)
+        }
+        other => Err(unexpected(other)),
+    }
 }
 
 async fn rewrap_all(args: &Rewrap) -> Result<(), CliError> {

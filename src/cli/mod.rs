@@ -10,9 +10,11 @@ pub mod access;
 pub mod account;
 pub mod client;
 pub mod config;
+pub mod consent;
 pub mod events;
 pub mod exit;
 pub mod grant;
+pub mod history;
 pub mod hook;
 pub mod input;
 pub mod key;
@@ -25,6 +27,7 @@ pub mod registration_token;
 pub mod replay;
 pub mod scope;
 pub mod serve;
+pub mod session;
 
 use crate::config::problem::Problems;
 use crate::config::{Config, Loaded, Sources};
@@ -50,6 +53,8 @@ enum Command {
     RegistrationToken(registration_token::Args),
     Scope(scope::Args),
     Account(account::Args),
+    Session(session::Args),
+    Consent(consent::Args),
     Grant(grant::Args),
     Hook(hook::Args),
     Key(key::Args),
@@ -154,6 +159,8 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::RegistrationToken(args) => registration_token::run(args).await,
         Command::Scope(args) => scope::run(args).await,
         Command::Account(args) => account::run(args).await,
+        Command::Session(args) => session::run(args).await,
+        Command::Consent(args) => consent::run(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Hook(args) => hook::run(args).await,
         Command::Key(args) => key::run(args).await,

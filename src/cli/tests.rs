@@ -12,7 +12,6 @@ use super::*;
 /// All commands, also those that the program does not offer yet.
 #[derive(Debug, Parser)]
 #[command(name = "chancery")]
-#[expect(clippy::large_enum_variant, reason = "one is made for each line that is parsed")]
 enum All {
     Quickstart(quickstart::Args),
     Serve(serve::Args),
@@ -20,6 +19,9 @@ enum All {
     Migrate(migrate::Args),
     Client(client::Args),
     Account(account::Args),
+    RegistrationToken(registration_token::Args),
+    Session(session::Args),
+    Consent(consent::Args),
     Grant(grant::Args),
     Key(key::Args),
     Events(events::Args),
@@ -52,6 +54,11 @@ fn every_command_but_quickstart_serve_and_config_takes_config_or_data() {
         "migrate",
         "client list",
         "account list",
+        "client history web",
+        "account history alice",
+        "session list alice",
+        "consent list alice",
+        "registration-token list",
         "grant list",
         "key list",
         "events",
@@ -116,6 +123,10 @@ fn the_other_commands_take_what_they_need() {
     parse("serve --config chancery.toml").unwrap();
     parse("events --after 7 --follow --type A --type B").unwrap();
     parse("key rotate --algorithm ES256").unwrap();
+    parse("key withdraw k1").unwrap();
+    parse("key withdraw").unwrap_err();
+    parse("session end web").unwrap_err();
+    parse("consent withdraw 0198f3a2c4d57e0fa1b2c3d4e5f60718").unwrap();
     parse("key rewrap").unwrap_err();
     parse("key rewrap --to-file a --to-env B").unwrap_err();
     parse("key rewrap --to-file new.key --data dir").unwrap();

@@ -82,6 +82,30 @@ pub async fn rotate(
     Ok(key_id)
 }
 
+/// Takes a key out of use at once, for good, and with it everything that it
+/// signed: somebody else may know it. Where it was in use, a new one takes its
+/// place in the same moment. False: there is no such key.
+pub async fn withdraw(
+    with: &Rotation<'_>,
+    key_id: &KeyId,
+    origin: Origin,
+) -> Result<bool, KeysError> {
+    let stream = SigningKey::stream(key_id.as_str());
+    let folded = Folded::<SigningKey>::load(with.store, &stream).await?;
+    let Some(key) = folded.state.published() else { return Ok(false) };
+    let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
+    if key.is_active() {
+        with.add_new_key(&mut work, key.algorithm).await?;
+    }
+    let now = with.clock.now();
+    let command = SigningKeyCommand::Retire { now, published_until: now };
+    with.decide(&mut work, key_id.as_str(), vec![command]).await?;
+    if !work.append.events.is_empty() {
+        with.committer.append(work.append).await?;
+    }
+    Ok(true)
+}
+
 /// Rotates the keys that have been in use for longer than `age`. A conflict means
 /// that another node just did it.
 pub async fn rotate_old_keys(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::program::{Data, REFUSED, USAGE};
+use crate::program::{Data, NOT_FOUND, REFUSED, USAGE};
 
 const ADD: [&str; 8] = [
     "account",
@@ -58,6 +58,19 @@ fn an_account_is_locked_unlocked_and_its_claims_changed() {
     let shown = data.run(&["account", "show", "alice", "--json"]).json();
     assert_eq!(shown["state"], "active");
     assert_eq!(shown["claims"], json!({ "email": "alice@example.com", "name": "Alice" }));
+
+    let history = data.run(&["account", "history", "alice", "--json"]).json();
+    assert_eq!(
+        (&history[2]["event_type"], &history[2]["reason"]),
+        (&json!("AccountLocked"), &json!("left"))
+    );
+    for of_them in ["session", "consent"] {
+        assert_eq!(data.run(&[of_them, "list", "alice", "--json"]).json(), json!([]));
+        data.run(&[of_them, "list", "nobody"]).fails(NOT_FOUND);
+    }
+    let unknown = "0123456789abcdef0123456789abcdef";
+    data.run(&["session", "end", unknown]).fails(NOT_FOUND);
+    data.run(&["consent", "withdraw", unknown]).fails(NOT_FOUND);
 
     let types: Vec<_> = data
         .events()

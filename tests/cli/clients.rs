@@ -94,6 +94,16 @@ fn what_operators_do_is_recorded_with_their_name_and_words() {
     assert_eq!(event["metadata"]["actor_ref"], "ada");
     assert_eq!(event["metadata"]["client_id"], "cron");
 
+    let history = data.run(&["client", "history", "cron", "--json"]).json();
+    assert_eq!(history[0]["event_type"], "ClientRegistered");
+    assert_eq!(
+        (&history[1]["actor"], &history[1]["reason"]),
+        (&json!("operator ada"), &json!("left"))
+    );
+    let table = data.run(&["client", "history", "cron"]).done();
+    assert!(table.contains("operator ada") && table.contains("left"), "{table}");
+    data.run(&["client", "history", "nobody"]).fails(NOT_FOUND);
+
     let before = data.events().len();
     data.run(&["client", "disable", "cron"]).done();
     assert_eq!(data.events().len(), before, "disabling twice is one event");

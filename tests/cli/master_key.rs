@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::program::{Data, USAGE};
+use crate::program::{Data, NOT_FOUND, USAGE};
 
 fn rotate(data: &Data, further: &[&str]) -> String {
     let rotate = [&["key", "rotate", "--json"], further].concat();
@@ -36,6 +36,15 @@ fn rotation_puts_a_new_key_in_place_of_the_old_one() {
     let other = rotate(&data, &["--algorithm", "EdDSA"]);
     assert_eq!(key(&data, &other)["state"], "active");
     assert_eq!(key(&data, &new)["state"], "active", "a key of another algorithm stays");
+    // Of one that others know, nothing stays; one that signs has a successor at once.
+    data.run(&["key", "withdraw", old]).done();
+    assert_eq!(key(&data, old)["state"], "expired");
+    data.run(&["key", "withdraw", &new]).done();
+    assert_eq!(key(&data, &new)["state"], "expired");
+    let listed = data.run(&["key", "list", "--json"]).json();
+    let active = |key: &&Value| key["alg"] == "ES256" && key["state"] == "active";
+    assert_eq!(listed.as_array().unwrap().iter().filter(active).count(), 1);
+    data.run(&["key", "withdraw", "unknown"]).fails(NOT_FOUND);
     let said = data.run(&["key", "list"]).done();
     assert!(!said.contains("\"d\"") && !data.run(&["events"]).done().contains("\"d\""));
 }

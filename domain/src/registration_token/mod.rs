@@ -4,6 +4,7 @@
 //! Each registration is an event here, in one append with the client's own: the
 //! store decides between two who use the last one at once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -63,7 +64,8 @@ pub struct RegistrationTokenRevoked {
 }
 
 /// What the clients of a token may have, where it is not what all may have.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RegistrationConstraints")]
 pub struct Constraints {
     /// The scopes; absent: those of the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -121,7 +121,8 @@ pub enum SigningKeyCommand {
         /// Now.
         now: UnixTime,
     },
-    /// Lets it sign no more.
+    /// Lets it sign no more. Of one that does not: lets it be published for a
+    /// shorter time, never for a longer one.
     Retire {
         /// Now.
         now: UnixTime,
@@ -169,8 +170,8 @@ impl SigningKey {
                 }
             }
             (Self::Published(key), SigningKeyCommand::Retire { now, published_until }) => {
-                let first = key.retired.is_none();
-                Ok(if first {
+                let is_news = key.retired.is_none_or(|(_, until)| published_until < until);
+                Ok(if is_news {
                     vec![KeyRetired { at: now, published_until }.into()]
                 } else {
                     vec![]
@@ -195,7 +196,8 @@ impl SigningKey {
                 key.activated_at = Some(event.at);
             }
             (Self::Published(key), SigningKeyEvent::KeyRetired(event)) => {
-                key.retired = Some((event.at, event.published_until));
+                let since = key.retired.map_or(event.at, |(since, _)| since);
+                key.retired = Some((since, event.published_until));
             }
             (Self::Unknown, _) => {}
         }
@@ -294,6 +296,18 @@ mod tests {
     fn doing_it_again_is_no_event() {
         given(vec![published(), activated()]).when(activate()).then_expect_events(vec![]);
         given(vec![published(), retired()]).when(retire()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_retired_key_may_go_sooner_and_never_later() {
+        let events = vec![published(), activated(), retired()];
+        let withdraw = |until| SigningKeyCommand::Retire { now: at(5), published_until: at(until) };
+        let withdrawn = KeyRetired { at: at(5), published_until: at(5) };
+        given(events.clone()).when(withdraw(101)).then_expect_events(vec![]);
+        given(events.clone()).when(withdraw(5)).then_expect_events(vec![withdrawn.clone().into()]);
+        let key = folded([events, vec![withdrawn.into()]].concat());
+        assert_eq!(key.retired, Some((at(3), at(5))));
+        assert!(!key.is_published(at(5)));
     }
 
     #[test]

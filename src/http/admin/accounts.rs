@@ -110,6 +110,7 @@ struct Texts {
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     limit: Option<String>,
     /// Those after this one: `next` of the list before.
+    #[schemars(length(min = 1, max = 255))]
     after: Option<String>,
 }
 
@@ -149,6 +150,7 @@ struct AddAccount {
     claims: Map<String, Value>,
     /// What it may do on this server besides logging in.
     #[serde(default)]
+    #[schemars(with = "Vec<Role>")]
     roles: BTreeSet<Role>,
 }
 
@@ -156,6 +158,7 @@ struct AddAccount {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReplaceRoles {
+    #[schemars(with = "Vec<Role>")]
     roles: BTreeSet<Role>,
 }
 

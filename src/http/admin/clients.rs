@@ -30,6 +30,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             update,
         ),
         Endpoint::new(
+            Method::DELETE,
+            "/clients/{client_id}",
+            ("deleteClient", "End a client for good, with its grants; its name is not given again"),
+            delete,
+        ),
+        Endpoint::new(
             Method::POST,
             "/clients/{client_id}/secret",
             ("rotateClientSecret", "Give a client a new secret, which is shown once"),
@@ -121,6 +127,11 @@ async fn update(call: Call<One, Json<Map<String, Value>>>) -> Result<ClientView,
     let client_id = call.parameters.client_id.clone();
     let changes = call.body.0.clone();
     client(call.perform(Operation::UpdateClient { client_id, changes }).await?)
+}
+
+async fn delete(call: Call<One, NoBody>) -> Result<ClientView, Problem> {
+    let client_id = call.parameters.client_id.clone();
+    client(call.perform(Operation::DeleteClient { client_id }).await?)
 }
 
 async fn rotate_secret(call: Call<One, Json<RotateClientSecret>>) -> Result<ClientView, Problem> {

@@ -117,6 +117,7 @@ pub struct PartOfList {
     #[schemars(range(min = 1, max = 1000))]
     pub limit: u32,
     /// Those after this one: `next` of the list before.
+    #[schemars(length(min = 1, max = 255))]
     pub after: Option<String>,
 }
 

@@ -2,18 +2,16 @@
 
 use actix_web::http::Method;
 use chancery_domain::ids::{ClientId, GrantId, SessionId, SubjectId};
-use chancery_projections::Undecodable;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::clients::Reason;
 use super::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
+use super::history::{Happening, history};
 use super::problem::Problem;
 use crate::admin::{GrantView, Operation, Outcome};
 use crate::aggregates::Kept as _;
-use crate::feed::decode;
 use crate::lookups::{GrantFilter, GrantRow, Lookups};
-use crate::timeline;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -52,6 +50,7 @@ struct Filter {
     #[schemars(range(min = 1, max = 1000))]
     limit: u32,
     /// Those after this one: `next` of the list before.
+    #[schemars(length(min = 1, max = 255))]
     after: Option<String>,
 }
 
@@ -62,26 +61,6 @@ fn fifty() -> u32 {
 #[derive(Deserialize, JsonSchema)]
 struct One {
     grant_id: GrantId,
-}
-
-/// One event, in words. Nothing of it is personal.
-#[derive(Serialize, JsonSchema)]
-struct Happening {
-    /// Its place in the log.
-    position: u64,
-    /// Its place in the grant's own history.
-    sequence: u64,
-    /// Milliseconds since 1970.
-    recorded_at_ms: i64,
-    /// RFC 3339, by the clock of the node that decided.
-    occurred_at: String,
-    event_type: String,
-    summary: String,
-    actor: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// SHA-256 of the event, base64url.
-    digest: String,
 }
 
 async fn list(call: Call<Filter, NoBody>) -> Result<List<GrantRow>, Problem> {
@@ -101,30 +80,8 @@ async fn show(call: Call<One, NoBody>) -> Result<GrantRow, Problem> {
 }
 
 async fn events(call: Call<One, NoBody>) -> Result<List<Happening>, Problem> {
-    let id = call.parameters.grant_id;
-    let stream = chancery_domain::grant::Grant::stream(&id.to_string());
-    let stored = call.services.store.history(&stream).await?;
-    if stored.is_empty() {
-        return Err(Problem::not_found(format!("no such grant: {id}")));
-    }
-    let unreadable = |error: Undecodable| Problem::internal(&error);
-    let mut items = Vec::with_capacity(stored.len());
-    for stored in &stored {
-        let recorded = decode(stored).map_err(unreadable)?;
-        let envelope = recorded.envelope().map_err(unreadable)?;
-        items.push(Happening {
-            position: stored.position,
-            sequence: stored.event.sequence,
-            recorded_at_ms: stored.recorded_at_ms,
-            occurred_at: envelope.occurred_at.clone(),
-            event_type: stored.event.event_type.to_string(),
-            summary: timeline::summary(&recorded.event),
-            actor: timeline::actor(&envelope),
-            reason: timeline::reason(&recorded.event, &envelope),
-            digest: stored.event.digest.to_string(),
-        });
-    }
-    Ok(List { items, next: None })
+    let stream = chancery_domain::grant::Grant::stream(&call.parameters.grant_id.to_string());
+    history(&call.services, &stream, "grant").await
 }
 
 async fn revoke(call: Call<One, Json<Reason>>) -> Result<GrantView, Problem> {

@@ -1,6 +1,7 @@
 //! Signing keys.
 
 use actix_web::http::Method;
+use chancery_domain::ids::KeyId;
 use chancery_domain::signing_key::KeyAlgorithm;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,6 +20,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ("rotateKey", "Put a new key in place of the one that signs with an algorithm"),
             rotate,
         ),
+        Endpoint::new(
+            Method::POST,
+            "/keys/{kid}/withdraw",
+            (
+                "withdrawKey",
+                "End a key that others may know, at once, with all that it signed; a new one \
+                 takes the place of one in use",
+            ),
+            withdraw,
+        ),
     ]
 }
 
@@ -27,6 +38,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 struct RotateKey {
     /// Left out: that of the settings (`keys.signing_algorithm`).
     algorithm: Option<KeyAlgorithm>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct One {
+    kid: KeyId,
 }
 
 async fn list(call: Call<PartOfList, NoBody>) -> Result<List<SigningKeyRow>, Problem> {
@@ -45,7 +61,16 @@ async fn rotate(call: Call<Nothing, Json<RotateKey>>) -> Result<KeyView, Problem
         );
         return Err(Problem::invalid(detail));
     }
-    match call.perform(Operation::RotateKey { algorithm }).await? {
+    key(call.perform(Operation::RotateKey { algorithm }).await?)
+}
+
+async fn withdraw(call: Call<One, NoBody>) -> Result<KeyView, Problem> {
+    let key_id = call.parameters.kid.clone();
+    key(call.perform(Operation::WithdrawKey { key_id }).await?)
+}
+
+fn key(outcome: Outcome) -> Result<KeyView, Problem> {
+    match outcome {
         Outcome::Key(key) => Ok(key),
         other => Err(Problem::internal(&format!("an operation on a key gave {other:?}"))),
     }

@@ -8,12 +8,14 @@ mod accounts;
 mod clients;
 mod endpoint;
 mod grants;
+mod history;
 mod hooks;
 mod keys;
 mod openapi;
 mod operator;
 mod problem;
 mod projections;
+mod registration_tokens;
 mod scopes;
 mod settings;
 
@@ -35,8 +37,10 @@ fn endpoints() -> Vec<Endpoint> {
     [
         clients::endpoints(),
         accounts::endpoints(),
+        registration_tokens::endpoints(),
         grants::endpoints(),
         hooks::endpoints(),
+        history::endpoints(),
         keys::endpoints(),
         projections::endpoints(),
         scopes::endpoints(),
