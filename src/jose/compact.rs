@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+use chancery_domain::signing_key::KeyAlgorithm;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
@@ -32,7 +33,7 @@ impl<'t> Unverified<'t> {
     /// The algorithm; nothing for `none` and what else we don't know.
     #[must_use]
     pub fn alg(&self) -> Option<SigningAlgorithm> {
-        self.header.alg.parse().ok()
+        self.header.algorithm()
     }
 
     /// Does it say of itself that it is not signed (RFC 7518 §3.6)?
@@ -124,6 +125,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// The algorithm, by whichever of its names ([`KeyAlgorithm`] knows them).
+    pub(super) fn algorithm(&self) -> Option<SigningAlgorithm> {
+        self.alg.parse().ok().and_then(KeyAlgorithm::signing)
+    }
+
     /// Refuses extensions, and other types than asked for.
     pub(super) fn check(&self, types: &Types<'_>) -> Result<(), VerifyError> {
         if self.is_extended {

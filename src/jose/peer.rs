@@ -73,7 +73,7 @@ impl PeerKeys {
     ) -> Result<C, VerifyError> {
         let parts = Parts::split(token)?;
         let header = parts.header()?;
-        let alg: SigningAlgorithm = header.alg.parse().map_err(|_| VerifyError::WrongAlgorithm)?;
+        let alg = header.algorithm().ok_or(VerifyError::WrongAlgorithm)?;
         if alg.is_symmetric() || !accept.algorithms.contains(&alg) {
             return Err(VerifyError::WrongAlgorithm);
         }
@@ -319,6 +319,18 @@ mod tests {
                 assert_eq!(outcome, expected, "{types:?}");
             }
         }
+    }
+
+    /// RFC 9864 §2.2
+    #[test]
+    fn ed25519_is_known_by_its_own_name_too() {
+        let mine = key(SigningAlgorithm::EdDSA);
+        let token = with_header(&mine, &json!({"alg": "Ed25519"}));
+        assert_eq!(verify(&[bare(&mine)], &token), Ok(claims()));
+        let mut named = serde_json::to_value(mine.public_jwk()).unwrap();
+        named["alg"] = json!("Ed25519");
+        let named: Jwk = serde_json::from_value(named).unwrap();
+        assert_eq!(verify(&[named], &with_header(&mine, &json!({"alg": "EdDSA"}))), Ok(claims()));
     }
 
     #[test]

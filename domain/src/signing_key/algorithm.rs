@@ -82,7 +82,12 @@ impl fmt::Display for KeyAlgorithm {
 impl FromStr for KeyAlgorithm {
     type Err = UnknownValue;
 
+    /// RFC 9864 §2.2 gives `EdDSA` by Ed25519, the one curve that is known here, a
+    /// name of its own, which some write.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "Ed25519" {
+            return Ok(SigningAlgorithm::EdDSA.into());
+        }
         match text.parse() {
             Ok(alg) => Ok(Self::KeyManagement(alg)),
             Err(_) => text.parse().map(Self::Signing),
@@ -132,6 +137,7 @@ mod tests {
             assert_eq!(text, format!("\"{alg}\""));
             assert_eq!(serde_json::from_str::<KeyAlgorithm>(&text).unwrap(), alg);
         }
+        assert_eq!("Ed25519".parse(), Ok(KeyAlgorithm::from(SigningAlgorithm::EdDSA)));
         assert!("none".parse::<KeyAlgorithm>().is_err());
     }
 }
