@@ -20,6 +20,10 @@ settings! {
         /// Clients end a session (OpenID Connect RP-Initiated Logout); the page on which
         /// people log out goes with it.
         end_session: bool = default true;
+        /// Clients learn in the browser, by a frame of ours, whether the same person is
+        /// still logged in (OpenID Connect Session Management). Across sites it works in
+        /// browsers only that send cookies to frames of other sites.
+        session_management: bool = default false;
         /// The administration API, for clients with its scopes.
         admin_api: bool = default true;
         /// Is the server up, and ready? At /health.

@@ -43,13 +43,13 @@ static FEATURES: &[Feature] = &[
     },
     Feature {
         is_on: |features| features.end_session,
-        paths: &["/logout", "/end_session", "/check_session"],
-        metadata: &[
-            "end_session_",
-            "check_session_",
-            "frontchannel_logout_",
-            "backchannel_logout_",
-        ],
+        paths: &["/logout", "/end_session"],
+        metadata: &["end_session_", "frontchannel_logout_", "backchannel_logout_"],
+    },
+    Feature {
+        is_on: |features| features.session_management,
+        paths: &["/check_session"],
+        metadata: &["check_session_"],
     },
     Feature { is_on: |features| features.admin_api, paths: &["/admin"], metadata: &[] },
     Feature { is_on: |features| features.health, paths: &["/health"], metadata: &[] },

@@ -59,10 +59,14 @@ pub static ICON: LazyLock<Asset> =
 pub static FORM_POST: LazyLock<Asset> =
     LazyLock::new(|| Asset::script("form-post", include_str!("assets/form-post.js")));
 
+/// Tells a client's page whether the same person is still logged in.
+pub static CHECK_SESSION: LazyLock<Asset> =
+    LazyLock::new(|| Asset::script("check-session", include_str!("assets/check-session.js")));
+
 /// The files that every server serves.
 #[must_use]
-pub fn assets() -> [&'static Asset; 3] {
-    [&STYLE, &ICON, &FORM_POST]
+pub fn assets() -> [&'static Asset; 4] {
+    [&STYLE, &ICON, &FORM_POST, &CHECK_SESSION]
 }
 
 #[cfg(test)]

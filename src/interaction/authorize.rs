@@ -111,6 +111,7 @@ fn reject(
         redirect_uri: &target.redirect_uri,
         mode: target.response_mode,
         state: target.state.as_deref(),
+        session_state: None,
     };
     Ok(target_of_error.error(&error))
 }

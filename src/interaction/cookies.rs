@@ -1,7 +1,7 @@
 //! The cookies that a browser keeps for us.
 //!
 //! Over TLS they have the `__Host-` prefix, so that no other host of the same
-//! site can set them. All are `HttpOnly` and `SameSite=Lax`: a form that
+//! site can set them. All but one are `HttpOnly` and `SameSite=Lax`: a form that
 //! another site posts comes without them.
 
 use actix_web::HttpRequest;
@@ -19,10 +19,13 @@ pub enum Kind {
     Csrf,
     /// The accounts that have logged in with this browser.
     Device,
+    /// Whether the same person is still logged in, for scripts to read, also in a
+    /// frame of another site: it opens nothing.
+    BrowserState,
 }
 
 impl Kind {
-    const fn name(self, secure: bool) -> &'static str {
+    pub(super) const fn name(self, secure: bool) -> &'static str {
         match (self, secure) {
             (Self::Session, true) => "__Host-chancery-session",
             (Self::Session, false) => "chancery-session",
@@ -32,6 +35,8 @@ impl Kind {
             (Self::Csrf, false) => "chancery-csrf",
             (Self::Device, true) => "__Host-chancery-device",
             (Self::Device, false) => "chancery-device",
+            (Self::BrowserState, true) => "__Host-chancery-browser",
+            (Self::BrowserState, false) => "chancery-browser",
         }
     }
 
@@ -49,6 +54,11 @@ impl Kind {
         cookie.set_http_only(true);
         cookie.set_secure(secure);
         cookie.set_same_site(SameSite::Lax);
+        if self == Self::BrowserState {
+            cookie.set_http_only(false);
+            // Browsers take `None` over TLS only.
+            cookie.set_same_site(if secure { SameSite::None } else { SameSite::Lax });
+        }
         if self == Self::Device {
             cookie.set_max_age(Duration::days(180));
         }
@@ -79,6 +89,14 @@ mod tests {
             "chancery-session=x; HttpOnly; SameSite=Lax; Path=/"
         );
         assert!(Kind::Device.set(true, "x".to_owned()).to_string().contains("Max-Age=15552000"));
+    }
+
+    /// OpenID Connect Session Management §3.2
+    #[test]
+    fn one_cookie_is_for_scripts_in_frames_of_other_sites() {
+        let browser = |secure| Kind::BrowserState.set(secure, "x".to_owned()).to_string();
+        assert_eq!(browser(true), "__Host-chancery-browser=x; SameSite=None; Secure; Path=/");
+        assert_eq!(browser(false), "chancery-browser=x; SameSite=Lax; Path=/");
     }
 
     #[test]

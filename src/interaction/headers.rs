@@ -57,6 +57,21 @@ pub fn frame_page_headers<'a>(sources: impl IntoIterator<Item = &'a str>) -> Hea
     headers(policy(&format!("frame-src {}; ", sources.join(" ")), None))
 }
 
+/// For the page that clients put into frames of theirs: one script of ours, and
+/// nothing to see or to press.
+#[must_use]
+pub fn framed_page_headers() -> Vec<(&'static str, String)> {
+    let policy = "default-src 'none'; script-src 'self'; form-action 'none'; base-uri 'none'; \
+                  frame-ancestors http: https:";
+    let own = headers(policy.to_owned()).into_iter();
+    own.filter(|(name, _)| *name != "X-Frame-Options")
+        .map(|(name, value)| match name {
+            "Cross-Origin-Resource-Policy" => (name, "cross-origin".to_owned()),
+            _ => (name, value),
+        })
+        .collect()
+}
+
 /// The `form-action` source that covers a redirect URI: its origin; the bare
 /// scheme of an app's own scheme, and of an IPv6 address, which the policy's
 /// grammar can't name.
@@ -137,6 +152,17 @@ mod tests {
             csp(&frame_page_headers(sources))
                 .contains("; frame-src https://a.example:8443 https://b.example; form-action")
         );
+    }
+
+    /// OpenID Connect Session Management §3.2
+    #[test]
+    fn one_page_may_stand_in_any_frame_and_do_nothing_else() {
+        let headers = framed_page_headers();
+        let policy =
+            &headers.iter().find(|(name, _)| *name == "Content-Security-Policy").unwrap().1;
+        assert!(policy.contains("frame-ancestors http: https:"));
+        assert!(policy.contains("default-src 'none'; script-src 'self'; form-action 'none'"));
+        assert!(headers.iter().all(|(name, _)| *name != "X-Frame-Options"));
     }
 
     #[test]

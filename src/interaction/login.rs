@@ -19,6 +19,7 @@ use super::pages::{LoginError, LoginPage};
 use super::pending::{Pending, Who};
 use super::response::{client_name, form_action, page, redirect};
 use super::session::{LiveSession, Login};
+use super::session_state::note_login;
 use super::throttle::Wait;
 use crate::http::request::form;
 use crate::passwords::Password;
@@ -108,6 +109,7 @@ async fn log_in(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse, 
             login.record(visit).await?;
             // Fails only for a cookie that is no header value; ours are base64url.
             let _ = answer.add_cookie(&login.cookie(visit.is_secure()));
+            note_login(visit, login.authentication.session_id, &mut answer);
             answer
         }
     };

@@ -20,6 +20,7 @@ use super::headers::{frame_page_headers, security_headers};
 use super::pages::{LoggedOutPage, LogoutPage, Onward};
 use super::response::{client_name, page, redirect};
 use super::session::LiveSession;
+use super::session_state::note_logout;
 use crate::http::request::form;
 use crate::logout::frontchannel::{self, Frame};
 use crate::lookups::{GrantFilter, Lookups, Part};
@@ -149,6 +150,7 @@ pub(super) async fn logged_out(
         // Fails only for a cookie that is no header value; this one is empty.
         let _ = answer.add_cookie(&Kind::Session.clear(visit.is_secure()));
     }
+    note_logout(visit, &mut answer);
     Ok(answer)
 }
 

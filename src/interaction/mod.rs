@@ -27,6 +27,7 @@ pub mod pages;
 mod pending;
 mod response;
 mod session;
+mod session_state;
 pub mod texts;
 pub mod throttle;
 
@@ -66,6 +67,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(
             form("/logout").route(web::get().to(logout::get)).route(web::post().to(logout::post)),
         );
+    service.service(web::resource("/check_session").route(web::get().to(session_state::get)));
     service.configure(account::configure);
     for asset in assets::assets() {
         let file = move || std::future::ready(serve(asset));
@@ -105,6 +107,7 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("prompt_values_supported", Prompt::ALL);
     metadata.set("acr_values_supported", &[ACR]);
     describe_logout(metadata);
+    session_state::describe(metadata);
     let languages: Vec<_> = texts::LANGUAGES.iter().map(|texts| texts.lang).collect();
     metadata.set("ui_locales_supported", &languages);
 }

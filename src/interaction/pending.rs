@@ -22,6 +22,7 @@ use super::hooks::Limits;
 use super::pages::Frame;
 use super::response::{Target, redirect};
 use super::session::{LiveSession, Login, note_use};
+use super::session_state::SessionState;
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{Kept as _, Origin, Work};
 use crate::client_auth::{AuthenticatedClient, known_client};
@@ -249,7 +250,7 @@ impl Pending {
         let code = Handle::<AuthorizationCode>::mint(grant, &*visit.entropy);
         let approval = Approval { code: &code, presented };
         self.record(visit, who, Some(approval)).await?;
-        Ok(with_session(visit, who, self.target(visit).code(&code.encode())))
+        Ok(with_session(visit, who, self.target(visit, Some(who)).code(&code.encode())))
     }
 
     /// Answers with an error. Of a request that is in the log, the log says so;
@@ -287,7 +288,7 @@ impl Pending {
                 }
             }
         }
-        Ok(self.target(visit).error(&error))
+        Ok(self.target(visit, who).error(&error))
     }
 
     /// Answers as a hook has it, or without the one that had to be asked: then
@@ -332,7 +333,9 @@ impl Pending {
         }
     }
 
-    fn target<'a>(&'a self, visit: &'a Visit) -> Target<'a> {
+    fn target<'a>(&'a self, visit: &'a Visit, who: Option<&Who>) -> Target<'a> {
+        let session = who.map(|who| who.authentication().session_id);
+        let is_openid = self.request.scope.contains(Scope::OPENID);
         Target {
             frame: self.frame(visit),
             issuer: visit.issuer(),
@@ -340,6 +343,7 @@ impl Pending {
             redirect_uri: &self.request.redirect_uri,
             mode: self.request.response_mode(),
             state: self.sealed.state.as_deref(),
+            session_state: SessionState::of(visit, session).filter(|_| is_openid),
         }
     }
 

@@ -9,14 +9,15 @@ use chancery_domain::protocol::redirect_uri::RedirectUri;
 use chancery_domain::protocol::response_mode::ResponseMode;
 use url::Url;
 
-use super::headers::{Headers, for_popups, form_action_source, script_page_headers};
+use super::headers::{for_popups, form_action_source, script_page_headers};
 use super::pages::Frame;
+use super::session_state::SessionState;
 use crate::oauth_error::OAuthError;
 use crate::response_modes::{Carrier, Shown, carry};
 
 /// A page.
 #[must_use]
-pub fn page(status: StatusCode, html: String, headers: &Headers) -> HttpResponse {
+pub fn page(status: StatusCode, html: String, headers: &[(&'static str, String)]) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CONTENT_TYPE, "text/html; charset=utf-8"));
     for (name, value) in headers {
@@ -58,6 +59,8 @@ pub struct Target<'a> {
     pub redirect_uri: &'a RedirectUri,
     pub mode: ResponseMode,
     pub state: Option<&'a str>,
+    /// OpenID Connect Session Management §2
+    pub session_state: Option<SessionState>,
 }
 
 impl Target<'_> {
@@ -80,15 +83,23 @@ impl Target<'_> {
         let mut parameters = own.to_vec();
         parameters.extend(self.state.map(|state| ("state", state)));
         parameters.push(("iss", self.issuer));
+        let session_state = self.session_state.as_ref();
+        let told = session_state
+            .and_then(|state| state.parameter(&self.client.client_id, self.redirect_uri));
+        parameters.extend(told.as_deref().map(|told| ("session_state", told)));
         let client_name = client_name(self.client, self.frame.t.lang);
         let shown = Shown { frame: self.frame, client_name };
-        match carry(self.mode, self.redirect_uri, &parameters, &shown) {
+        let mut answer = match carry(self.mode, self.redirect_uri, &parameters, &shown) {
             Carrier::Redirect(url) => redirect(url),
             Carrier::Page(html) => {
                 let headers = script_page_headers(form_action(self.redirect_uri).as_deref());
                 let headers = for_popups(headers);
                 page(StatusCode::OK, html, &headers)
             }
+        };
+        if let Some(state) = session_state {
+            state.give(&mut answer);
         }
+        answer
     }
 }

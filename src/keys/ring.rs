@@ -87,6 +87,8 @@ pub struct Keys {
     pub cookies: TokenKey,
     /// Form tokens.
     pub csrf: MacKey,
+    /// For what scripts may know of a session.
+    pub browsers: MacKey,
 }
 
 impl Keys {
@@ -199,6 +201,7 @@ impl Keys {
             interactions: pages.token_key("interactions"),
             cookies: pages.token_key("cookies"),
             csrf: pages.mac_key("forms"),
+            browsers: pages.mac_key("browser states"),
         })
     }
 }

@@ -8,7 +8,7 @@ both_stores! {
 }
 
 /// Each with its paths and the members of the metadata.
-const FEATURES: [(&str, &[&str], &[&str]); 7] = [
+const FEATURES: [(&str, &[&str], &[&str]); 8] = [
     (
         "par",
         &["/par"],
@@ -27,6 +27,7 @@ const FEATURES: [(&str, &[&str], &[&str]); 7] = [
     ),
     ("registration", &["/register", "/register/x"], &["registration_endpoint"]),
     ("end_session", &["/logout"], &[]),
+    ("session_management", &["/check_session"], &["check_session_iframe"]),
     ("health", &["/health/live", "/health/ready"], &[]),
 ];
 

@@ -30,6 +30,7 @@ mod oidc_pairwise;
 mod oidc_rp_initiated_logout;
 mod oidc_scopes;
 mod oidc_session_lifetime;
+mod oidc_session_management;
 mod oidc_userinfo;
 mod openidconnect;
 mod pages;

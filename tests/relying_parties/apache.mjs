@@ -28,6 +28,7 @@ export class Apache {
     apache.origin = `https://localhost:${apache.port}`;
     apache.redirectUri = `${apache.origin}/private/openid`;
     apache.backchannelLogoutUri = `${apache.redirectUri}?logout=backchannel`;
+    apache.watchUri = `${apache.origin}/private/watch.html`;
     apache.loggedOutUri = `${apache.origin}/logged-out.html`;
     return apache;
   }
@@ -47,6 +48,14 @@ export class Apache {
        <dt>e-mail<dd id="email"><!--#echo var="OIDC_CLAIM_email" --></dl>`,
     );
     await page('private/staff.html', '<p id="staff">Only staff may read this.');
+    // OpenID Connect Session Management §3: a frame of the server's, one of ours.
+    const { pathname } = new URL(this.redirectUri);
+    await page(
+      'private/watch.html',
+      `<p id="watched">Whoever logs out elsewhere leaves this page.
+       <iframe id="openidc-op" src="${pathname}?session=iframe_op"></iframe>
+       <iframe id="openidc-rp" src="${pathname}?session=iframe_rp&amp;poll=1"></iframe>`,
+    );
     const configuration = join(this.folder, 'apache.conf');
     await writeFile(configuration, this.#configuration({ issuer, clientId, clientSecret }));
 

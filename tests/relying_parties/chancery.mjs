@@ -12,7 +12,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const BINARY = required('CHANCERY_BIN');
-const POSTGRES = required('CHANCERY_TEST_POSTGRES');
 
 function required(name) {
   const value = process.env[name];
@@ -166,11 +165,11 @@ export class Chancery {
   nodes = [];
 
   // `store`: sqlite or postgres. `tls`: the files of its certificate, key and
-  // authority, where it is to speak TLS.
-  static async start(store, { nodes = 1, tls } = {}) {
+  // authority, where it is to speak TLS. `settings`: more of them, as TOML.
+  static async start(store, { nodes = 1, tls, settings = '' } = {}) {
     const chancery = new Chancery();
     try {
-      await chancery.#start(store, nodes, tls);
+      await chancery.#start(store, { count: nodes, tls, settings });
     } catch (error) {
       await chancery.close();
       throw error;
@@ -178,7 +177,7 @@ export class Chancery {
     return chancery;
   }
 
-  async #start(store, count, tls) {
+  async #start(store, { count, tls, settings }) {
     this.store = store;
     this.folder = await mkdtemp(join(tmpdir(), 'chancery-rp-'));
     this.storeUrl = store === 'sqlite' ? `sqlite://${this.folder}/data` : await newDatabase();
@@ -187,15 +186,17 @@ export class Chancery {
 
     const ports = await Promise.all(Array.from({ length: count }, freePort));
     const issuerPort = count === 1 ? ports[0] : await freePort();
-    const scheme = tls ? 'https' : 'http';
+    // Over TLS it is of the same site as an application on localhost: the browser of
+    // these tests lets frames of other sites have no cookies.
+    const host = tls ? 'https://localhost' : 'http://127.0.0.1';
     const ca = tls && (await readFile(tls.authority));
-    this.issuer = `${scheme}://127.0.0.1:${issuerPort}`;
+    this.issuer = `${host}:${issuerPort}`;
     for (const [index, port] of ports.entries()) {
       const config = join(this.folder, `node-${index}.toml`);
-      const sections = [configuration(this.issuer, port, this.storeUrl, key)];
+      const sections = [configuration(this.issuer, port, this.storeUrl, key), settings];
       if (tls) sections.push(overTls(tls));
       await writeFile(config, sections.join('\n'));
-      this.nodes.push(new Node(config, `${scheme}://127.0.0.1:${port}`, ca));
+      this.nodes.push(new Node(config, `${host}:${port}`, ca));
     }
     if (count > 1) {
       this.balancer = new Balancer(issuerPort, ports);
@@ -245,8 +246,9 @@ export class Chancery {
 
 async function newDatabase() {
   const name = `rp_${randomBytes(6).toString('hex')}`;
-  await run('psql', [POSTGRES, '-qX', '-v', 'ON_ERROR_STOP=1', '-c', `CREATE DATABASE ${name}`]);
-  const url = new URL(POSTGRES);
+  const postgres = required('CHANCERY_TEST_POSTGRES');
+  await run('psql', [postgres, '-qX', '-v', 'ON_ERROR_STOP=1', '-c', `CREATE DATABASE ${name}`]);
+  const url = new URL(postgres);
   url.pathname = `/${name}`;
   return url.href;
 }

@@ -24,7 +24,10 @@ for (const store of ['sqlite', 'postgres']) {
       folder = await mkdtemp(join(tmpdir(), 'chancery-tls-'));
       await chmod(folder, 0o755);
       const tls = makeCertificate(folder);
-      chancery = await Chancery.start(store, { tls });
+      chancery = await Chancery.start(store, {
+        tls,
+        settings: '[features]\nsession_management = true\n',
+      });
       apache = await Apache.prepare(tls);
       const { client_secret: clientSecret } = await chancery.addClient('apache', {
         redirectUris: [apache.redirectUri],
@@ -34,7 +37,7 @@ for (const store of ['sqlite', 'postgres']) {
         metadata: {
           client_name: 'The wiki',
           require_pkce: true,
-          post_logout_redirect_uris: [apache.loggedOutUri],
+          post_logout_redirect_uris: [apache.loggedOutUri, apache.watchUri],
           backchannel_logout_uri: apache.backchannelLogoutUri,
           backchannel_logout_session_required: true,
         },
@@ -156,6 +159,28 @@ for (const store of ['sqlite', 'postgres']) {
       await elsewhere.leaves();
     });
 
+    claim('a page that watches the session by frames learns of a logout by itself', async () => {
+      const person = await sitDown();
+      await visit(person);
+      const heard = [];
+      person.page.on('console', (message) => {
+        const told = /^receiveMessage: (\w+) from/.exec(message.text());
+        if (told) heard.push(told[1]);
+      });
+      await person.page.goto(apache.watchUri);
+      await person.sees('#watched');
+      await until(() => heard.length >= 2, 'the frame says nothing');
+      assert.deepEqual([...new Set(heard)], ['unchanged']);
+      const tab = await person.context.newPage();
+      await tab.goto(`${chancery.issuer}/logout`);
+      await tab.locator('#logout-submit').click();
+      await tab.locator('#logged-out-page').waitFor();
+      await person.sees('#login-submit');
+      assert.equal(heard.at(-1), 'changed');
+      assert.deepEqual(person.violations, []);
+      await person.leaves();
+    });
+
     claim('locking the account ends the session there', async () => {
       const person = await sitDown();
       await visit(person);
@@ -166,10 +191,13 @@ for (const store of ['sqlite', 'postgres']) {
     });
 
     // Waits until the session of Apache is gone, without asking Chancery for another.
-    async function gone(person) {
+    const gone = (person) =>
+      until(async () => !(await info(person)).userinfo, 'the session is still there');
+
+    async function until(holds, otherwise) {
       const deadline = Date.now() + 10_000;
-      while ((await info(person)).userinfo) {
-        assert.ok(Date.now() < deadline, 'the session is still there');
+      while (!(await holds())) {
+        assert.ok(Date.now() < deadline, otherwise);
         await delay(100);
       }
     }
