@@ -63,7 +63,7 @@ export class Person {
   // Waits until the browser is back at the relying party; the answer's URL.
   async returnsTo(redirectUri) {
     try {
-      await this.page.waitForURL((url) => url.href.startsWith(`${redirectUri}?`));
+      await this.page.waitForURL((url) => /[?#]/.test(url.href.slice(redirectUri.length)[0]) && url.href.startsWith(redirectUri));
     } catch (cause) {
       const text = await this.page.locator('body').innerText();
       throw new Error(`the browser stays at ${this.page.url()}:\n${text}`, { cause });

@@ -76,14 +76,14 @@ function escape(text) {
 }
 
 export class RelyingParty {
-  // `auth`: ClientSecretBasic, ClientSecretPost or None of openid-client, called.
-  static async discover(issuer, clientId, auth, application, secrets) {
+  // `auth`: a method of openid-client, called. `uses`: what else of it is used.
+  static async discover(issuer, clientId, auth, application, secrets, { metadata, uses = [] } = {}) {
     const party = new RelyingParty();
     party.application = application;
     party.secrets = secrets;
     party.clientId = clientId;
-    party.config = await client.discovery(new URL(issuer), clientId, undefined, auth, {
-      execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
+    party.config = await client.discovery(new URL(issuer), clientId, metadata, auth, {
+      execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks, ...uses],
       [client.customFetch]: (url, options) => party.#fetch(url, options),
     });
     return party;

@@ -13,18 +13,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import * as client from 'openid-client';
 
-import { launch, Person } from './browser.mjs';
-import { Chancery, rows, run } from './chancery.mjs';
+import { launch } from './browser.mjs';
+import { rows, run } from './chancery.mjs';
 import './demo.test.mjs';
 import './mod_auth_openidc.test.mjs';
-import { Application, RelyingParty, Secrets } from './relying_party.mjs';
-
-const USERNAME = 'alice-of-the-tests';
-const PASSWORD = 'correct horse battery staple';
-const EMAIL = 'alice.ashdown@example.org';
-const NAME = 'Alice Ashdown';
-const SCOPE = 'openid profile email offline_access';
-const SCOPES = ['openid', 'profile', 'email', 'offline_access', 'records:read'];
+import './openid_client.test.mjs';
+import { EMAIL, NAME, PASSWORD, SCOPE, Scene, USERNAME } from './scene.mjs';
 
 const screenshots = await mkdtemp(join(tmpdir(), 'chancery-pages-'));
 console.log(`screenshots: ${screenshots}`);
@@ -37,94 +31,6 @@ after(() => browser?.close());
 
 // A test is a claim about the server.
 const claim = (name, test) => it(name, { timeout: 90_000 }, test);
-
-// A server on this store, its clients and account, and the relying parties.
-class Scene {
-  secrets = new Secrets();
-  violations = [];
-
-  static async set(store, options) {
-    const scene = new Scene();
-    scene.chancery = await Chancery.start(store, options);
-    scene.application = await Application.start();
-    const { chancery, application, secrets } = scene;
-    const redirectUris = [application.redirectUri];
-    const grantTypes = ['authorization_code', 'refresh_token'];
-    const responseTypes = ['code'];
-
-    secrets.add('password', PASSWORD);
-    await chancery.addAccount(USERNAME, PASSWORD, {
-      name: NAME,
-      email: EMAIL,
-      email_verified: 'true',
-    });
-    const kinds = {
-      web: { authMethod: 'client_secret_basic', accessTokenFormat: 'jwt' },
-      opaque: { authMethod: 'client_secret_post', accessTokenFormat: 'opaque' },
-      spa: { authMethod: 'none', accessTokenFormat: 'jwt' },
-      stranger: { authMethod: 'client_secret_basic', accessTokenFormat: 'jwt' },
-    };
-    for (const [id, kind] of Object.entries(kinds)) {
-      const own = kind.authMethod === 'none' ? [] : ['client_credentials'];
-      const { client_secret: secret } = await chancery.addClient(id, {
-        ...kind,
-        redirectUris,
-        responseTypes,
-        grantTypes: [...grantTypes, ...own],
-        scopes: SCOPES,
-      });
-      if (kind.authMethod === 'none') assert.equal(secret, undefined);
-      else secrets.add('client_secret', secret);
-      const auth = {
-        client_secret_basic: () => client.ClientSecretBasic(secret),
-        client_secret_post: () => client.ClientSecretPost(secret),
-        none: () => client.None(),
-      }[kind.authMethod]();
-      const { issuer } = chancery;
-      scene[id] = await RelyingParty.discover(issuer, id, auth, application, secrets);
-      scene[id].basic = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
-    }
-    return scene;
-  }
-
-  async person(options) {
-    const person = await Person.sitDown(browser, options);
-    person.violations = this.violations;
-    return person;
-  }
-
-  // A code flow by a person who has not logged in: the answer, not yet redeemed.
-  async authorized(party, person, request = {}) {
-    const attempt = await party.begin({ scope: SCOPE, ...request });
-    await person.follows(this.application.linkTo(attempt.url));
-    await person.logsIn(USERNAME, PASSWORD);
-    // Consent is remembered: it is asked for unless the person is already back.
-    const consent = person.page.locator('#consent-allow');
-    const back = person.returnsTo(this.application.redirectUri);
-    const asked = await Promise.race([
-      consent.waitFor().then(() => true),
-      back.then(() => false),
-    ]);
-    if (asked) await person.allows();
-    return { attempt, answer: await back };
-  }
-
-  // The tokens of a whole code flow by a person of its own.
-  async tokens(party, request) {
-    const person = await this.person();
-    try {
-      const { attempt, answer } = await this.authorized(party, person, request);
-      return await party.finish(attempt, answer);
-    } finally {
-      await person.leaves();
-    }
-  }
-
-  async strike() {
-    this.application?.close();
-    await this.chancery?.close();
-  }
-}
 
 // A request to the token endpoint as it is, on some node.
 function redeem(base, party, attempt, answer) {
@@ -146,7 +52,7 @@ for (const store of ['sqlite', 'postgres']) {
   describe(`one node on ${store}`, { concurrency: 1 }, () => {
     let scene, web, chancery;
     before(async () => {
-      scene = await Scene.set(store);
+      scene = await Scene.set(browser, store);
       ({ web, chancery } = scene);
     });
     after(() => scene?.strike());
@@ -581,7 +487,7 @@ describe('two nodes on one PostgreSQL', { concurrency: 1 }, () => {
   let scene, web, chancery, balancer;
   before(async () => {
     // Both start at once, on an empty database: migrations must not collide.
-    scene = await Scene.set('postgres', { nodes: 2 });
+    scene = await Scene.set(browser, 'postgres', { nodes: 2 });
     ({ web, chancery } = scene);
     ({ balancer } = chancery);
   });
