@@ -1,7 +1,7 @@
 //! Access tokens (RFC 9068, RFC 6750): their claims, and whether one is alive.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chancery_domain::authorization::Authorization;
@@ -174,8 +174,17 @@ pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveTo
 }
 
 /// JWTs whose signature was found good, by their digest: a resource server asks
-/// for the same one again and again. What can change about a token, its grant says.
-pub struct VerifiedTokens(Mutex<LruCache<[u8; 32], (TokenRef, UnixTime)>>);
+/// for the same one again and again. What can change about a token, its grant says;
+/// what about the keys, whether they are those that it was verified with.
+pub struct VerifiedTokens(Mutex<LruCache<[u8; 32], Verified>>);
+
+#[derive(Clone)]
+struct Verified {
+    reference: TokenRef,
+    expires_at: UnixTime,
+    /// The keys of then.
+    jwks: Arc<str>,
+}
 
 impl Default for VerifiedTokens {
     fn default() -> Self {
@@ -186,17 +195,22 @@ impl Default for VerifiedTokens {
 fn jwt_reference(services: &Services, keys: &Keys, text: &str) -> Option<TokenRef> {
     let verified = || services.verified_tokens.0.lock().unwrap_or_else(PoisonError::into_inner);
     let digest: [u8; 32] = digest(&SHA256, text.as_bytes()).as_ref().try_into().ok()?;
-    let known = verified().get(&digest).copied();
-    let (reference, expires_at) = if let Some(known) = known {
+    let known = verified().get(&digest).cloned();
+    let known = known.filter(|known| Arc::ptr_eq(&known.jwks, &keys.jwks));
+    let found = if let Some(known) = known {
         known
     } else {
         let claims: AccessTokenClaims = keys.verifier.verify(text, &["at+jwt"]).ok()?;
         if claims.iss != services.issuer() {
             return None;
         }
-        let found = (TokenRef::decode(&claims.jti)?, claims.exp);
-        verified().put(digest, found);
+        let found = Verified {
+            reference: TokenRef::decode(&claims.jti)?,
+            expires_at: claims.exp,
+            jwks: Arc::clone(&keys.jwks),
+        };
+        verified().put(digest, found.clone());
         found
     };
-    (services.now() < expires_at).then_some(reference)
+    (services.now() < found.expires_at).then_some(found.reference)
 }
