@@ -109,7 +109,7 @@ async fn log_in(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse, 
             login.record(visit).await?;
             // Fails only for a cookie that is no header value; ours are base64url.
             let _ = answer.add_cookie(&login.cookie(visit.is_secure()));
-            note_login(visit, login.authentication.session_id, &mut answer);
+            note_login(visit, login.id(), &mut answer);
             answer
         }
     };

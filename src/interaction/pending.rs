@@ -304,7 +304,7 @@ impl Pending {
             Refusal::Denied(_) => {
                 self.decline_with(visit, DeclineReason::DeniedByPolicy, error, who).await
             }
-            Refusal::Unanswered => Ok(self.target(visit).error(&error)),
+            Refusal::Unanswered => Ok(self.target(visit, who).error(&error)),
         }
     }
 
@@ -334,7 +334,7 @@ impl Pending {
     }
 
     fn target<'a>(&'a self, visit: &'a Visit, who: Option<&Who>) -> Target<'a> {
-        let session = who.map(|who| who.authentication().session_id);
+        let session = who.map(Who::session_id);
         let is_openid = self.request.scope.contains(Scope::OPENID);
         Target {
             frame: self.frame(visit),
