@@ -16,7 +16,8 @@ use crate::sealing::SealingFailed;
 use crate::stores::{AppendError, StoreError};
 
 /// An error code of the registries (RFC 6749 §11.4, RFC 7591 §3.2.2, OpenID
-/// Connect Core §3.1.2.6).
+/// Connect Core §3.1.2.6, OpenID Connect Core Error Code
+/// `unmet_authentication_requirements`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     InvalidRequest,
@@ -32,6 +33,7 @@ pub enum ErrorCode {
     LoginRequired,
     ConsentRequired,
     AccountSelectionRequired,
+    UnmetAuthenticationRequirements,
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
@@ -63,6 +65,7 @@ impl ErrorCode {
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::AccountSelectionRequired => "account_selection_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
@@ -152,7 +155,8 @@ impl From<RequestError> for OAuthError {
             | RequestError::PkceRequired
             | RequestError::Pkce(_)
             | RequestError::Prompt(_)
-            | RequestError::MaxAgeMalformed => ErrorCode::InvalidRequest,
+            | RequestError::MaxAgeMalformed
+            | RequestError::Claims(_) => ErrorCode::InvalidRequest,
             RequestError::RequestObject(_) => ErrorCode::InvalidRequestObject,
             RequestError::RequestNotSupported => ErrorCode::RequestNotSupported,
             RequestError::RequestUriNotSupported => ErrorCode::RequestUriNotSupported,
@@ -229,6 +233,10 @@ impl From<DeclineReason> for OAuthError {
             DeclineReason::DeniedByPolicy => {
                 (ErrorCode::AccessDenied, "a policy of this server refuses the request")
             }
+            DeclineReason::AuthenticationUnmet => (
+                ErrorCode::UnmetAuthenticationRequirements,
+                "no login here is of an authentication context class that is demanded",
+            ),
         };
         Self::new(code, text)
     }

@@ -25,6 +25,7 @@ pub fn request_policy(services: &Services) -> RequestPolicy<'_> {
             RequirePkce::Public => PkcePolicy::PublicClients,
             RequirePkce::All => PkcePolicy::Everybody,
         },
+        account_creation: services.config.accounts.self_registration,
     }
 }
 

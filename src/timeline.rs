@@ -196,6 +196,9 @@ const fn declined(reason: DeclineReason) -> &'static str {
         }
         DeclineReason::AccountUnusable => "the account may not be used any more",
         DeclineReason::DeniedByPolicy => "a hook refused it",
+        DeclineReason::AuthenticationUnmet => {
+            "no login here is of an authentication context class that was demanded"
+        }
     }
 }
 

@@ -30,14 +30,15 @@ use chancery_domain::event::{AnyEvent, DecodeError, EventFormat};
 use chancery_domain::grant::{
     AccessTokenFacts, AccessTokenForm, AccessTokenRevoked, CodeIssued, CodeRedeemed, CodeReplayed,
     ConsentGiven, DeclineReason, FrontChannelTokens, FrontChannelTokensIssued, GrantEvent,
-    GrantRevoked, HandleSeed, IdTokenFacts, IssuedTokens, Presented, PresentedScope,
-    RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated, RefreshTokenUsed, RefusalNoted,
-    RefusalReason, RequestDeclined, RequestPushed, RequestReceived, RevocationCause,
+    GrantRevoked, HandleSeed, IdTokenFacts, IssuedTokens, Presented, PresentedClaim,
+    PresentedScope, RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated, RefreshTokenUsed,
+    RefusalNoted, RefusalReason, RequestDeclined, RequestPushed, RequestReceived, RevocationCause,
     SubjectAuthenticated, TokensIssued,
 };
 use chancery_domain::ids::{
     AggregateKind, ClientId, CommandId, GrantId, KeyId, SessionId, SubjectId,
 };
+use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::grant_type::GrantType;
@@ -178,6 +179,7 @@ fn request() -> AuthorizationRequest {
         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256")).unwrap(),
         prompt: Prompts::parse("login consent").unwrap(),
         max_age: Some(seconds(3600)),
+        claims: ClaimNames::default(),
         acr_values: vec!["1".to_owned()],
         ui_locales: vec!["de".to_owned(), "en".to_owned()],
         sealed: Some(sha256(1)),
@@ -195,6 +197,7 @@ fn least_request() -> AuthorizationRequest {
         code_challenge: None,
         prompt: Prompts::default(),
         max_age: None,
+        claims: ClaimNames::default(),
         acr_values: vec![],
         ui_locales: vec![],
         sealed: None,
@@ -275,6 +278,7 @@ fn grant_samples() -> impl Iterator<Item = Sample> {
             SubjectAuthenticated: SubjectAuthenticated { authentication: authentication() },
             ConsentGiven: ConsentGiven {
                 scope: scope("openid email"),
+                claims: ClaimNames::default(),
                 presented: Some(Presented {
                     locale: "en".to_owned(),
                     text: sha256(4),
@@ -282,6 +286,7 @@ fn grant_samples() -> impl Iterator<Item = Sample> {
                         name: "email".to_owned(),
                         description: "See your e-mail address".to_owned(),
                     }],
+                    claims: vec![],
                 }),
             },
             RequestDeclined: RequestDeclined { reason: DeclineReason::ConsentDenied },
@@ -313,6 +318,7 @@ fn grant_samples() -> impl Iterator<Item = Sample> {
                     client_id: client_id(),
                     authentication: Some(authentication()),
                     scope: scope("read"),
+                    claims: ClaimNames::default(),
                 }),
                 tokens: Arc::new(tokens()),
             },
@@ -419,6 +425,7 @@ fn consent_samples() -> impl Iterator<Item = Sample> {
                 subject: subject(),
                 client_id: client_id(),
                 scope: scope("openid email"),
+                claims: BTreeSet::new(),
                 grant_id: grant_id(),
                 at: at(0),
             },
@@ -477,7 +484,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
         }
         .into(),
         RequestReceived { request: Arc::new(least_request()), at: at(0) }.into(),
-        ConsentGiven { scope: scope(""), presented: None }.into(),
+        ConsentGiven { scope: scope(""), claims: ClaimNames::default(), presented: None }.into(),
         FrontChannelTokensIssued {
             response_type: ResponseType::Token,
             tokens: Arc::new(FrontChannelTokens { access: None, id: None, seed: None }),
@@ -492,6 +499,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
                 client_id: client_id(),
                 authentication: None,
                 scope: scope(""),
+                claims: ClaimNames::default(),
             }),
             tokens: Arc::new(least_tokens()),
         }
@@ -619,6 +627,7 @@ fn later_samples() -> impl Iterator<Item = Sample> {
             client_id: client_id(),
             authentication: Some(Authentication { session_id: None, ..authentication() }),
             scope: scope("openid"),
+            claims: ClaimNames::default(),
         }),
         tokens: Arc::new(IssuedTokens { id, ..tokens() }),
     });
@@ -647,6 +656,48 @@ fn later_samples() -> impl Iterator<Item = Sample> {
             ClientSecretRotated { secret: SecretRecord::Sealed(sha256(9)), previous_until: None }
                 .into(),
         ),
+    ]
+    .into_iter()
+    .chain(claims_samples())
+}
+
+/// Claims asked for by name.
+fn claims_samples() -> impl Iterator<Item = Sample> {
+    let claims = ClaimNames {
+        id_token: ["acr".to_owned()].into(),
+        userinfo: ["email".to_owned(), "name".to_owned()].into(),
+    };
+    let grant = |event| Sample {
+        which: "claims",
+        ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, event)
+    };
+    let request = AuthorizationRequest { claims: claims.clone(), ..request() };
+    let presented = Presented {
+        locale: "en".to_owned(),
+        text: sha256(4),
+        scopes: vec![],
+        claims: vec![PresentedClaim {
+            name: "name".to_owned(),
+            description: "Read this about you: Name".to_owned(),
+        }],
+    };
+    let consented =
+        ConsentGiven { scope: scope("openid email"), claims, presented: Some(presented) };
+    let recorded = ConsentRecorded {
+        subject: subject(),
+        client_id: client_id(),
+        scope: scope("openid email"),
+        claims: ["name".to_owned()].into(),
+        grant_id: grant_id(),
+        at: at(0),
+    };
+    [
+        grant(RequestReceived { request: Arc::new(request), at: at(0) }.into()),
+        grant(consented.into()),
+        Sample {
+            which: "claims",
+            ..Sample::new(AggregateKind::Consent, AnyEvent::Consent, ConsentEvent::from(recorded))
+        },
     ]
     .into_iter()
 }
@@ -852,6 +903,7 @@ fn the_words_in_events_are_fixed() {
         (DeclineReason::AccountSelectionRequired, "account_selection_required"),
         (DeclineReason::AccountUnusable, "account_unusable"),
         (DeclineReason::DeniedByPolicy, "denied_by_policy"),
+        (DeclineReason::AuthenticationUnmet, "authentication_unmet"),
     ];
     for (reason, expected) in declines {
         assert_eq!(word(json!(reason)), expected);

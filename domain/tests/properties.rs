@@ -18,6 +18,7 @@ use chancery_domain::grant::{
     TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SessionId, SubjectId};
+use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::pkce::{CodeChallenge, CodeVerifier};
 use chancery_domain::protocol::prompt::Prompts;
@@ -133,6 +134,7 @@ fn requests() -> impl Strategy<Value = Arc<AuthorizationRequest>> {
                 code_challenge: challenge().filter(|_| pkce),
                 prompt: Prompts::default(),
                 max_age: None,
+                claims: ClaimNames::default(),
                 acr_values: vec![],
                 ui_locales: vec![],
                 sealed: None,
@@ -260,6 +262,7 @@ fn approvals() -> impl Strategy<Value = GrantCommand> {
             GrantCommand::Approve(Approve {
                 session_id: SessionId::from_uuid(Uuid::from_u128(session)),
                 scope,
+                claims: ClaimNames::default(),
                 presented: None,
                 code,
                 lifetime,
@@ -274,7 +277,12 @@ fn direct_grants() -> impl Strategy<Value = GrantCommand> {
     (clients(), scopes(), plans(), times()).prop_map(|(client_id, scope, plan, now)| {
         GrantCommand::IssueDirectly(IssueDirectly {
             grant_type: GrantType::ClientCredentials,
-            authorization: Authorization { client_id, authentication: None, scope },
+            authorization: Authorization {
+                client_id,
+                authentication: None,
+                scope,
+                claims: ClaimNames::default(),
+            },
             plan,
             now,
         })
@@ -355,6 +363,7 @@ fn straight_to_tokens() -> Vec<GrantCommand> {
                 code_challenge: challenge(),
                 prompt: Prompts::default(),
                 max_age: None,
+                claims: ClaimNames::default(),
                 acr_values: vec![],
                 ui_locales: vec![],
                 sealed: None,
@@ -377,6 +386,7 @@ fn straight_to_tokens() -> Vec<GrantCommand> {
         GrantCommand::Approve(Approve {
             session_id,
             scope,
+            claims: ClaimNames::default(),
             presented: None,
             code: Digest::of(&[1; 32]),
             lifetime: Lifetime::from_seconds(60),

@@ -1,6 +1,7 @@
 //! Which claims of a person are released (OpenID Connect Core §5): by scope
 //! (§5.4), and by name (§5.5).
 
+mod asked;
 mod scopes;
 mod values;
 
@@ -10,6 +11,7 @@ use chancery_domain::protocol::scope::Scope;
 use chancery_domain::time::UnixTime;
 use serde_json::{Map, Value};
 
+pub use self::asked::{beyond, in_id_token, that_fit, that_may_be_known};
 pub use self::scopes::{KnownScope, ScopeTable, Scopes, Source, scopes};
 pub use self::values::{InvalidClaim, check, is_text};
 use self::values::{OF_TOKENS, without_language};

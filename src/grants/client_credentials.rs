@@ -2,6 +2,7 @@
 
 use chancery_domain::authorization::Authorization;
 use chancery_domain::grant::{GrantCommand, IssueDirectly};
+use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 
@@ -16,8 +17,12 @@ pub(super) async fn issue(
 ) -> Result<TokenResponse, OAuthError> {
     let scope = scope(request)?;
     let client = &request.client;
-    let authorization =
-        Authorization { client_id: client.client_id.clone(), authentication: None, scope };
+    let authorization = Authorization {
+        client_id: client.client_id.clone(),
+        authentication: None,
+        scope,
+        claims: ClaimNames::default(),
+    };
     let mut plan = plan(services, &services.keys.get(), &client.metadata)
         .map_err(|error| OAuthError::internal(&error))?;
     let grant_id = services.new_grant_id();

@@ -8,13 +8,14 @@
 use chancery_domain::authorization::{Authentication, Authorization};
 use chancery_domain::client::SecurityProfile;
 use chancery_domain::grant::{GrantCommand, IssueDirectly};
+use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 
 use super::{TokenRequest, active};
 use crate::accounts;
 use crate::interaction::throttle::{Attempt, Network};
-use crate::interaction::{ACR, AMR, Failure, judge};
+use crate::interaction::{AMR, Failure, judge};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::passwords::Password;
 use crate::services::Services;
@@ -46,13 +47,14 @@ pub(super) async fn issue(
         subject,
         session_id: None,
         auth_time: now,
-        acr: ACR.to_owned(),
+        acr: services.config.login.acr().to_owned(),
         amr: vec![AMR.to_owned()],
     };
     let authorization = Authorization {
         client_id: client.client_id.clone(),
         authentication: Some(authentication),
         scope,
+        claims: ClaimNames::default(),
     };
     let mut plan = plan(services, &services.keys.get(), &client.metadata)
         .map_err(|error| OAuthError::internal(&error))?;

@@ -3,16 +3,18 @@
 
 use actix_web::{HttpResponse, web};
 use chancery_domain::authorization::{Parameters, Rejection, RequestError, Via, check_request};
-use chancery_domain::grant::GrantError;
+use chancery_domain::grant::{DeclineReason, GrantError};
 use chancery_domain::secret::RequestUri;
 use url::form_urlencoded;
 
 use super::context::Visit;
+use super::create_account;
 use super::demands::{Next, next};
 use super::error_page::Problem;
 use super::login;
 use super::pending::{Pending, Who};
 use super::response::{Target, redirect};
+use super::select_account;
 use super::session::LiveSession;
 use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::handles::{Handle, is_request_uri};
@@ -119,6 +121,9 @@ fn reject(
 }
 
 async fn begin(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem> {
+    if pending.acr(visit).is_err() {
+        return pending.decline(visit, DeclineReason::AuthenticationUnmet, None).await;
+    }
     let session = LiveSession::of(visit).await?;
     let current = session.as_ref().map(|session| &session.authentication);
     let said = match pending.ask_authorization(visit, current).await {
@@ -128,18 +133,32 @@ async fn begin(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem
     // Whom a hook wants to log in is nobody yet.
     let current = current.filter(|_| !said.require_login);
     let hint = pending.hint(visit, current.map(|current| current.subject));
-    match next(&pending.request, hint, current, visit.now()) {
+    match next(&pending.request, &pending.client.metadata, hint, current, visit.now()) {
         Next::Decline(reason) => pending.decline(visit, reason, None).await,
-        Next::Login => {
-            if pending.is_unrecorded() {
-                let client_id = Some(&pending.client.client_id);
-                visit.tallies.count(What::AuthorizationRequestAbandoned, "login_page", client_id);
-            }
+        Next::Create if visit.config.accounts.self_registration => {
+            count_begun(visit, pending, "create_account_page");
+            create_account::go(visit, pending)
+        }
+        // It was pushed before that was switched off.
+        Next::Create | Next::Login => {
+            count_begun(visit, pending, "login_page");
             login::go(visit, pending)
+        }
+        Next::Select => {
+            count_begun(visit, pending, "select_account_page");
+            select_account::go(visit, pending).await
         }
         Next::Proceed => match session {
             Some(session) => pending.go_on(visit, &Who::Session(Box::new(session))).await,
             None => login::go(visit, pending),
         },
+    }
+}
+
+/// Of a request that may never be heard of again, the log has a count.
+fn count_begun(visit: &Visit, pending: &Pending, page: &'static str) {
+    if pending.is_unrecorded() {
+        let client_id = Some(&pending.client.client_id);
+        visit.tallies.count(What::AuthorizationRequestAbandoned, page, client_id);
     }
 }

@@ -1,11 +1,13 @@
 //! The consent page.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use aws_lc_rs::digest::{SHA256, digest};
 use chancery_domain::authorization::Parameters;
 use chancery_domain::digest::Sha256Digest;
-use chancery_domain::grant::{DeclineReason, Presented, PresentedScope};
+use chancery_domain::grant::{DeclineReason, Presented, PresentedClaim, PresentedScope};
 use chancery_domain::ids::ConsentId;
 use chancery_domain::protocol::redirect_uri::RedirectUri;
 use chancery_domain::protocol::scope::Scope;
@@ -34,6 +36,29 @@ const STANDARD: &[(&str, Pick)] = &[
     ("address", |t| t.scope_address),
     ("phone", |t| t.scope_phone),
     (Scope::OFFLINE_ACCESS, |t| t.scope_offline_access),
+];
+
+/// What the standard claims are (OpenID Connect Core §5.1).
+const CLAIMS: &[(&str, Pick)] = &[
+    ("name", |t| t.claim_name),
+    ("given_name", |t| t.claim_given_name),
+    ("family_name", |t| t.claim_family_name),
+    ("middle_name", |t| t.claim_middle_name),
+    ("nickname", |t| t.claim_nickname),
+    ("preferred_username", |t| t.claim_preferred_username),
+    ("profile", |t| t.claim_profile),
+    ("picture", |t| t.claim_picture),
+    ("website", |t| t.claim_website),
+    ("gender", |t| t.claim_gender),
+    ("birthdate", |t| t.claim_birthdate),
+    ("zoneinfo", |t| t.claim_zoneinfo),
+    ("locale", |t| t.claim_locale),
+    ("updated_at", |t| t.claim_updated_at),
+    ("email", |t| t.claim_email),
+    ("email_verified", |t| t.claim_email_verified),
+    ("phone_number", |t| t.claim_phone_number),
+    ("phone_number_verified", |t| t.claim_phone_number_verified),
+    ("address", |t| t.claim_address),
 ];
 
 #[tracing::instrument(name = "interaction.consent_page", skip_all)]
@@ -89,8 +114,11 @@ struct Asked<'a> {
     name: String,
     interaction: &'a str,
     scopes: Vec<PresentedScope>,
+    /// Those asked for by name that no scope brings.
+    claims: Vec<PresentedClaim>,
     /// What was allowed before.
     allowed: Scope,
+    allowed_claims: BTreeSet<String>,
 }
 
 impl<'a> Asked<'a> {
@@ -119,9 +147,15 @@ impl<'a> Asked<'a> {
                 description: description(visit, frame.t, name),
             })
             .collect();
+        let claims = claims::beyond(visit, pending.scope(), &pending.claims(visit));
+        let claims = claims
+            .into_iter()
+            .map(|name| PresentedClaim { description: claim_description(frame.t, &name), name })
+            .collect();
         let allowed = given.state.scope().cloned().unwrap_or_default();
+        let allowed_claims = given.state.claims().cloned().unwrap_or_default();
         let who = Who::Session(Box::new(session));
-        Ok(Ok(Self { pending, who, name, interaction, scopes, allowed }))
+        Ok(Ok(Self { pending, who, name, interaction, scopes, claims, allowed, allowed_claims }))
     }
 
     fn page(&self, visit: &Visit, status: StatusCode) -> HttpResponse {
@@ -147,12 +181,22 @@ impl<'a> Asked<'a> {
                 new: !self.allowed.contains(&scope.name),
             })
             .collect();
+        let claims: Vec<_> = self
+            .claims
+            .iter()
+            .map(|claim| ScopeLine {
+                name: &claim.name,
+                description: &claim.description,
+                new: !self.allowed_claims.contains(&claim.name),
+            })
+            .collect();
         ConsentPage {
             frame,
             client_name: client_name(&self.pending.client, frame.t.lang),
             returns_to: returns_to(&self.pending.request.redirect_uri).as_deref(),
             subject_name,
             scopes: &lines,
+            claims: &claims,
             interaction,
             csrf,
         }
@@ -167,9 +211,9 @@ impl<'a> Asked<'a> {
     }
 
     fn presented(&self, visit: &Visit) -> Presented {
-        let scopes = self.scopes.clone();
+        let (scopes, claims) = (self.scopes.clone(), self.claims.clone());
         let locale = self.pending.frame(visit).t.lang.to_owned();
-        Presented { locale, text: self.text(visit), scopes }
+        Presented { locale, text: self.text(visit), scopes, claims }
     }
 }
 
@@ -180,6 +224,12 @@ pub(super) fn description(services: &Services, t: &'static Texts, name: &str) ->
     }
     let standard = STANDARD.iter().find(|(own, _)| *own == name);
     standard.map_or(name, |(_, text)| text(t)).to_owned()
+}
+
+/// What a claim tells that is asked for by name.
+pub(super) fn claim_description(t: &'static Texts, name: &str) -> String {
+    let standard = CLAIMS.iter().find(|(own, _)| *own == name);
+    format!("{} {}", t.read_about_you, standard.map_or(name, |(_, text)| text(t)))
 }
 
 /// In the middle of a sentence for the operator, at the start of a line here.

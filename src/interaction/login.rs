@@ -6,6 +6,7 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, web};
 use chancery_domain::authorization::Parameters;
 use chancery_domain::grant::DeclineReason;
+use chancery_domain::ids::SubjectId;
 
 use super::authorize::LONGEST_URL;
 use super::context::Visit;
@@ -27,13 +28,20 @@ use crate::passwords::Password;
 /// too long.
 pub fn go(visit: &Visit, pending: &Pending) -> Result<HttpResponse, Problem> {
     let interaction = pending.for_login(visit)?;
-    let url = visit.config.server.issuer.endpoint(&format!("/login?i={interaction}"));
-    if url.len() <= LONGEST_URL {
-        return Ok(redirect(url));
+    if let Some(redirect) = to_page(visit, "/login", &interaction) {
+        return Ok(redirect);
     }
     let username = pending.sealed.login_hint.as_deref().unwrap_or_default();
     let place = Place::Client { pending, interaction: &interaction };
     Ok(Shown { place, username }.page(visit, None))
+}
+
+/// Sends a browser to a page with the request that waits, if the URL is not too
+/// long for that.
+#[must_use]
+pub fn to_page(visit: &Visit, path: &str, interaction: &str) -> Option<HttpResponse> {
+    let url = visit.config.server.issuer.endpoint(&format!("{path}?i={interaction}"));
+    (url.len() <= LONGEST_URL).then(|| redirect(url))
 }
 
 /// Sends a browser to the login page of the account's own pages, to come back to this one.
@@ -99,6 +107,17 @@ async fn log_in(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse, 
             return Ok(shown.page(visit, Some(error(failure))));
         }
     };
+    enter(visit, place, subject, &device.with(&attempt.account)).await
+}
+
+/// Lets a person in who has just shown who they are, and sends them where they
+/// were going.
+pub async fn enter(
+    visit: &Visit,
+    place: Place<'_>,
+    subject: SubjectId,
+    device: &Device,
+) -> Result<HttpResponse, Problem> {
     let current = LiveSession::of(visit).await?;
     let login = Login::new(visit, subject, current.as_ref());
     let mut answer = match place {
@@ -111,7 +130,7 @@ async fn log_in(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse, 
             answer
         }
     };
-    let cookie = device.with(&attempt.account).seal(visit)?;
+    let cookie = device.seal(visit)?;
     // Fails only for a cookie that is no header value; ours are base64url.
     let _ = answer.add_cookie(&Kind::Device.set(visit.is_secure(), cookie));
     Ok(answer)
@@ -130,7 +149,7 @@ const fn error(failure: Failure) -> LoginError {
 /// The account's page that a login may lead to: one of ours by name, never a
 /// URL that somebody else wrote.
 #[must_use]
-fn own_page(name: Option<&str>) -> Option<&'static str> {
+pub fn own_page(name: Option<&str>) -> Option<&'static str> {
     super::account::PAGES.iter().copied().find(|page| Some(*page) == name)
 }
 
@@ -141,7 +160,7 @@ fn own_url(visit: &Visit, to: Option<&str>) -> String {
 
 /// Where a login leads.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+pub enum Place<'a> {
     /// To a client that waits.
     Client { pending: &'a Pending, interaction: &'a str },
     /// To the person's own account.
@@ -149,17 +168,27 @@ enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    const fn interaction(self) -> &'a str {
+    /// The handle of the request that waits; empty: none does.
+    pub const fn interaction(self) -> &'a str {
         match self {
             Self::Client { interaction, .. } => interaction,
             Self::Own { .. } => "",
         }
     }
 
-    const fn client(self) -> Option<&'a Pending> {
+    /// The request that waits.
+    pub const fn client(self) -> Option<&'a Pending> {
         match self {
             Self::Client { pending, .. } => Some(pending),
             Self::Own { .. } => None,
+        }
+    }
+
+    /// The account's page that it leads to.
+    pub const fn to(self) -> Option<&'static str> {
+        match self {
+            Self::Own { to } => to,
+            Self::Client { .. } => None,
         }
     }
 }
@@ -176,10 +205,6 @@ impl Shown<'_> {
         let pending = self.place.client();
         let interaction = self.place.interaction();
         let frame = pending.map_or_else(|| visit.frame(&[]), |pending| pending.frame(visit));
-        let to = match self.place {
-            Place::Own { to } => to,
-            Place::Client { .. } => None,
-        };
         // Back to here, with the request that waits.
         let query =
             if interaction.is_empty() { String::new() } else { format!("?i={interaction}") };
@@ -190,8 +215,9 @@ impl Shown<'_> {
             interaction,
             csrf: &csrf.token(visit, &["login", interaction]),
             username: self.username,
-            to,
+            to: self.place.to(),
             forgot: visit.mail.is_there().then_some(&*query),
+            create: visit.config.accounts.self_registration.then_some(&*query),
             error,
         }
         .render();

@@ -1,17 +1,19 @@
 //! What people see of the server: plain forms that work without script.
 //!
 //! A browser comes to [`authorize`], which makes a [`pending`] request of what
-//! it brings; goes to [`login`] and [`consent`] as far as [`demands`] and the
-//! person's earlier consent want it, carrying a sealed [`handle`]; and returns
+//! it brings; goes to [`login`] (or [`select_account`], [`create_account`]) and
+//! [`consent`] as far as [`demands`] and the person's earlier consent want it, carrying a sealed [`handle`]; and returns
 //! to its relying party with a [`response`]. [`error_page`] is for whom nobody
 //! can be told about.
 
 mod account;
+mod acr;
 pub mod assets;
 mod authorize;
 mod consent;
 mod context;
 mod cookies;
+mod create_account;
 mod credentials;
 mod csrf;
 mod demands;
@@ -26,6 +28,7 @@ mod logout;
 pub mod pages;
 mod pending;
 mod response;
+mod select_account;
 mod session;
 pub mod texts;
 pub mod throttle;
@@ -37,7 +40,7 @@ use chancery_domain::protocol::response_type::ResponseType;
 
 use self::assets::Asset;
 pub use self::credentials::{Failure, judge};
-pub use self::session::{ACR, AMR};
+pub use self::session::AMR;
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::response_modes;
 
@@ -53,6 +56,16 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 .route(web::post().to(authorize::post)),
         )
         .service(form("/login").route(web::get().to(login::get)).route(web::post().to(login::post)))
+        .service(
+            form("/select_account")
+                .route(web::get().to(select_account::get))
+                .route(web::post().to(select_account::post)),
+        )
+        .service(
+            form("/create_account")
+                .route(web::get().to(create_account::get))
+                .route(web::post().to(create_account::post)),
+        )
         .service(
             form("/consent")
                 .route(web::get().to(consent::get))
@@ -102,8 +115,14 @@ pub(crate) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("response_modes_supported", response_modes::modes());
     metadata.set("code_challenge_methods_supported", &["S256"]);
     metadata.set("authorization_response_iss_parameter_supported", &true);
-    metadata.set("prompt_values_supported", Prompt::ALL);
-    metadata.set("acr_values_supported", &[ACR]);
+    let may_create = metadata.config().accounts.self_registration;
+    let prompts = Prompt::ALL.iter().filter(|prompt| may_create || **prompt != Prompt::Create);
+    let prompts: Vec<_> = prompts.collect();
+    metadata.set("prompt_values_supported", &prompts);
+    let acr_values = metadata.config().login.acr_values.clone();
+    metadata.set("acr_values_supported", &acr_values);
+    // One page fits all: plain forms that fold to the width there is.
+    metadata.set("display_values_supported", &["page", "popup", "touch", "wap"]);
     describe_logout(metadata);
     let languages: Vec<_> = texts::LANGUAGES.iter().map(|texts| texts.lang).collect();
     metadata.set("ui_locales_supported", &languages);

@@ -68,6 +68,8 @@ pub struct LoginPage<'a> {
     pub to: Option<&'a str>,
     /// Passwords can be set anew by mail: the query of that page.
     pub forgot: Option<&'a str>,
+    /// People make their accounts themselves: the query of that page.
+    pub create: Option<&'a str>,
     pub error: Option<LoginError>,
 }
 
@@ -148,6 +150,8 @@ pub struct ConsentPage<'a> {
     pub returns_to: Option<&'a str>,
     pub subject_name: &'a str,
     pub scopes: &'a [ScopeLine<'a>],
+    /// Asked for by name, and brought by no scope (OpenID Connect Core §5.5).
+    pub claims: &'a [ScopeLine<'a>],
     pub interaction: &'a str,
     pub csrf: &'a str,
 }
@@ -170,7 +174,8 @@ impl ConsentPage<'_> {
 
     /// Where everything is new, nothing stands out.
     fn asks_for_more(&self) -> bool {
-        self.scopes.iter().any(|scope| scope.new) && self.scopes.iter().any(|scope| !scope.new)
+        let mut lines = self.scopes.iter().chain(self.claims);
+        lines.clone().any(|line| line.new) && lines.any(|line| !line.new)
     }
 }
 
@@ -301,6 +306,7 @@ mod tests {
             username: "",
             to: None,
             forgot: None,
+            create: None,
             error,
         }
     }
@@ -320,6 +326,7 @@ mod tests {
                     username: text,
                     to: Some(text),
                     forgot: Some(text),
+                    create: Some(text),
                     error: Some(LoginError::WrongCredentials),
                 }
                 .render(),
@@ -332,6 +339,7 @@ mod tests {
                     returns_to: Some(text),
                     subject_name: text,
                     scopes: &[ScopeLine { name: text, description: text, new: true }],
+                    claims: &[ScopeLine { name: text, description: text, new: false }],
                     interaction: text,
                     csrf: text,
                 }
@@ -614,6 +622,7 @@ mod tests {
                 returns_to: None,
                 subject_name: "Ada",
                 scopes,
+                claims: &[],
                 interaction: "handle",
                 csrf: "token",
             }

@@ -10,10 +10,12 @@ use chancery_domain::grant::{
     Presented, ReceiveRequest,
 };
 use chancery_domain::ids::{ConsentId, GrantId, SessionId, SubjectId};
+use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::prompt::Prompt;
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::secret::{AuthorizationCode, Digest, RequestUri};
 
+use super::acr::{self, Unmet};
 use super::context::Visit;
 use super::demands::{Hint, wants_consent};
 use super::error_page::Problem;
@@ -24,6 +26,7 @@ use super::response::{Target, redirect};
 use super::session::{LiveSession, Login, note_use};
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{Kept as _, Origin, Work};
+use crate::claims::{self, Person};
 use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::handles::Handle;
 use crate::hooks::Refusal;
@@ -31,6 +34,7 @@ use crate::hooks::answers::Asking;
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::stores::AppendError;
+use crate::subjects::subject_for;
 use crate::tally::What;
 use crate::tokens::plan;
 
@@ -170,7 +174,45 @@ impl Pending {
     /// Does the request expect this person?
     #[must_use]
     pub fn hint(&self, services: &Services, person: Option<SubjectId>) -> Hint {
-        Hint::read(services, &self.client, self.sealed.id_token_hint.as_deref(), person)
+        let hint = Hint::read(services, &self.client, self.sealed.id_token_hint.as_deref(), person);
+        let Some(claims) = &self.sealed.claims else { return hint };
+        // OpenID Connect Core §3.1.2.2: a `sub` that is asked for is the only answer.
+        let sub = person.map(|person| subject_for(&services.keys.get(), &self.client, person));
+        match claims.admits(sub.as_deref().unwrap_or_default()) {
+            Some(false) => Hint::Differs,
+            Some(true) if hint == Hint::Absent => Hint::Matches,
+            Some(true) | None => hint,
+        }
+    }
+
+    /// Of which authentication context class a login is for it.
+    pub fn acr(&self, services: &Services) -> Result<String, Unmet> {
+        let met = &services.config.login.acr_values;
+        let claims = self.sealed.claims.as_ref();
+        acr::choose(met, &self.client.metadata, &self.request, claims).map(str::to_owned)
+    }
+
+    /// The claims asked for by name that the client may know.
+    #[must_use]
+    pub fn claims(&self, services: &Services) -> ClaimNames {
+        // What a hook withholds as a scope is not given by name either.
+        let withheld =
+            |name: &&str| self.request.scope.contains(name) && !self.scope().contains(name);
+        let registered = self.client.scope();
+        let registered: Scope = registered.iter().filter(|name| !withheld(name)).collect();
+        claims::that_may_be_known(services, &registered, &self.request.claims)
+    }
+
+    /// Those of them that this person can grant: all but those that shall have
+    /// another value than theirs.
+    async fn claims_of(&self, visit: &Visit, subject: SubjectId) -> Result<ClaimNames, Problem> {
+        let asked = self.claims(visit);
+        let Some(values) = self.sealed.claims.as_ref().filter(|_| !asked.is_empty()) else {
+            return Ok(asked);
+        };
+        let person = Person::of(visit, subject).await?;
+        Ok(person
+            .map_or_else(ClaimNames::default, |person| claims::that_fit(&person, asked, values)))
     }
 
     /// What its pages have in common, in the language that it asks for.
@@ -218,8 +260,12 @@ impl Pending {
         let wanted = {
             let mut request = (*self.request).clone();
             request.scope = limited.scope().clone();
+            let scope = given.state.scope().map(|given| given.union(&request.scope));
+            let scope = scope.as_ref().unwrap_or(&request.scope);
+            let named = claims::beyond(visit, scope, &limited.claims(visit));
             let skip = self.client.metadata.skip_consent || limits.consent == Some(Asking::Skip);
-            wants_consent(&request, &given.state, skip) || limits.consent == Some(Asking::Require)
+            wants_consent(&request, &named, &given.state, skip)
+                || limits.consent == Some(Asking::Require)
         };
         if !wanted {
             return limited.approve(visit, who, None).await;
@@ -227,7 +273,8 @@ impl Pending {
         if self.request.prompt.contains(Prompt::None) {
             return self.decline(visit, DeclineReason::ConsentRequired, Some(who)).await;
         }
-        let grant = self.record(visit, who, None).await?;
+        let Ok(acr) = self.acr(visit) else { return self.unmet(visit, who).await };
+        let grant = self.record(visit, who, &acr, None).await?;
         let session = who.session_id();
         let interaction = Interaction::Consent { grant, request_uri: self.request_uri(), session };
         let handle = interaction.seal(&visit.keys.get(), visit.now(), &*visit.entropy)?;
@@ -242,14 +289,21 @@ impl Pending {
         who: &Who,
         presented: Option<Presented>,
     ) -> Result<HttpResponse, Problem> {
+        let Ok(acr) = self.acr(visit) else { return self.unmet(visit, who).await };
+        let claims = self.claims_of(visit, who.authentication().subject).await?;
         let grant = match self.source {
             Source::Browser => visit.new_grant_id(),
             Source::Log { grant, .. } => grant,
         };
         let code = Handle::<AuthorizationCode>::mint(grant, &*visit.entropy);
-        let approval = Approval { code: &code, presented };
-        self.record(visit, who, Some(approval)).await?;
+        let approval = Approval { code: &code, claims, presented };
+        self.record(visit, who, &acr, Some(approval)).await?;
         Ok(with_session(visit, who, self.target(visit).code(&code.encode())))
+    }
+
+    /// What is demanded of the login can't be met, by whatever the person does.
+    async fn unmet(&self, visit: &Visit, who: &Who) -> Result<HttpResponse, Problem> {
+        self.decline(visit, DeclineReason::AuthenticationUnmet, Some(who)).await
     }
 
     /// Answers with an error. Of a request that is in the log, the log says so;
@@ -360,6 +414,7 @@ impl Pending {
         &self,
         visit: &Visit,
         who: &Who,
+        acr: &str,
         approval: Option<Approval<'_>>,
     ) -> Result<GrantId, Problem> {
         let grant = match (self.source, &approval) {
@@ -377,7 +432,8 @@ impl Pending {
                 let command = self.consent_command(visit, who, grant);
                 visit.consents.prepare(&consent.to_string(), vec![command], &mut work).await?;
             }
-            let commands = self.commands(visit, who, grant, approval.as_ref(), &mut work)?;
+            let answer = Answer { who, acr, grant, approval: approval.as_ref() };
+            let commands = self.commands(visit, &answer, &mut work)?;
             let done = match self.source {
                 Source::Browser => {
                     let sealed = Some(Arc::clone(&self.sealed));
@@ -406,11 +462,10 @@ impl Pending {
     fn commands(
         &self,
         visit: &Visit,
-        who: &Who,
-        grant: GrantId,
-        approval: Option<&Approval<'_>>,
+        answer: &Answer<'_>,
         work: &mut Work,
     ) -> Result<Vec<GrantCommand>, OAuthError> {
+        let Answer { who, acr, grant, approval } = *answer;
         let now = visit.now();
         let authentication = who.authentication();
         let stream = Grant::stream(&grant.to_string());
@@ -440,7 +495,7 @@ impl Pending {
         // Said again with the approval, so that it is this person's, whoever has
         // opened the same request elsewhere in the meantime.
         commands.push(GrantCommand::Authenticate(AuthenticateSubject {
-            authentication: authentication.clone(),
+            authentication: Authentication { acr: acr.to_owned(), ..authentication.clone() },
             request_uri: self.request_uri(),
             now,
         }));
@@ -448,6 +503,7 @@ impl Pending {
             commands.push(GrantCommand::Approve(Approve {
                 session_id: who.session_id(),
                 scope: self.scope().clone(),
+                claims: approval.claims.clone(),
                 presented: approval.presented.clone(),
                 code: approval.code.secret.digest(),
                 lifetime: visit.config.tokens.authorization_code_lifetime,
@@ -464,14 +520,25 @@ impl Pending {
             subject: who.authentication().subject,
             client_id: self.client.client_id.clone(),
             scope: self.scope().clone(),
+            claims: claims::beyond(visit, self.scope(), &self.claims(visit)),
             grant_id,
             now: visit.now(),
         }
     }
 }
 
+/// What is written of a grant that is being answered.
+#[derive(Clone, Copy)]
+struct Answer<'a> {
+    who: &'a Who,
+    acr: &'a str,
+    grant: GrantId,
+    approval: Option<&'a Approval<'a>>,
+}
+
 struct Approval<'a> {
     code: &'a Handle<AuthorizationCode>,
+    claims: ClaimNames,
     presented: Option<Presented>,
 }
 

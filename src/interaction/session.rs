@@ -25,10 +25,6 @@ use crate::stores::AppendError;
 /// same session.
 const ATTEMPTS: usize = 4;
 
-/// The `acr` of a login by password: the one name for it that others know too
-/// (SAML 2.0 Authentication Context, §3.4.10).
-pub const ACR: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
-
 /// The `amr` of a login by password (RFC 8176 §2).
 pub const AMR: &str = "pwd";
 
@@ -194,7 +190,7 @@ impl Login {
                 subject,
                 session_id: Some(session_id),
                 auth_time: visit.now(),
-                acr: ACR.to_owned(),
+                acr: visit.config.login.acr().to_owned(),
                 amr: vec![AMR.to_owned()],
             },
             cookie: Handle::mint(session_id, &*visit.entropy),

@@ -111,18 +111,18 @@ pub struct Throttle {
 impl Throttle {
     #[must_use]
     pub fn new(settings: &Login) -> Self {
-        Self {
-            failures: Mutex::new(LruCache::new(KEPT)),
-            free: settings.failures_before_delay.into(),
-            longest: settings.max_delay,
-        }
+        Self::slowing(settings.failures_before_delay.into(), settings.max_delay)
+    }
+
+    fn slowing(free: u32, longest: Lifetime) -> Self {
+        Self { failures: Mutex::new(LruCache::new(KEPT)), free, longest }
     }
 
     /// For requests that make the server write or send something for a
     /// stranger: few at once, and then ever more slowly.
     #[must_use]
     pub fn for_requests() -> Self {
-        Self::new(&Login { failures_before_delay: 3, max_delay: Lifetime::from_seconds(3600) })
+        Self::slowing(3, Lifetime::from_seconds(3600))
     }
 
     /// Lets an attempt in, to be judged; or not yet. An attempt that is not let
@@ -205,7 +205,7 @@ mod tests {
 
     fn throttle() -> Throttle {
         let longest = Lifetime::from_seconds(300);
-        Throttle::new(&Login { failures_before_delay: 3, max_delay: longest })
+        Throttle::slowing(3, longest)
     }
 
     fn stranger(network: Network) -> Attempt {

@@ -9,9 +9,11 @@ use chancery_domain::ids::{ClientId, GrantId, KeyId};
 use chancery_domain::secret::{AccessToken, RefreshToken};
 use chancery_domain::time::UnixTime;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::access::{AccessTokenClaims, Audience};
 use super::added::{Added, AddedClaims, With};
+use crate::claims;
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
 use crate::oauth_error::OAuthError;
@@ -56,6 +58,9 @@ struct IdTokenClaims<'a> {
     at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
+    /// Claims granted by name (OpenID Connect Core §5.5): none of the above.
+    #[serde(flatten)]
+    by_name: Map<String, Value>,
 }
 
 /// Makes the tokens of one answer of a grant.
@@ -115,10 +120,12 @@ pub async fn render(
     })
 }
 
-/// What the client knows a person and their session by.
+/// What the client knows a person and their session by; and what its ID tokens
+/// tell of the person besides.
 struct KnownAs {
     sub: String,
     sid: Option<String>,
+    by_name: Map<String, Value>,
 }
 
 impl KnownAs {
@@ -129,14 +136,16 @@ impl KnownAs {
     ) -> Result<Self, OAuthError> {
         let Some(person) = &authorization.authentication else {
             // RFC 9068 §2.2: the client, where it acts for itself.
-            return Ok(Self { sub: authorization.client_id.to_string(), sid: None });
+            let sub = authorization.client_id.to_string();
+            return Ok(Self { sub, sid: None, by_name: Map::new() });
         };
         let client = services.clients.get(authorization.client_id.as_str()).await?;
         let client = client.state.registered();
         let client = client.ok_or_else(|| OAuthError::internal(&"a grant of an unknown client"))?;
         let sub = subject_for(keys, client, person.subject);
         let sid = person.session_id.map(|id| session_for(keys, client, id));
-        Ok(Self { sub, sid })
+        let by_name = claims::in_id_token(services, client, authorization).await?;
+        Ok(Self { sub, sid, by_name })
     }
 }
 
@@ -166,6 +175,7 @@ async fn id_token(
         amr: &authentication.amr,
         at_hash: left_half_hash(key.alg(), access_token),
         sid: known_as.sid,
+        by_name: known_as.by_name,
     };
     sign_with(key, "JWT", With { own: claims, added: &added.id }).await
 }

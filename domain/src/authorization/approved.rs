@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, SessionId, SubjectId};
+use crate::protocol::claims::ClaimNames;
 use crate::protocol::scope::Scope;
 use crate::time::UnixTime;
 
@@ -34,6 +35,9 @@ pub struct Authorization {
     pub authentication: Option<Authentication>,
     /// The scope granted.
     pub scope: Scope,
+    /// The claims granted by name (OpenID Connect Core §5.5).
+    #[serde(default, skip_serializing_if = "ClaimNames::is_empty")]
+    pub claims: ClaimNames,
 }
 
 impl Authorization {

@@ -10,9 +10,10 @@ use std::fmt;
 use super::request::{AuthorizationRequest, Parameters, SealedParameters, Source};
 use super::request_object::RequestObjectError;
 use crate::client::RegisteredClient;
+use crate::protocol::claims::{ClaimNames, ClaimsRequest, MalformedClaims};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::{CodeChallenge, PkceError};
-use crate::protocol::prompt::{PromptError, Prompts};
+use crate::protocol::prompt::{Prompt, PromptError, Prompts};
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::response_mode::ResponseMode;
 use crate::protocol::response_type::ResponseType;
@@ -99,6 +100,9 @@ pub enum RequestError {
     /// `max_age` is no number of seconds.
     #[error("max_age must be a number of seconds")]
     MaxAgeMalformed,
+    /// `claims` is unusable.
+    #[error(transparent)]
+    Claims(MalformedClaims),
 }
 
 /// Where the request came in.
@@ -132,6 +136,8 @@ pub struct RequestPolicy<'a> {
     pub require_signed: bool,
     /// Who must use PKCE.
     pub pkce: PkcePolicy,
+    /// People may make their accounts themselves (`prompt=create`).
+    pub account_creation: bool,
 }
 
 /// A request that passed.
@@ -221,6 +227,7 @@ const CHECKS: &[Row] = &[
     everywhere(pkce_usable),
     everywhere(prompt_usable),
     everywhere(max_age_is_a_number),
+    everywhere(claims_readable),
     everywhere(lists_and_hints),
 ];
 
@@ -244,6 +251,7 @@ pub fn check_request(
             code_challenge: None,
             prompt: Prompts::default(),
             max_age: None,
+            claims: ClaimNames::default(),
             acr_values: vec![],
             ui_locales: vec![],
             sealed: None,
@@ -450,6 +458,10 @@ fn prompt_usable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Requ
     if let Some(text) = s.parameters.get("prompt") {
         draft.request.prompt = Prompts::parse(text).map_err(RequestError::Prompt)?;
     }
+    // Initiating User Registration via OpenID Connect §4.1.1
+    if draft.request.prompt.contains(Prompt::Create) && !s.policy.account_creation {
+        return Err(RequestError::Prompt(PromptError::CreateNotOffered));
+    }
     Ok(())
 }
 
@@ -460,6 +472,17 @@ fn max_age_is_a_number(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<()
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let seconds = text.parse().ok().filter(|_| digits).ok_or(RequestError::MaxAgeMalformed)?;
         draft.request.max_age = Some(Lifetime::from_seconds(seconds));
+    }
+    Ok(())
+}
+
+/// OpenID Connect Core §5.5. Without `openid` nothing comes of it.
+fn claims_readable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), RequestError> {
+    let Some(text) = s.parameters.get("claims") else { return Ok(()) };
+    let claims = ClaimsRequest::parse(text).map_err(RequestError::Claims)?;
+    if draft.request.is_openid() {
+        draft.request.claims = claims.names();
+        draft.sealed.claims = claims.says_more().then_some(claims);
     }
     Ok(())
 }
@@ -504,6 +527,7 @@ mod tests {
         require_pushed: false,
         require_signed: false,
         pkce: PkcePolicy::PublicClients,
+        account_creation: false,
     };
 
     fn metadata() -> ClientMetadata {
@@ -599,6 +623,7 @@ mod tests {
                     nonce: Some("n1".to_owned()),
                     login_hint: Some("ada".to_owned()),
                     id_token_hint: Some("e.y.j".to_owned()),
+                    claims: None,
                 }
             );
         }
@@ -1003,6 +1028,37 @@ mod tests {
         }
         assert_eq!(passed(&["max_age=0"]).max_age, Some(Lifetime::from_seconds(0)));
         assert_eq!(passed(&["max_age=10000"]).max_age, Some(Lifetime::from_seconds(10_000)));
+    }
+
+    /// Initiating User Registration via OpenID Connect §4.1.1
+    #[test]
+    fn an_account_is_made_only_where_that_is_offered() {
+        told(&["prompt=create"], RequestError::Prompt(PromptError::CreateNotOffered));
+        told(&["prompt=create+none"], RequestError::Prompt(PromptError::NoneCombined));
+        let open = RequestPolicy { account_creation: true, ..POLICY };
+        for via in BOTH {
+            let checked = check_for(metadata(), open, &good_but(&["prompt=create"]), via).unwrap();
+            assert!(checked.request.prompt.contains(Prompt::Create));
+        }
+    }
+
+    /// OpenID Connect Core §5.5
+    #[test]
+    fn claims_are_read_and_their_values_sealed() {
+        for malformed in ["x", "[]", "{\"id_token\":1}"] {
+            told(&[&format!("claims={malformed}")], RequestError::Claims(MalformedClaims));
+        }
+        let email = r#"claims={"userinfo":{"email":{"value":"ada@rp.example"}}}"#;
+        for via in BOTH {
+            let checked = check(&[email], via).unwrap();
+            assert_eq!(checked.request.claims.all().collect::<Vec<_>>(), ["email"]);
+            assert!(!format!("{checked:?}").contains("ada"));
+            assert!(checked.sealed.claims.is_some());
+            let names = check(&[r#"claims={"id_token":{"email":null}}"#], via).unwrap();
+            assert!(names.sealed.claims.is_none());
+            let plain = check(&[email, "scope=read"], via).unwrap();
+            assert!(plain.request.claims.is_empty() && plain.sealed.claims.is_none());
+        }
     }
 
     #[test]

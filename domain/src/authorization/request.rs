@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::RequestError;
 use crate::digest::Sha256Digest;
 use crate::ids::ClientId;
+use crate::protocol::claims::{ClaimNames, ClaimsRequest};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::prompt::Prompts;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -43,6 +44,9 @@ pub struct AuthorizationRequest {
     /// The oldest authentication that is good enough, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Lifetime>,
+    /// Claims asked for by name (OpenID Connect Core §5.5).
+    #[serde(default, skip_serializing_if = "ClaimNames::is_empty")]
+    pub claims: ClaimNames,
     /// Authentication context classes, preferred first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
@@ -92,6 +96,9 @@ pub struct SealedParameters {
     /// An ID token of whom the client expects to be logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_hint: Option<String>,
+    /// `claims`, where it says more than names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<ClaimsRequest>,
 }
 
 impl SealedParameters {

@@ -1,6 +1,8 @@
 //! The consent: what one person allows one client, remembered. Its id follows
 //! from the two ([`crate::ids::ConsentId::of`]).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{aggregate, events};
@@ -25,6 +27,10 @@ pub struct ConsentRecorded {
     pub client_id: ClientId,
     /// All that is allowed from now on.
     pub scope: Scope,
+    /// All claims that are allowed by name (OpenID Connect Core §5.5), beside those
+    /// that the scope brings.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub claims: BTreeSet<String>,
     /// The grant whose consent page it was.
     pub grant_id: GrantId,
     /// When.
@@ -56,6 +62,9 @@ pub enum Consent {
         client_id: ClientId,
         /// What.
         scope: Scope,
+        /// And which claims, by name.
+        #[serde(default)]
+        claims: BTreeSet<String>,
     },
 }
 
@@ -70,6 +79,8 @@ pub enum ConsentCommand {
         client_id: ClientId,
         /// What was allowed now.
         scope: Scope,
+        /// And which claims, by name.
+        claims: BTreeSet<String>,
         /// The grant whose consent page it was.
         grant_id: GrantId,
         /// Now.
@@ -105,14 +116,35 @@ impl Consent {
         }
     }
 
+    /// Are these claims allowed by name?
+    #[must_use]
+    pub fn covers_claims(&self, asked: &BTreeSet<String>) -> bool {
+        self.claims().map_or(asked.is_empty(), |claims| asked.is_subset(claims))
+    }
+
+    /// The claims allowed by name.
+    #[must_use]
+    pub fn claims(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::None => None,
+            Self::Given { claims, .. } => Some(claims),
+        }
+    }
+
     fn decide(&self, command: ConsentCommand) -> Result<Vec<ConsentEvent>, ConsentError> {
         Ok(match (self, command) {
-            (current, ConsentCommand::Record { subject, client_id, scope, grant_id, now }) => {
-                let all = current.scope().map_or_else(|| scope.clone(), |own| own.union(&scope));
-                if current.scope() == Some(&all) {
+            (
+                current,
+                ConsentCommand::Record { subject, client_id, scope, claims, grant_id, now },
+            ) => {
+                let scope = current.scope().map_or_else(|| scope.clone(), |own| own.union(&scope));
+                let claims: BTreeSet<String> =
+                    current.claims().into_iter().flatten().cloned().chain(claims).collect();
+                if current.scope() == Some(&scope) && current.claims() == Some(&claims) {
                     return Ok(vec![]);
                 }
-                vec![ConsentRecorded { subject, client_id, scope: all, grant_id, at: now }.into()]
+                let at = now;
+                vec![ConsentRecorded { subject, client_id, scope, claims, grant_id, at }.into()]
             }
             (Self::None, ConsentCommand::Withdraw { .. }) => vec![],
             (Self::Given { subject, client_id, .. }, ConsentCommand::Withdraw { now }) => {
@@ -128,6 +160,7 @@ impl Consent {
                 subject: event.subject,
                 client_id: event.client_id,
                 scope: event.scope,
+                claims: event.claims,
             },
             ConsentEvent::ConsentWithdrawn(_) => Self::None,
         };
@@ -176,6 +209,7 @@ mod tests {
             subject: subject(),
             client_id: client(),
             scope: scope(names),
+            claims: BTreeSet::new(),
             grant_id: grant(),
             now: UnixTime::from_seconds(5),
         }
@@ -186,6 +220,7 @@ mod tests {
             subject: subject(),
             client_id: client(),
             scope: scope(names),
+            claims: BTreeSet::new(),
             grant_id: grant(),
             at: UnixTime::from_seconds(5),
         }
@@ -221,6 +256,35 @@ mod tests {
         assert!(consent.covers(&scope("email")));
         assert!(!consent.covers(&scope("email admin")));
         assert!(!folded(vec![recorded("openid"), withdrawn()]).covers(&scope("openid")));
+    }
+
+    /// OpenID Connect Core §5.5
+    #[test]
+    fn claims_are_allowed_by_name() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let command = |claims| match record("openid") {
+            ConsentCommand::Record { subject, client_id, scope, grant_id, now, .. } => {
+                ConsentCommand::Record { subject, client_id, scope, claims, grant_id, now }
+            }
+            other @ ConsentCommand::Withdraw { .. } => other,
+        };
+        let event = |claims| match recorded("openid") {
+            ConsentEvent::ConsentRecorded(event) => ConsentRecorded { claims, ..event }.into(),
+            other @ ConsentEvent::ConsentWithdrawn(_) => other,
+        };
+        let email = event(names(&["email"]));
+        given(vec![recorded("openid")])
+            .when(command(names(&["email"])))
+            .then_expect_events(vec![email.clone()]);
+        given(vec![email.clone()]).when(command(names(&["email"]))).then_expect_events(vec![]);
+        given(vec![email.clone()])
+            .when(command(names(&["name"])))
+            .then_expect_events(vec![event(names(&["email", "name"]))]);
+        let consent = folded(vec![email.clone()]);
+        assert!(consent.covers_claims(&names(&["email"])) && consent.covers_claims(&names(&[])));
+        assert!(!consent.covers_claims(&names(&["email", "name"])));
+        assert!(folded(vec![]).covers_claims(&names(&[])));
+        assert!(!folded(vec![email, withdrawn()]).covers_claims(&names(&["email"])));
     }
 
     #[test]

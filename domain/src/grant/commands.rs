@@ -6,6 +6,7 @@ use super::events::RevocationCause;
 use super::tokens::TokenPlan;
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::ids::{ClientId, SessionId};
+use crate::protocol::claims::ClaimNames;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::CodeVerifier;
 use crate::protocol::scope::Scope;
@@ -82,6 +83,8 @@ pub struct Approve {
     pub session_id: SessionId,
     /// The scope consented to: within the one asked for.
     pub scope: Scope,
+    /// The claims consented to by name: among those asked for.
+    pub claims: ClaimNames,
     /// What the person saw; none: a consent given earlier, or a client that
     /// needs none.
     pub presented: Option<super::events::Presented>,

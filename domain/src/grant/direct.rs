@@ -38,6 +38,7 @@ mod tests {
     use super::super::{AccessTokenForm, GrantCommand};
     use super::*;
     use crate::authorization::{Authentication, Authorization};
+    use crate::protocol::claims::ClaimNames;
     use crate::protocol::grant_type::GrantType;
 
     fn issue(names: &str) -> IssueDirectly {
@@ -47,6 +48,7 @@ mod tests {
                 client_id: client(),
                 authentication: None,
                 scope: scope(names),
+                claims: ClaimNames::default(),
             },
             plan: plan(),
             now: at(0),

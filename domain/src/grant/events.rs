@@ -10,6 +10,7 @@ use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::digest::Sha256Digest;
 use crate::event::events;
 use crate::ids::ClientId;
+use crate::protocol::claims::ClaimNames;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
@@ -73,6 +74,9 @@ pub struct SubjectAuthenticated {
 pub struct ConsentGiven {
     /// To what.
     pub scope: Scope,
+    /// To which claims by name (OpenID Connect Core §5.5).
+    #[serde(default, skip_serializing_if = "ClaimNames::is_empty")]
+    pub claims: ClaimNames,
     /// What they saw; absent: nothing was asked, because they had consented before,
     /// or because the client needs no consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +92,18 @@ pub struct Presented {
     pub text: Sha256Digest,
     /// The scopes with their descriptions as shown.
     pub scopes: Vec<PresentedScope>,
+    /// The claims asked for by name that no such scope brings, as shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<PresentedClaim>,
+}
+
+/// One claim on the consent page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresentedClaim {
+    /// The claim.
+    pub name: String,
+    /// Its description as shown.
+    pub description: String,
 }
 
 /// One line of the consent page.
@@ -124,6 +140,8 @@ pub enum DeclineReason {
     AccountUnusable,
     /// A hook of the operator's refused it.
     DeniedByPolicy,
+    /// No login here is of an authentication context class that was demanded.
+    AuthenticationUnmet,
 }
 
 /// A code was issued (RFC 6749 §4.1.2).

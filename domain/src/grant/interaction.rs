@@ -24,10 +24,12 @@ impl Grant {
         if Some(command.session_id) != stage.authentication.session_id {
             return Err(GrantError::Answered);
         }
-        if !command.scope.is_within(&stage.request.scope) {
+        if !command.scope.is_within(&stage.request.scope)
+            || !command.claims.is_within(&stage.request.claims)
+        {
             return Err(GrantError::ScopeBeyondRequest);
         }
-        let Approve { scope, presented, code, lifetime, plan, now, .. } = command;
+        let Approve { scope, claims, presented, code, lifetime, plan, now, .. } = command;
         let response_type = stage.request.response_type;
         let by_browser = response_type.is_front_channel().then(|| {
             let tokens = Arc::new(plan.issue_to_browser(now, &scope, response_type));
@@ -36,7 +38,7 @@ impl Grant {
         let code = response_type
             .has_code()
             .then(|| CodeIssued { code, at: now, expires_at: now + lifetime }.into());
-        let consent = ConsentGiven { scope, presented }.into();
+        let consent = ConsentGiven { scope, claims, presented }.into();
         Ok([Some(consent), code, by_browser].into_iter().flatten().collect())
     }
 
@@ -64,12 +66,14 @@ mod tests {
     use crate::authorization::AuthorizationRequest;
     use crate::digest::Sha256Digest;
     use crate::ids::SessionId;
+    use crate::protocol::claims::ClaimNames;
     use crate::protocol::response_type::ResponseType;
 
     fn approve_in(session_id: SessionId, names: &str) -> GrantCommand {
         GrantCommand::Approve(Approve {
             session_id,
             scope: scope(names),
+            claims: ClaimNames::default(),
             presented: None,
             code: code(1),
             lifetime: for_seconds(CODE_LIFETIME),
@@ -125,6 +129,37 @@ mod tests {
         given(until_authenticated())
             .when(approve("openid admin"))
             .then_expect_error(GrantError::ScopeBeyondRequest);
+    }
+
+    /// OpenID Connect Core §5.5
+    #[test]
+    fn claims_are_approved_as_far_as_they_were_asked_for() {
+        let names = |names: &[&str]| ClaimNames {
+            id_token: names.iter().map(|&name| name.to_owned()).collect(),
+            ..ClaimNames::default()
+        };
+        let asked = AuthorizationRequest { claims: names(&["email", "name"]), ..request() };
+        let events = || vec![received(asked.clone()), authenticated(authentication())];
+        let approve_claims = |claims| match approve("openid") {
+            GrantCommand::Approve(command) => GrantCommand::Approve(Approve { claims, ..command }),
+            other => other,
+        };
+        given(events())
+            .when(approve_claims(names(&["phone_number"])))
+            .then_expect_error(GrantError::ScopeBeyondRequest);
+        let elsewhere =
+            ClaimNames { userinfo: names(&["email"]).id_token, ..ClaimNames::default() };
+        given(events())
+            .when(approve_claims(elsewhere))
+            .then_expect_error(GrantError::ScopeBeyondRequest);
+        let given_claims =
+            ConsentGiven { scope: scope("openid"), claims: names(&["email"]), presented: None };
+        given(events())
+            .when(approve_claims(names(&["email"])))
+            .then_expect_events(vec![given_claims.clone().into(), code_issued()]);
+        let all = [events(), vec![given_claims.into()]].concat();
+        let Grant::Consented(stage) = folded(all) else { panic!("no consent") };
+        assert_eq!(stage.authorization.claims, names(&["email"]));
     }
 
     /// RFC 6749 §4.1.2
@@ -188,10 +223,12 @@ mod tests {
                 name: "openid".to_owned(),
                 description: "Know who you are".to_owned(),
             }],
+            claims: vec![],
         });
         let command = Approve {
             session_id: authentication().session_id.unwrap(),
             scope: scope("openid"),
+            claims: ClaimNames::default(),
             presented: presented.clone(),
             code: code(1),
             lifetime: for_seconds(CODE_LIFETIME),
@@ -199,7 +236,8 @@ mod tests {
             now: at(ISSUED),
         };
         given(until_authenticated()).when(GrantCommand::Approve(command)).then_expect_events(vec![
-            ConsentGiven { scope: scope("openid"), presented }.into(),
+            ConsentGiven { scope: scope("openid"), claims: ClaimNames::default(), presented }
+                .into(),
             code_issued(),
         ]);
     }

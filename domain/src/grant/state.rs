@@ -299,6 +299,7 @@ impl Grant {
                     client_id: stage.request.client_id.clone(),
                     authentication: Some((*stage.authentication).clone()),
                     scope: event.scope,
+                    claims: event.claims,
                 });
                 Self::Consented(Box::new(Consented { request: stage.request, authorization }))
             }

@@ -8,6 +8,7 @@ use super::*;
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::digest::Salt;
 use crate::ids::{ClientId, KeyId, SessionId, SubjectId};
+use crate::protocol::claims::ClaimNames;
 use crate::protocol::pkce::{CodeChallenge, CodeVerifier};
 use crate::protocol::prompt::Prompts;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -117,6 +118,7 @@ pub fn request() -> AuthorizationRequest {
         code_challenge: CodeChallenge::parse(Some(challenge), Some("S256")).unwrap(),
         prompt: Prompts::default(),
         max_age: None,
+        claims: ClaimNames::default(),
         acr_values: vec![],
         ui_locales: vec![],
         sealed: None,
@@ -203,7 +205,7 @@ pub fn authenticated(authentication: Authentication) -> GrantEvent {
 }
 
 pub fn consented(names: &str) -> GrantEvent {
-    ConsentGiven { scope: scope(names), presented: None }.into()
+    ConsentGiven { scope: scope(names), claims: ClaimNames::default(), presented: None }.into()
 }
 
 pub fn code_issued() -> GrantEvent {
@@ -302,8 +304,12 @@ pub fn until_declined() -> Vec<GrantEvent> {
 
 /// A direct grant.
 pub fn issued_directly() -> GrantEvent {
-    let authorization =
-        Authorization { client_id: client(), authentication: None, scope: scope("read") };
+    let authorization = Authorization {
+        client_id: client(),
+        authentication: None,
+        scope: scope("read"),
+        claims: ClaimNames::default(),
+    };
     let tokens =
         IssuedTokens { access: access_token(1, 0, "read"), id: None, refresh: None, seed: None };
     TokensIssued {

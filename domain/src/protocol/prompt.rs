@@ -15,6 +15,9 @@ super::parameter_values! {
         Consent = "consent",
         /// The person chooses an account.
         SelectAccount = "select_account",
+        /// The person makes an account (Initiating User Registration via OpenID
+        /// Connect §4).
+        Create = "create",
     }
 }
 
@@ -32,6 +35,9 @@ pub enum PromptError {
     /// `none` stands beside another value.
     #[error("prompt=none can't be combined with another value")]
     NoneCombined,
+    /// `create`, where people make no accounts themselves.
+    #[error("prompt=create is not supported by this server")]
+    CreateNotOffered,
 }
 
 impl Prompts {

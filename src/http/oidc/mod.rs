@@ -18,7 +18,7 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
     metadata.set("id_token_signing_alg_values_supported", &algorithms);
     metadata.set("subject_types_supported", SubjectType::NAMES);
     metadata.set("claim_types_supported", &["normal"]);
-    metadata.set("claims_parameter_supported", &false);
+    metadata.set("claims_parameter_supported", &true);
     let scopes: Vec<_> = claims::scopes(metadata.services()).names().map(str::to_owned).collect();
     metadata.set("scopes_supported", &scopes);
 }

@@ -156,7 +156,10 @@ async fn told(
     };
     let person = Person::of(services, subject).await.map_err(OAuthError::from)?;
     let person = person.ok_or_else(invalid)?;
-    let mut claims = person.by_scope(&claims::scopes(services), &live.facts.scope);
+    let scopes = claims::scopes(services);
+    let mut claims = person.by_scope(&scopes, &live.facts.scope);
+    let by_name = live.grant.authorization.claims.userinfo.iter().map(String::as_str);
+    claims.extend(person.by_name(&scopes, &live.client.scope(), by_name));
     let sub = subject_for(&services.keys.get(), &live.client, subject);
     claims.insert("sub".to_owned(), sub.into());
     ask_hooks(services, &live, &mut claims).await?;

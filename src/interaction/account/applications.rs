@@ -19,7 +19,7 @@ use super::{
     was_done,
 };
 use crate::actors::grant::GrantFailure;
-use crate::interaction::consent::description;
+use crate::interaction::consent::{claim_description, description};
 use crate::interaction::pages::html;
 use crate::interaction::response::client_name;
 use crate::lookups::{GrantFilter, Lookups, Part};
@@ -190,10 +190,15 @@ async fn lines(visit: &Visit, owner: &Owner) -> Result<Vec<Line>, Problem> {
     for (client_id, access) in found {
         let client = visit.clients.get(client_id.as_str()).await?;
         let name = client.state.registered().map(|client| client_name(client, t.lang).to_owned());
+        let consent = ConsentId::of(subject, &client_id).to_string();
+        let consent = visit.consents.get(&consent).await?;
+        let claims = consent.state.claims().into_iter().flatten();
+        let scopes = access.scope.iter().map(|scope| description(visit, t, scope));
+        let scopes = scopes.chain(claims.map(|name| claim_description(t, name)));
         lines.push(Line {
             name: name.unwrap_or_else(|| client_id.to_string()),
             client_id: client_id.to_string(),
-            scopes: access.scope.iter().map(|scope| description(visit, t, scope)).collect(),
+            scopes: scopes.collect(),
             since: moment(access.since),
             last_used: access.last_used.map(moment),
         });

@@ -16,6 +16,7 @@ use super::{Csrf, Frame, Owner, Problem, Visit, login, posted, request, show};
 use crate::accounts;
 use crate::interaction::pages::html;
 use crate::interaction::response::redirect;
+use crate::interaction::texts::Texts;
 use crate::interaction::throttle::{Attempt, Network, Wait};
 use crate::mail::{self, Job};
 
@@ -72,17 +73,28 @@ async fn send_link(
         let text = visit.frame(&[]).t.wait(wait.seconds());
         return Ok(page(visit, StatusCode::TOO_MANY_REQUESTS, Stage::Wait(text)));
     }
-    let link = Link { subject: owner.session.authentication.subject, email: email.to_owned() };
-    let until = visit.now() + LIFETIME;
-    let token = visit.keys.get().interactions.seal(CONTEXT, until, &link, &*visit.entropy)?;
-    let url = visit.config.server.issuer.endpoint(&format!("/email/confirm?token={token}"));
     let t = visit.frame(&[]).t;
-    let letter = mail::confirmation_letter(link.email, &url, t);
-    if !visit.mail.take(Job::Send(letter)) {
+    if !send_to(visit, owner.session.authentication.subject, email, t)? {
         let text = t.unavailable.to_owned();
         return Ok(page(visit, StatusCode::SERVICE_UNAVAILABLE, Stage::Wait(text)));
     }
     Ok(page(visit, StatusCode::OK, Stage::Sent))
+}
+
+/// Sends a link to an address, for whoever reads there to confirm it; says
+/// whether there was room for it.
+pub fn send_to(
+    visit: &Visit,
+    subject: SubjectId,
+    email: &str,
+    t: &'static Texts,
+) -> Result<bool, Problem> {
+    let link = Link { subject, email: email.to_owned() };
+    let until = visit.now() + LIFETIME;
+    let token = visit.keys.get().interactions.seal(CONTEXT, until, &link, &*visit.entropy)?;
+    let url = visit.config.server.issuer.endpoint(&format!("/email/confirm?token={token}"));
+    let letter = mail::confirmation_letter(link.email, &url, t);
+    Ok(visit.mail.take(Job::Send(letter)))
 }
 
 /// Only a form confirms: what opens links before the person does, does not.

@@ -6,7 +6,7 @@
 
 mod applications;
 mod claims;
-mod confirm_email;
+pub(super) mod confirm_email;
 mod forgotten;
 mod overview;
 mod password;
