@@ -90,11 +90,9 @@ async fn a_login_is_asked_for_again(store: StoreKind) {
     assert_eq!(auth_time(&mut scene, &[]).await, 0);
     scene.server.advance(5);
     assert_eq!(auth_time(&mut scene, &[]).await, 0);
-    for prompt in ["login", "select_account"] {
-        let again = good_request_but(&[("prompt", prompt)]);
-        for url in [scene.rp.authorize_url(&again), scene.rp.pushed_url(&again).await] {
-            scene.browser.open(&url).await.shows("login-form");
-        }
+    let again = good_request_but(&[("prompt", "login")]);
+    for url in [scene.rp.authorize_url(&again), scene.rp.pushed_url(&again).await] {
+        scene.browser.open(&url).await.shows("login-form");
     }
     assert_eq!(auth_time(&mut scene, &[("prompt", "login")]).await, 5);
     scene.server.advance(5);

@@ -53,7 +53,7 @@ async fn both_documents_are_the_same_and_true(store: StoreKind) {
         ("id_token_signing_alg_values_supported", json!(["ES256"])),
         ("request_parameter_supported", json!(true)),
         ("request_uri_parameter_supported", json!(false)),
-        ("claims_parameter_supported", json!(false)),
+        ("claims_parameter_supported", json!(true)),
         (
             "grant_types_supported",
             json!(["authorization_code", "refresh_token", "client_credentials"]),
