@@ -414,11 +414,6 @@ impl Pending {
         self.decline(visit, DeclineReason::AuthenticationUnmet, Some(who)).await
     }
 
-    /// What is demanded of the login can't be met, by whatever the person does.
-    async fn unmet(&self, visit: &Visit, who: &Who) -> Result<HttpResponse, Problem> {
-        self.decline(visit, DeclineReason::AuthenticationUnmet, Some(who)).await
-    }
-
     /// Answers with an error. Of a request that is in the log, the log says so;
     /// others are counted.
     pub async fn decline(
