@@ -314,7 +314,7 @@ impl Recorded {
                     AboutTokens {
                         grant_type: self.by,
                         grant: Some(id),
-                        person: self.authorization.as_ref()?.authentication.as_ref(),
+                        authorization: self.authorization.as_ref()?,
                         scope: &access.scope,
                         audience: &access.audience,
                         lifetimes,

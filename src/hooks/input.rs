@@ -96,7 +96,7 @@ pub struct AboutTokens<'a> {
     pub grant_type: &'a str,
     /// None: the grant begins with the tokens.
     pub grant: Option<GrantId>,
-    pub person: Option<&'a Authentication>,
+    pub authorization: &'a Authorization,
     /// Of the access token.
     pub scope: &'a Scope,
     pub audience: &'a [String],
@@ -123,7 +123,8 @@ pub fn token(frame: Frame<'_>, tokens: AboutTokens<'_>) -> Value {
     put("grant_id", tokens.grant.map(|id| id.to_string()).into());
     put("scope", names(tokens.scope));
     put("audience", json!(tokens.audience));
-    put("person", tokens.person.map_or(Value::Null, about_person));
+    let person = tokens.authorization.authentication.as_ref();
+    put("person", person.map_or(Value::Null, about_person));
     let Lifetimes { access, id, refresh } = tokens.lifetimes;
     put("access_token_lifetime", access.seconds().into());
     put("id_token_lifetime", id.seconds().into());

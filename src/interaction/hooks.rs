@@ -1,17 +1,14 @@
 //! What the operator's hooks say to an authorization request on its way.
 
 use chancery_domain::authorization::Authentication;
-use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 
 use super::context::Visit;
 use super::pending::Pending;
 use crate::config::hooks::Point;
 use crate::hooks::Refusal;
-use crate::hooks::answers::{
-    Asking, AuthorizationAnswer, ConsentAnswer, PostAuthenticationAnswer, TokenAnswer,
-};
-use crate::hooks::input::{self, AboutTokens, Frame, Lifetimes};
+use crate::hooks::answers::{Asking, AuthorizationAnswer, ConsentAnswer, PostAuthenticationAnswer};
+use crate::hooks::input::{self, Frame};
 
 /// How far a request may go, now that the person is known.
 #[derive(Debug, Default)]
@@ -74,40 +71,6 @@ impl Pending {
         if scope.as_ref().is_some_and(Scope::is_empty) && !asked_for.is_empty() {
             return Err(Refusal::Denied("nothing of the scope is allowed".to_owned()));
         }
-        self.ask_token(visit, person, scope.as_ref().unwrap_or(asked_for)).await?;
         Ok(Limits { scope, consent: required.or(consent.consent) })
-    }
-
-    /// Tokens that come by the browser are refused as those of the token endpoint
-    /// are. What is said of claims and lifetimes is for that endpoint.
-    async fn ask_token(
-        &self,
-        visit: &Visit,
-        person: &Authentication,
-        scope: &Scope,
-    ) -> Result<(), Refusal> {
-        let response_type = self.request.response_type;
-        if !response_type.has_token() && !response_type.has_id_token() {
-            return Ok(());
-        }
-        let client = &self.client;
-        let Some(asked) = visit.hooks.at(Point::Token, Some(client)) else { return Ok(()) };
-        let (own, common) = (&client.metadata, &visit.config.tokens);
-        let lifetimes = Lifetimes {
-            access: own.access_token_lifetime.unwrap_or(common.access_token_lifetime),
-            id: own.id_token_lifetime.unwrap_or(common.id_token_lifetime),
-            refresh: None,
-        };
-        let tokens = AboutTokens {
-            grant_type: GrantType::Implicit.as_str(),
-            grant: None,
-            person: Some(person),
-            scope,
-            audience: &own.access_token_audience,
-            lifetimes,
-            claims: None,
-        };
-        let frame = Frame::of(visit, Some(client));
-        asked.ask::<TokenAnswer>(visit, |_| input::token(frame, tokens)).await.map(drop)
     }
 }

@@ -110,8 +110,9 @@ pub async fn ask_hooks(
     let input = |sight| {
         let claims = claims.as_ref().filter(|_| sight == Sight::Claims);
         let audience = &plan.audience;
-        let (grant, person) = (Some(grant), authorization.authentication.as_ref());
-        let tokens = AboutTokens { grant_type, grant, person, scope, audience, lifetimes, claims };
+        let grant = Some(grant);
+        let tokens =
+            AboutTokens { grant_type, grant, authorization, scope, audience, lifetimes, claims };
         input::token(frame, tokens)
     };
     let answer: TokenAnswer = asked.ask(services, input).await?;
