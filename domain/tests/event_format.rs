@@ -30,7 +30,7 @@ use chancery_domain::event::{AnyEvent, DecodeError, EventFormat};
 use chancery_domain::grant::{
     AccessTokenFacts, AccessTokenForm, AccessTokenRevoked, CodeIssued, CodeRedeemed, CodeReplayed,
     ConsentGiven, DeclineReason, FrontChannelTokens, FrontChannelTokensIssued, GrantEvent,
-    GrantRevoked, HandleSeed, IdTokenFacts, IssuedTokens, Presented, PresentedClaim,
+    GrantRevoked, HandleSeed, IdTokenFacts, IdTokenKey, IssuedTokens, Presented, PresentedClaim,
     PresentedScope, RefreshTokenFacts, RefreshTokenReused, RefreshTokenRotated, RefreshTokenUsed,
     RefusalNoted, RefusalReason, RequestDeclined, RequestPushed, RequestReceived, RevocationCause,
     SubjectAuthenticated, TokensIssued,
@@ -216,7 +216,7 @@ fn tokens() -> IssuedTokens {
             claims: None,
         },
         id: Some(IdTokenFacts {
-            key: key("sig-1"),
+            signed_by: IdTokenKey::Key(key("sig-1")),
             audience: vec![],
             issued_at: at(0),
             expires_at: at(3600),
@@ -619,7 +619,11 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         additional_audience: vec!["https://api.example".to_owned()],
         ..ClientMetadata::default()
     };
-    let id = tokens().id.map(|id| IdTokenFacts { audience: vec!["api".to_owned()], ..id });
+    let id = tokens().id.map(|id| IdTokenFacts {
+        signed_by: IdTokenKey::Secret(SigningAlgorithm::HS256),
+        audience: vec!["api".to_owned()],
+        ..id
+    });
     // Nobody's browser was there.
     let by_password = GrantEvent::from(TokensIssued {
         grant_type: GrantType::Password,

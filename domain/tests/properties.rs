@@ -13,9 +13,9 @@ use chancery_domain::digest::Salt;
 use chancery_domain::event::EventFormat;
 use chancery_domain::grant::{
     AccessTokenFacts, AccessTokenForm, Approve, AuthenticateSubject, Decline, DeclineReason, Grant,
-    GrantCommand, GrantError, GrantEvent, HandleSeed, IssueDirectly, Presence, PushRequest,
-    ReceiveRequest, RedeemCode, RefreshPolicy, RevocationCause, Revoke, RevokeAccessToken,
-    TokenPlan, UseRefreshToken,
+    GrantCommand, GrantError, GrantEvent, HandleSeed, IdTokenKey, IssueDirectly, Presence,
+    PushRequest, ReceiveRequest, RedeemCode, RefreshPolicy, RevocationCause, Revoke,
+    RevokeAccessToken, TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SessionId, SubjectId};
 use chancery_domain::protocol::claims::ClaimNames;
@@ -156,7 +156,7 @@ fn plans() -> impl Strategy<Value = TokenPlan> {
                 },
                 access_lifetime,
                 audience: vec![],
-                id_key: key.clone(),
+                id_key: IdTokenKey::Key(key.clone()),
                 id_audience: vec![],
                 id_lifetime,
                 refresh_lifetime,
@@ -332,7 +332,7 @@ fn plan() -> TokenPlan {
         access_form: AccessTokenForm::Jwt(key.clone()),
         access_lifetime: Lifetime::from_seconds(300),
         audience: vec![],
-        id_key: key.clone(),
+        id_key: IdTokenKey::Key(key.clone()),
         id_audience: vec![],
         id_lifetime: Lifetime::from_seconds(3600),
         refresh_lifetime: Some(Lifetime::from_seconds(14_400)),

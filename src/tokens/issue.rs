@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chancery_domain::authorization::Authorization;
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::grant::{
-    AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IssuedTokens,
+    AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IdTokenKey,
+    IssuedTokens,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId};
 use chancery_domain::protocol::scope::Scope;
@@ -17,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::access::{AccessTokenClaims, Audience};
 use super::added::{AddedClaims, With};
-use super::for_client::{Content, Encrypter, Encryption};
+use super::for_client::{Content, Encrypter, Encryption, Signer};
 use crate::claims;
 use crate::jose::{PrivateKey, left_half_hash};
 use crate::keys::Keys;
@@ -79,6 +80,11 @@ impl IdTokenEncryption {
         scope: &Scope,
     ) -> Result<Self, OAuthError> {
         let metadata = &client.metadata;
+        let secret = metadata.id_token_signed_response_alg.filter(|alg| alg.is_symmetric());
+        if let Some(alg) = secret.filter(|_| scope.contains(Scope::OPENID)) {
+            // The secret is there, and long enough.
+            Signer::of(services, client, alg).await?;
+        }
         let (alg, enc) =
             (metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc);
         match Encryption::registered(alg, enc) {
@@ -241,14 +247,17 @@ impl Issuer<'_> {
         access_token: Option<&str>,
         beside: Beside<'_>,
     ) -> Result<String, OAuthError> {
-        let key = private(keys, &facts.key)?;
+        let signer = match &facts.signed_by {
+            IdTokenKey::Key(key_id) => Signer::Key(Arc::clone(private(keys, key_id)?)),
+            IdTokenKey::Secret(alg) => Signer::of(self.services, self.client, *alg).await?,
+        };
         let Some(authentication) = &self.authorization.authentication else {
             return Err(OAuthError::internal(&"an ID token needs a person"));
         };
         // What the scope releases, and what was granted by name (§5.5).
         let mut person = self.released.clone();
         person.extend(claims::in_id_token(self.services, self.client, self.authorization).await?);
-        let hash = |text: &str| left_half_hash(key.alg(), text);
+        let hash = |text: &str| left_half_hash(signer.alg(), text);
         let claims = IdTokenClaims {
             iss: self.services.issuer(),
             sub: subject_for(keys, self.client, authentication.subject),
@@ -267,7 +276,8 @@ impl Issuer<'_> {
             person,
         };
         let added = AddedClaims::of(self.services, self.grant, facts.claims).await?;
-        let token = sign(key, "JWT", With { own: claims, added: &added.id }).await?;
+        let all = With { own: claims, added: &added.id };
+        let token = signer.sign("JWT", &all).await?;
         match &self.encryption.0 {
             Some(encrypter) => encrypter.encrypt(Content::Token(&token)),
             None => Ok(token),

@@ -3,7 +3,7 @@
 
 use chancery_domain::client::{AccessTokenFormat, ClientMetadata, RegisteredClient};
 use chancery_domain::digest::Salt;
-use chancery_domain::grant::{AccessTokenForm, HandleSeed, RefreshPolicy, TokenPlan};
+use chancery_domain::grant::{AccessTokenForm, HandleSeed, IdTokenKey, RefreshPolicy, TokenPlan};
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 
@@ -34,7 +34,11 @@ pub fn plan(
         access_form,
         access_lifetime: client.access_token_lifetime.unwrap_or(config.access_token_lifetime),
         audience: client.access_token_audience.clone(),
-        id_key: keys.signing(id_algorithm)?.kid().clone(),
+        id_key: if id_algorithm.is_symmetric() {
+            IdTokenKey::Secret(id_algorithm)
+        } else {
+            IdTokenKey::Key(keys.signing(id_algorithm)?.kid().clone())
+        },
         id_audience: client.additional_audience.clone(),
         id_lifetime: client.id_token_lifetime.unwrap_or(config.id_token_lifetime),
         refresh_lifetime,

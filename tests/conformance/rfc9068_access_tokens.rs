@@ -1,8 +1,8 @@
 //! JWT access tokens (RFC 9068), opaque ones, and the keys that sign.
 
-use chancery::admin::{NewClient, Operation, perform};
+use chancery::admin::{NewClient, Operation, Outcome, perform};
 use chancery::aggregates::Origin;
-use chancery::jose::{Accept, JwkSet, PeerKeys, Types};
+use chancery::jose::{Accept, JwkSet, PeerKeys, SharedSecret, Types};
 use chancery::keys::rotate;
 use chancery_domain::client::{AccessTokenFormat, ClientMetadata};
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
@@ -25,6 +25,8 @@ both_stores! {
     the_algorithm_is_the_client_s_own,
     no_client_is_promised_an_algorithm_without_a_key,
     an_id_token_may_be_for_others_too,
+    an_id_token_may_be_signed_by_the_client_s_secret,
+    nothing_is_issued_that_the_secret_can_t_sign,
 }
 
 /// RFC 9068 §2.1, §2.2
@@ -224,4 +226,53 @@ async fn an_id_token_may_be_for_others_too(store: StoreKind) {
     let again = crate::support::Tokens::of(&scene.rp.refresh(tokens.refresh()).await.ok());
     let again = verified(&scene.rp, again.id()).await;
     assert_eq!((&again["aud"], &again["azp"]), (&claims["aud"], &claims["azp"]));
+}
+
+/// OpenID Connect Core §10.1, §3.1.3.7
+async fn an_id_token_may_be_signed_by_the_client_s_secret(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    for algorithm in [SigningAlgorithm::HS256, SigningAlgorithm::HS384, SigningAlgorithm::HS512] {
+        let id_token_signed_response_alg = Some(algorithm);
+        let metadata = Box::new(ClientMetadata { id_token_signed_response_alg, ..confidential() });
+        let new = NewClient { client_id: None, secret: None, metadata };
+        let operation = Operation::AddClient(new);
+        let outcome = scene
+            .server
+            .act(|services| async move { perform(&services, operation, "t").await.unwrap() })
+            .await;
+        let Outcome::Client(client) = outcome else { panic!("{outcome:?}") };
+        #[expect(clippy::disallowed_methods, reason = "this is for whom it was made")]
+        let secret = client.client_secret.as_ref().unwrap().expose().to_owned();
+        let method = client.metadata.token_endpoint_auth_method;
+        let rp = RelyingParty::new(&scene.server.address, client.client_id.as_str(), method);
+        scene.rp = rp.with_secret(&secret);
+        let tokens = scene.lasting_tokens().await;
+        assert_eq!(header(tokens.id())["alg"], algorithm.as_str());
+        // The key has no name: it is the client's.
+        assert!(header(tokens.id()).get("kid").is_none());
+        let accept = Accept { algorithms: &[algorithm], types: Types::Any };
+        let secret = SharedSecret::new(secret.as_bytes());
+        let claims = secret.verify::<Value>(tokens.id(), &accept).unwrap();
+        assert_eq!(claims["aud"], client.client_id.as_str());
+        assert!(claims["at_hash"].is_string());
+        let other = SharedSecret::new(&[b'x'; 64]);
+        assert!(other.verify::<Value>(tokens.id(), &accept).is_err());
+        let again = crate::support::Tokens::of(&scene.rp.refresh(tokens.refresh()).await.ok());
+        secret.verify::<Value>(again.id(), &accept).unwrap();
+    }
+    let metadata = scene.rp.get("/.well-known/openid-configuration").await.json();
+    let listed = metadata["id_token_signing_alg_values_supported"].as_array().unwrap();
+    assert!(listed.contains(&json!("HS256")));
+}
+
+/// Of this client's secret only a digest is kept: it was made for something else.
+async fn nothing_is_issued_that_the_secret_can_t_sign(store: StoreKind) {
+    let id_token_signed_response_alg = Some(SigningAlgorithm::HS256);
+    let metadata = ClientMetadata { id_token_signed_response_alg, ..confidential() };
+    let mut scene = Scene::with(store, "", metadata).await;
+    let code = scene.code(&[]).await;
+    let refused = scene.rp.redeem(&code).await;
+    assert!(refused.status >= 400, "{}", refused.body);
+    let events = scene.server.only_grant().await;
+    assert_eq!(events.last().unwrap(), "CodeIssued");
 }

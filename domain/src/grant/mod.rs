@@ -25,8 +25,8 @@ pub use self::error::GrantError;
 pub use self::events::*;
 pub use self::state::{Active, Grant, RefreshFamily, Rotation};
 pub use self::tokens::{
-    AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IssuedTokens,
-    RefreshTokenFacts, TokenPlan,
+    AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IdTokenKey,
+    IssuedTokens, RefreshTokenFacts, TokenPlan,
 };
 use crate::event::aggregate;
 use crate::ids::AggregateKind;

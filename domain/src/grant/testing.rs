@@ -140,7 +140,7 @@ pub fn plan() -> TokenPlan {
         access_form: AccessTokenForm::Jwt(key("sig-1")),
         access_lifetime: for_seconds(ACCESS_LIFETIME),
         audience: vec!["https://api.example".to_owned()],
-        id_key: key("sig-1"),
+        id_key: IdTokenKey::Key(key("sig-1")),
         id_audience: vec![],
         id_lifetime: for_seconds(3600),
         refresh_lifetime: Some(for_seconds(REFRESH_LIFETIME)),
@@ -172,7 +172,7 @@ pub fn tokens(number: u32, seconds: u32) -> IssuedTokens {
     IssuedTokens {
         access: access_token(number, seconds, "openid email offline_access"),
         id: Some(IdTokenFacts {
-            key: key("sig-1"),
+            signed_by: IdTokenKey::Key(key("sig-1")),
             audience: vec![],
             issued_at: at(seconds),
             expires_at: at(seconds + 3600),

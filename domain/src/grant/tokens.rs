@@ -7,6 +7,7 @@ use crate::digest::{Salt, Sha256Digest};
 use crate::ids::KeyId;
 use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
+use crate::protocol::signing_algorithm::SigningAlgorithm;
 use crate::time::{Lifetime, UnixTime};
 
 /// What the refresh tokens and opaque access tokens of a grant are derived
@@ -51,11 +52,22 @@ pub struct AccessTokenFacts {
     pub claims: Option<Sha256Digest>,
 }
 
+/// What signs an ID token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdTokenKey {
+    /// The server's key with this `kid`.
+    Key(KeyId),
+    /// The client's secret, with this algorithm (OpenID Connect Core §10.1).
+    Secret(SigningAlgorithm),
+}
+
 /// One ID token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdTokenFacts {
-    /// `kid` of the key that signs it.
-    pub key: KeyId,
+    /// What signs it.
+    #[serde(flatten)]
+    pub signed_by: IdTokenKey,
     /// Whom it is for besides the client (`aud`, OpenID Connect Core §2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audience: Vec<String>,
@@ -118,8 +130,8 @@ pub struct TokenPlan {
     pub access_lifetime: Lifetime,
     /// Whom it is for; empty: the issuer.
     pub audience: Vec<String>,
-    /// The key that signs an ID token.
-    pub id_key: KeyId,
+    /// What signs an ID token.
+    pub id_key: IdTokenKey,
     /// Whom an ID token is for besides the client.
     pub id_audience: Vec<String>,
     /// How long an ID token lasts.
@@ -196,7 +208,7 @@ impl TokenPlan {
 
     fn id_token(&self, now: UnixTime) -> IdTokenFacts {
         IdTokenFacts {
-            key: self.id_key.clone(),
+            signed_by: self.id_key.clone(),
             audience: self.id_audience.clone(),
             issued_at: now,
             expires_at: now + self.id_lifetime,

@@ -5,6 +5,7 @@ pub mod userinfo;
 use chancery_domain::client::SubjectType;
 use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
+use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 
 use super::oauth::metadata::ServerMetadata;
 use crate::claims;
@@ -17,6 +18,9 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
             algorithms.push(algorithm);
         }
     }
+    // By a client's own secret (Core §10.1).
+    let secrets = SigningAlgorithm::ALL.iter().copied().filter(|alg| alg.is_symmetric());
+    algorithms.extend(secrets);
     metadata.set("id_token_signing_alg_values_supported", &algorithms);
     metadata.set("subject_types_supported", SubjectType::NAMES);
     let (algorithms, contents) = (KeyManagementAlgorithm::ALL, ContentEncryption::ALL);
