@@ -593,7 +593,7 @@ async fn nobody_is_redirected_to_where_no_client_is_known_to_be() {
     page.shows(StatusCode::BAD_REQUEST, "error-page");
 
     for (wrong, error) in [
-        (("response_type", "token"), "unsupported_response_type"),
+        (("response_type", "pigeon"), "unsupported_response_type"),
         (("response_type", ""), "invalid_request"),
         (("scope", "other"), "invalid_scope"),
         (("code_challenge", ""), "invalid_request"),
