@@ -61,8 +61,8 @@ fn after_a_rewrap_the_new_master_key_opens_everything_and_the_old_one_nothing() 
     std::fs::write(&new, "a5".repeat(32)).unwrap();
     let rewrap = ["key", "rewrap", "--to-file", new.to_str().unwrap()];
     let report = data.run(&[&rewrap[..], &["--json"]].concat()).json();
-    // Three keys of the server's own, those that are published, and two data keys.
-    assert_eq!(report["rewrapped"], 3 + keys.as_array().unwrap().len() + 2);
+    // Four keys of the server's own, those that are published, and two data keys.
+    assert_eq!(report["rewrapped"], 4 + keys.as_array().unwrap().len() + 2);
     assert_ne!(report["master_key"], report["previous_master_key"]);
 
     let said = data.run(&["account", "show", "alice"]).fails(USAGE);

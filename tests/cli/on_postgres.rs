@@ -54,8 +54,8 @@ async fn commands_work_without_a_server() {
     let at = rewrap.iter().position(|part| *part == "--config").unwrap();
     let rewrap = [&rewrap[..at], &[new.to_str().unwrap()], &rewrap[at..]].concat();
     let published = command(&["key", "list", "--json"]).json().as_array().unwrap().len();
-    // Three keys of the server's own, and two data keys.
-    let all = format!("{} keys", 3 + published + 2);
+    // Four keys of the server's own, and two data keys.
+    let all = format!("{} keys", 4 + published + 2);
     assert!(run(&rewrap).done().contains(&all));
     std::fs::write(&file, settings(&new)).unwrap();
     let shown = command(&["account", "show", "alice", "--json"]).json();

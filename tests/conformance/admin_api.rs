@@ -332,7 +332,9 @@ async fn a_session_and_a_consent_end_with_their_grants(store: StoreKind) {
     let sessions = async || admin.get(&format!("{of_ada}/sessions")).await.ok();
     until("the session has ended", async || sessions().await["items"][0]["state"] == "ended").await;
 
-    let grants = admin.get("/admin/grants?state=revoked").await.ok();
+    let revoked = async || admin.get("/admin/grants?state=revoked").await.ok();
+    until("the grant is looked up", async || revoked().await["items"][0].is_object()).await;
+    let grants = revoked().await;
     let grant = grants["items"][0]["grant_id"].as_str().unwrap();
     let events = admin.get(&format!("/admin/grants/{grant}/events")).await.ok();
     let types: Vec<_> =

@@ -97,7 +97,7 @@ async fn a_person_makes_an_account_and_goes_on(store: StoreKind) {
     assert_eq!(claims(tokens.id())["amr"], json!(["pwd"]));
     // The account is as good as any, in any browser, also by a pushed request.
     scene.browser = Browser::new(&scene.server);
-    let url = scene.rp.pushed_url(&good_request_but(&[])).await;
+    let url = scene.rp.pushed_url(&good_request_but(&[("scope", "openid email")])).await;
     let page = scene.browser.open(&url).await.shows("login-form");
     let place = scene.browser.try_password(&page, "grace", NEW_PASSWORD).await;
     place.returned().code();
