@@ -222,19 +222,20 @@ async fn an_unregistered_redirect_uri_is_told_to_the_person(store: StoreKind) {
     scene.browser.open(&url).await.error_page("invalid_request");
 }
 
-/// RFC 6749 §4.1.2.1
+/// RFC 6749 §4.1.2.1; one that is known but switched off is told where its
+/// tokens would have stood (§4.2.2.1, OpenID Connect Core §3.3.2.6).
 async fn a_wrong_response_type_is_told_to_the_client(store: StoreKind) {
     let mut scene = Scene::new(store).await;
-    for (response_type, error) in [
-        ("token", "unsupported_response_type"),
-        ("code id_token", "unsupported_response_type"),
-        ("banana", "unsupported_response_type"),
-        ("", "invalid_request"),
+    for (response_type, error, by) in [
+        ("token", "unsupported_response_type", "fragment"),
+        ("code id_token", "unsupported_response_type", "fragment"),
+        ("banana", "unsupported_response_type", "query"),
+        ("", "invalid_request", "query"),
     ] {
         let changes = [("response_type", response_type), ("state", "s")];
         let url = scene.rp.authorize_url(&good_request_but(&changes));
         let returned = scene.browser.open(&url).await.returned();
-        assert_eq!((&*returned.to, returned.by), (REDIRECT_URI, "query"));
+        assert_eq!((&*returned.to, returned.by), (REDIRECT_URI, by));
         assert_eq!(returned.error(), error);
         assert_eq!(returned.get("state"), Some("s"));
     }
