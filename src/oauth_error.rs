@@ -116,6 +116,18 @@ impl OAuthError {
         Self::new(ErrorCode::InvalidRequest, description)
     }
 
+    /// The description in the characters that a redirect and a challenge may have
+    /// (RFC 6749 §4.1.2.1, RFC 6750 §3): a hook's reason may have others.
+    #[must_use]
+    pub fn plain_description(&self) -> String {
+        let plain = |character| match character {
+            '"' | '\\' => '\'',
+            ' '..='~' => character,
+            _ => '?',
+        };
+        self.description.chars().map(plain).collect()
+    }
+
     /// The store or a queue can't take more: come again.
     #[must_use]
     pub fn busy() -> Self {
@@ -341,5 +353,17 @@ impl<E: std::error::Error> From<ExecuteError<E>> for OAuthError {
             ExecuteError::Load(error) => error.into(),
             ExecuteError::Append(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6749 §4.1.2.1
+    #[test]
+    fn a_description_is_told_in_the_characters_that_it_may_have() {
+        let error = OAuthError::invalid_request("no \"such\\way\" in Zürich §5\n");
+        assert_eq!(error.plain_description(), "no 'such'way' in Z?rich ?5?");
     }
 }

@@ -59,7 +59,7 @@ pub enum KeysUnavailable {
     Outbound(#[from] OutboundError),
     #[error("the client's jwks_uri answered with status {0}")]
     Status(u16),
-    #[error("the client's jwks is no JWK Set (RFC 7517 §5)")]
+    #[error("the client's jwks is no JWK Set (RFC 7517 section 5)")]
     NoJwkSet,
     /// It was tried a moment ago, or too much was fetched lately.
     #[error("the client's keys could not be fetched a moment ago")]

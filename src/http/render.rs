@@ -61,7 +61,7 @@ pub fn bearer_error(error: Option<&OAuthError>) -> HttpResponse {
     let code = error.code.as_str();
     let challenge = format!(
         "Bearer realm=\"chancery\", error=\"{code}\", error_description=\"{}\"",
-        error.description.replace(['"', '\\'], "'")
+        error.plain_description()
     );
     let mut answer = uncached(status);
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {

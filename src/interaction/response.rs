@@ -84,7 +84,7 @@ impl Target<'_> {
 
     /// RFC 6749 §4.1.2.1
     pub async fn error(&self, error: &OAuthError) -> Result<HttpResponse, OAuthError> {
-        let description = error.description.replace(['"', '\\'], "'");
+        let description = error.plain_description();
         let own = [("error", error.code.as_str()), ("error_description", &*description)];
         self.send(&self.envelope().await?, &own).await
     }

@@ -26,7 +26,7 @@ const MAX_DEPTH: usize = 4;
 
 /// A `claims` parameter that can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("claims must be a JSON object as in OpenID Connect Core §5.5, and not too large")]
+#[error("claims must be a JSON object as in OpenID Connect Core section 5.5, and not too large")]
 pub struct MalformedClaims;
 
 /// What is asked of one claim.
