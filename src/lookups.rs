@@ -51,9 +51,9 @@ pub struct ClientRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AccountRow {
     pub subject: SubjectId,
-    /// `active` or `locked`
+    /// `active`, `locked`, `erasing` or `erased`
     pub state: String,
-    /// Why it is locked.
+    /// Why it is locked or erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     pub created_at: UnixTime,

@@ -1,7 +1,7 @@
 //! Events in plain words: what happened, who did it, and why. For timelines on
 //! the command line and on pages; nothing here is secret or personal.
 
-use chancery_domain::account::AccountEvent;
+use chancery_domain::account::{AccountEvent, Destroyed};
 use chancery_domain::client::ClientEvent;
 use chancery_domain::consent::ConsentEvent;
 use chancery_domain::envelope::{ActorKind, Envelope};
@@ -67,6 +67,8 @@ pub fn reason(event: &AnyEvent, envelope: &Envelope) -> Option<String> {
         AnyEvent::Grant(GrantEvent::RefusalNoted(event)) => Some(refused(event.reason).into()),
         AnyEvent::Client(ClientEvent::ClientDisabled(event)) => Some(event.reason.clone()),
         AnyEvent::Account(AccountEvent::AccountLocked(event)) => Some(event.reason.clone()),
+        AnyEvent::Account(AccountEvent::PersonalDataRead(event)) => Some(event.reason.clone()),
+        AnyEvent::Account(AccountEvent::ErasureRequested(event)) => Some(event.reason.clone()),
         AnyEvent::Session(SessionEvent::SessionEnded(event)) => Some(ended(event.cause).into()),
         _ => None,
     };
@@ -180,6 +182,7 @@ fn cause(cause: &RevocationCause) -> String {
         RevocationCause::ConsentWithdrawn => "the person took their consent back",
         RevocationCause::SessionEnded => "the session ended",
         RevocationCause::AccountLocked => "the account was locked",
+        RevocationCause::AccountErased => "the account was erased",
         RevocationCause::ClientDisabled => "the client was disabled",
     };
     words.to_owned()
@@ -251,6 +254,18 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::ProfileReplaced(_) => "Name or claims were changed",
         AccountEvent::AccountLocked(_) => "The account was locked",
         AccountEvent::AccountUnlocked(_) => "The account was unlocked",
+        AccountEvent::PersonalDataRead(event) => {
+            return format!("Personal data was read: {}", event.what.join(", "));
+        }
+        AccountEvent::ErasureRequested(_) => "The account's erasure began",
+        AccountEvent::AccountErased(event) => {
+            let Destroyed { data_keys, sealed_values, .. } = event.destroyed;
+            return format!(
+                "The account was erased: {} and {} were destroyed",
+                counted(data_keys, "data key"),
+                counted(sealed_values, "sealed value")
+            );
+        }
         AccountEvent::PasswordRehashed(_) => {
             "The password was hashed anew, with today's parameters"
         }
@@ -266,6 +281,10 @@ fn account(event: &AccountEvent) -> String {
         }
     }
     .to_owned()
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn session(event: &SessionEvent) -> String {
@@ -285,6 +304,7 @@ const fn ended(cause: SessionEndCause) -> &'static str {
         SessionEndCause::LoggedOut => "the person logged out",
         SessionEndCause::Replaced => "somebody else logged in with the same browser",
         SessionEndCause::AccountLocked => "the account was locked",
+        SessionEndCause::AccountErased => "the account was erased",
         SessionEndCause::EndedByOperator => "an operator ended it",
         SessionEndCause::EndedByPerson => "the person ended it from another session",
         SessionEndCause::PasswordChanged => "the password was changed",
@@ -375,6 +395,28 @@ mod tests {
         assert_eq!(summary(&event), "The grant was revoked");
         assert_eq!(actor(&by), "operator ada");
         assert_eq!(reason(&event, &by).unwrap(), "device was lost");
+    }
+
+    #[test]
+    fn a_read_says_what_was_read_and_why_and_an_erasure_what_it_destroyed() {
+        let read = event(
+            AggregateKind::Account,
+            "PersonalDataRead",
+            json!({ "what": ["username", "email"], "reason": "ticket 7", "at": 1 }),
+        );
+        let by = envelope(json!({
+            "command_id": "0198f3a2c4d57e0fa1b2c3d4e5f60718", "occurred_at": "2026-01-01T00:00:00Z",
+            "actor": "operator", "actor_ref": "ada",
+        }));
+        assert_eq!(summary(&read), "Personal data was read: username, email");
+        assert_eq!(reason(&read, &by).unwrap(), "ticket 7");
+        let erased = event(
+            AggregateKind::Account,
+            "AccountErased",
+            json!({ "data_keys": 1, "sealed_values": 2, "snapshots": 0, "at": 1 }),
+        );
+        let words = "The account was erased: 1 data key and 2 sealed values were destroyed";
+        assert_eq!(summary(&erased), words);
     }
 
     #[test]

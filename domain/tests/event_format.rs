@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_domain::account::{
-    AccountEvent, AccountLocked, AccountRegistered, AccountUnlocked, PasswordRehashed,
-    PasswordReset, PasswordResetRequested, PasswordSet, ProfileReplaced, Role, RolesReplaced,
-    SessionsDismissed,
+    AccountErased, AccountEvent, AccountLocked, AccountRegistered, AccountUnlocked, Destroyed,
+    ErasureRequested, PasswordRehashed, PasswordReset, PasswordResetRequested, PasswordSet,
+    PersonalDataRead, ProfileReplaced, Role, RolesReplaced, SessionsDismissed,
 };
 use chancery_domain::authorization::{Authentication, Authorization, AuthorizationRequest};
 use chancery_domain::client::{
@@ -367,6 +367,16 @@ fn account_samples() -> impl Iterator<Item = Sample> {
             ProfileReplaced: ProfileReplaced { profile: sha256(8), at: None },
             AccountLocked: AccountLocked { reason: "left".to_owned() },
             AccountUnlocked: AccountUnlocked {},
+            PersonalDataRead: PersonalDataRead {
+                what: vec!["username".to_owned(), "email".to_owned()],
+                reason: "ticket 7".to_owned(),
+                at: at(0),
+            },
+            ErasureRequested: ErasureRequested { reason: "ticket 7".to_owned(), at: at(0) },
+            AccountErased: AccountErased {
+                destroyed: Destroyed { data_keys: 3, sealed_values: 5, snapshots: 1 },
+                at: at(5),
+            },
             PasswordRehashed: PasswordRehashed { hash: sha256(9), at: at(0) },
             PasswordResetRequested: PasswordResetRequested {
                 token: Digest::of(&[6; 32]),
@@ -928,6 +938,7 @@ fn the_words_in_events_are_fixed() {
         (RevocationCause::ConsentWithdrawn, "consent_withdrawn"),
         (RevocationCause::SessionEnded, "session_ended"),
         (RevocationCause::AccountLocked, "account_locked"),
+        (RevocationCause::AccountErased, "account_erased"),
         (RevocationCause::ClientDisabled, "client_disabled"),
     ];
     for (cause, expected) in causes {
@@ -938,6 +949,7 @@ fn the_words_in_events_are_fixed() {
         (SessionEndCause::LoggedOut, "logged_out"),
         (SessionEndCause::Replaced, "replaced"),
         (SessionEndCause::AccountLocked, "account_locked"),
+        (SessionEndCause::AccountErased, "account_erased"),
         (SessionEndCause::EndedByOperator, "ended_by_operator"),
         (SessionEndCause::EndedByPerson, "ended_by_person"),
         (SessionEndCause::PasswordChanged, "password_changed"),

@@ -13,15 +13,20 @@ pub static ACCOUNTS: Table = Table {
     key: "subject",
     columns: &[
         ("subject", ColumnType::Text),
-        // `active` or `locked`
+        // `active`, `locked`, `erasing` or `erased`
         ("state", ColumnType::Text),
-        // Why it is locked, in the operator's words.
+        // Why it is locked or erased, in the operator's words.
         ("reason", ColumnType::Text),
         ("created_at", ColumnType::Int),
         ("updated_at", ColumnType::Int),
         ("password_set_at", ColumnType::Int),
     ],
 };
+
+/// The state of an account whose erasure has begun.
+pub const ERASING: &str = "erasing";
+/// The state of an account that was erased.
+pub const ERASED: &str = "erased";
 
 /// See the module.
 pub struct Accounts;
@@ -32,7 +37,7 @@ impl Projection for Accounts {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static Table] {
@@ -55,13 +60,21 @@ impl Projection for Accounts {
             | AccountEvent::PasswordRehashed(_)
             | AccountEvent::PasswordResetRequested(_)
             | AccountEvent::SessionsDismissed(_)
-            | AccountEvent::RolesReplaced(_) => vec![],
+            | AccountEvent::RolesReplaced(_)
+            | AccountEvent::PersonalDataRead(_) => vec![],
             AccountEvent::AccountLocked(event) => {
                 vec![("state", "locked".into()), ("reason", event.reason.as_str().into())]
             }
             AccountEvent::AccountUnlocked(_) => {
                 vec![("state", "active".into()), ("reason", Value::Null)]
             }
+            // Nobody had to write the reason of a lock so that it may stay.
+            AccountEvent::ErasureRequested(event) => vec![
+                ("state", ERASING.into()),
+                ("reason", event.reason.as_str().into()),
+                ("password_set_at", Value::Null),
+            ],
+            AccountEvent::AccountErased(_) => vec![("state", ERASED.into())],
         };
         set.push(("updated_at", recorded.recorded_at().into()));
         changes.push(Change::put(&ACCOUNTS, &recorded.id, set));
@@ -88,6 +101,24 @@ mod tests {
         rows.see(&account, "AccountUnlocked", "{}");
         let row = rows.row("accounts", SUBJECT);
         assert_eq!((&row["state"], &row["reason"]), (&"active".into(), &Value::Null));
+    }
+
+    #[test]
+    fn of_an_erased_account_its_pseudonym_and_the_erasure_are_left() {
+        let mut rows = Rows::of(&Accounts);
+        let account = format!("account/{SUBJECT}");
+        let registered = format!(r#"{{"subject":"{SUBJECT}","profile":"{DIGEST}","at":5}}"#);
+        rows.see(&account, "AccountRegistered", &registered);
+        rows.see(&account, "PasswordSet", &format!(r#"{{"hash":"{DIGEST}","at":6}}"#));
+        rows.see(&account, "AccountLocked", r#"{"reason":"stolen"}"#);
+        rows.see(&account, "ErasureRequested", r#"{"reason":"ticket 7","at":8}"#);
+        let row = rows.row("accounts", SUBJECT);
+        assert_eq!((&row["state"], &row["reason"]), (&ERASING.into(), &"ticket 7".into()));
+        assert_eq!(row["password_set_at"], Value::Null);
+        let erased = r#"{"data_keys":1,"sealed_values":2,"snapshots":0,"at":9}"#;
+        rows.see(&account, "AccountErased", erased);
+        let row = rows.row("accounts", SUBJECT);
+        assert_eq!((&row["state"], &row["reason"]), (&ERASED.into(), &"ticket 7".into()));
     }
 
     #[test]

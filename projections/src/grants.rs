@@ -184,6 +184,7 @@ pub const fn cause(cause: &RevocationCause) -> &'static str {
         RevocationCause::ConsentWithdrawn => "consent_withdrawn",
         RevocationCause::SessionEnded => "session_ended",
         RevocationCause::AccountLocked => "account_locked",
+        RevocationCause::AccountErased => "account_erased",
         RevocationCause::ClientDisabled => "client_disabled",
     }
 }
@@ -352,6 +353,7 @@ mod tests {
             RevocationCause::ConsentWithdrawn,
             RevocationCause::SessionEnded,
             RevocationCause::AccountLocked,
+            RevocationCause::AccountErased,
             RevocationCause::ClientDisabled,
         ] {
             let json = serde_json::to_value(&revocation).unwrap();

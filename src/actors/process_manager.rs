@@ -1,4 +1,4 @@
-//! Cascades: when an account is locked, a client disabled, a consent withdrawn
+//! Cascades: when an account is locked or erased, a client disabled, a consent withdrawn
 //! or a session ended, the grants that rest on it end.
 //!
 //! One consumer of the feed, checkpointed and idempotent: it finds grants by the read
@@ -121,6 +121,8 @@ struct Cause {
 enum What {
     /// All of the person's sessions and grants end.
     AccountLocked(SubjectId),
+    /// The same, for good.
+    AccountErased(SubjectId),
     /// All of the person's sessions end but one; what was given in them, as with any other end.
     SessionsDismissed(SubjectId, Option<SessionId>),
     /// All of the client's grants end.
@@ -188,6 +190,9 @@ impl ProcessManager {
                     AccountEvent::AccountLocked(_) => {
                         self.sweep(What::AccountLocked(subject), event, steps);
                     }
+                    AccountEvent::ErasureRequested(_) => {
+                        self.sweep(What::AccountErased(subject), event, steps);
+                    }
                     AccountEvent::AccountUnlocked(_) => {
                         self.forget(&What::AccountLocked(subject));
                     }
@@ -229,8 +234,10 @@ impl ProcessManager {
                         self.sweep(what, event, steps);
                     }
                     SessionEvent::SessionStarted(happened) => {
-                        let locked = What::AccountLocked(happened.authentication.subject);
-                        let cause = self.recent.iter().find(|cause| cause.what == locked);
+                        let cause = self
+                            .recent
+                            .iter()
+                            .find(|cause| cause.shuts_out(happened.authentication.subject));
                         steps.extend(
                             cause.map(|cause| Step::LateSession(session_id, cause.clone())),
                         );
@@ -276,7 +283,9 @@ impl ProcessManager {
         match step {
             Step::Sweep(cause) => {
                 match cause.what {
-                    What::AccountLocked(subject) => self.end_sessions(subject, &cause).await?,
+                    What::AccountLocked(subject) | What::AccountErased(subject) => {
+                        self.end_sessions(subject, &cause).await?;
+                    }
                     // Their grants follow from their ends.
                     What::SessionsDismissed(subject, _) => {
                         return self.end_sessions(subject, &cause).await;
@@ -411,10 +420,22 @@ impl Cause {
         match &self.what {
             What::SessionsDismissed(_, None) => SessionEndCause::PasswordChanged,
             What::SessionsDismissed(_, Some(_)) => SessionEndCause::EndedByPerson,
+            What::AccountErased(_) => SessionEndCause::AccountErased,
             What::AccountLocked(_)
             | What::ClientDisabled(_)
             | What::ConsentWithdrawn(..)
             | What::SessionEnded { .. } => SessionEndCause::AccountLocked,
+        }
+    }
+
+    /// May this person have no session because of it?
+    fn shuts_out(&self, person: SubjectId) -> bool {
+        match &self.what {
+            What::AccountLocked(subject) | What::AccountErased(subject) => *subject == person,
+            What::SessionsDismissed(..)
+            | What::ClientDisabled(_)
+            | What::ConsentWithdrawn(..)
+            | What::SessionEnded { .. } => false,
         }
     }
 
@@ -423,6 +444,7 @@ impl Cause {
         match &self.what {
             What::SessionsDismissed(_, but) => *but,
             What::AccountLocked(_)
+            | What::AccountErased(_)
             | What::ClientDisabled(_)
             | What::ConsentWithdrawn(..)
             | What::SessionEnded { .. } => None,
@@ -432,6 +454,7 @@ impl Cause {
     fn revocation(&self) -> RevocationCause {
         match &self.what {
             What::AccountLocked(_) => RevocationCause::AccountLocked,
+            What::AccountErased(_) => RevocationCause::AccountErased,
             What::ClientDisabled(_) => RevocationCause::ClientDisabled,
             What::ConsentWithdrawn(..) => RevocationCause::ConsentWithdrawn,
             // Of dismissed sessions nobody asks: only the sessions end by it.
@@ -445,9 +468,9 @@ impl Cause {
     fn filter(&self) -> GrantFilter {
         let all = GrantFilter::default();
         match &self.what {
-            What::AccountLocked(subject) | What::SessionsDismissed(subject, _) => {
-                GrantFilter { subject: Some(*subject), ..all }
-            }
+            What::AccountLocked(subject)
+            | What::AccountErased(subject)
+            | What::SessionsDismissed(subject, _) => GrantFilter { subject: Some(*subject), ..all },
             What::ClientDisabled(client) => GrantFilter { client_id: Some(client.clone()), ..all },
             What::ConsentWithdrawn(subject, client) => {
                 GrantFilter { subject: Some(*subject), client_id: Some(client.clone()), ..all }
@@ -459,7 +482,9 @@ impl Cause {
     /// Does the grant rest on what is no more?
     fn concerns(&self, grant: &GrantRow) -> bool {
         match &self.what {
-            What::AccountLocked(subject) => grant.subject == Some(*subject),
+            What::AccountLocked(subject) | What::AccountErased(subject) => {
+                grant.subject == Some(*subject)
+            }
             // A grant ends with its session.
             What::SessionsDismissed(..) => false,
             What::ClientDisabled(client) => grant.client_id == *client,
@@ -476,7 +501,9 @@ impl Cause {
     /// Is the grant to be ended, as one that was there before?
     fn ends(&self, grant: &GrantRow) -> bool {
         let bound_at = match &self.what {
-            What::AccountLocked(_) | What::SessionsDismissed(..) => grant.authenticated_position,
+            What::AccountLocked(_) | What::AccountErased(_) | What::SessionsDismissed(..) => {
+                grant.authenticated_position
+            }
             What::ClientDisabled(_) => Some(grant.opened_position),
             What::ConsentWithdrawn(..) => grant.consented_position,
             // A session that has ended never begins again.

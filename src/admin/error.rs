@@ -58,7 +58,11 @@ impl AdminError {
         match failure {
             AccountFailure::Refused(AccountError::Unknown) => Self::not_found("account", name),
             AccountFailure::Refused(
-                error @ (AccountError::Exists | AccountError::ResetRefused | AccountError::Locked),
+                error @ (AccountError::Exists
+                | AccountError::ResetRefused
+                | AccountError::Locked
+                | AccountError::Erased
+                | AccountError::NotBeingErased),
             ) => Self::Refused(error.to_string()),
             AccountFailure::Append(AppendError::NameTaken) => {
                 Self::Refused("there is an account with this name already".to_owned())

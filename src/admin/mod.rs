@@ -15,7 +15,7 @@ pub mod socket;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use chancery_domain::account::{Profile, RegisteredAccount, Role};
+use chancery_domain::account::{Erasure, Profile, RegisteredAccount, Role};
 use chancery_domain::client::{ClientMetadata, RegisteredClient, Registrar};
 use chancery_domain::consent::ConsentCommand;
 use chancery_domain::envelope::ActorKind;
@@ -322,7 +322,7 @@ pub struct AccountView {
     /// The name that it logs in with; absent once it was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// `active` or `locked`
+    /// `active`, `locked`, `erasing` or `erased`
     pub state: String,
     /// Why it is locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -351,7 +351,13 @@ impl AccountView {
         Self {
             subject: account.subject,
             username,
-            state: if account.locked.is_some() { "locked" } else { "active" }.to_owned(),
+            state: match (account.erasure, &account.locked) {
+                (Some(Erasure::Done(..)), _) => "erased",
+                (Some(Erasure::Requested(_)), _) => "erasing",
+                (None, Some(_)) => "locked",
+                (None, None) => "active",
+            }
+            .to_owned(),
             reason: account.locked.clone(),
             created_at: account.registered_at,
             password_set_at: account.password_set_at,

@@ -18,7 +18,7 @@ use self::values::{OF_TOKENS, without_language};
 use crate::accounts::{self, AccountFailure};
 use crate::services::Services;
 
-/// A person who may be told of: their account exists and is not locked.
+/// A person who may be told of: their account exists and is neither locked nor erased.
 ///
 /// It has no `Debug`, since it is about somebody.
 pub struct Person {
@@ -28,13 +28,13 @@ pub struct Person {
 }
 
 impl Person {
-    /// None: the account is locked or gone.
+    /// None: the account is locked, erased or gone.
     pub async fn of(
         services: &Services,
         subject: SubjectId,
     ) -> Result<Option<Self>, AccountFailure> {
         let folded = services.accounts.get(&subject.to_string()).await?;
-        let account = folded.state.registered().filter(|account| account.locked.is_none());
+        let account = folded.state.registered().filter(|account| account.is_usable());
         let Some(account) = account else { return Ok(None) };
         let profile = accounts::profile(&services.vault, account).await?;
         Ok(Some(Self { subject, profile, updated_at: account.profile_set_at() }))

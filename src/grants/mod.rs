@@ -106,7 +106,7 @@ async fn check_account(
 async fn check_subject(services: &Services, subject: SubjectId) -> Result<(), OAuthError> {
     let account = services.accounts.get(&subject.to_string()).await?;
     match account.state.registered() {
-        Some(account) if account.locked.is_none() => Ok(()),
+        Some(account) if account.is_usable() => Ok(()),
         _ => Err(invalid_grant()),
     }
 }

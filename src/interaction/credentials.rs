@@ -105,7 +105,7 @@ async fn verify(
     let subject = match account {
         None => return Err(Failure::UnknownAccount),
         Some(_) if !right => return Err(Failure::WrongPassword),
-        Some(account) if account.locked.is_some() => return Err(Failure::Locked),
+        Some(account) if !account.is_usable() => return Err(Failure::Locked),
         Some(account) => account.subject,
     };
     if hash.as_deref().is_some_and(needs_rehash) {

@@ -127,13 +127,13 @@ async fn display_name(
     Ok(name.filter(|name| !name.trim().is_empty()).unwrap_or(&profile.username).to_owned())
 }
 
-/// The account, if it exists and is not locked.
+/// The account, if it exists and is neither locked nor erased.
 async fn usable_account(
     services: &Services,
     subject: SubjectId,
 ) -> Result<Option<Arc<Folded<Account>>>, LoadError> {
     let account = services.accounts.get(&subject.to_string()).await?;
-    let usable = account.state.registered().is_some_and(|account| account.locked.is_none());
+    let usable = account.state.registered().is_some_and(RegisteredAccount::is_usable);
     Ok(usable.then_some(account))
 }
 

@@ -120,7 +120,7 @@ async fn link_for(
     };
     match written.await {
         Ok(letter) => letter,
-        Err(AccountFailure::Refused(AccountError::Locked)) => None,
+        Err(AccountFailure::Refused(AccountError::Locked | AccountError::Erased)) => None,
         Err(error) => {
             tracing::error!(%error, "a link could not be made: {error}");
             None

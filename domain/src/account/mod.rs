@@ -23,6 +23,9 @@ events! {
         PasswordReset = "1",
         SessionsDismissed = "1",
         RolesReplaced = "1",
+        PersonalDataRead = "1",
+        ErasureRequested = "1",
+        AccountErased = "1",
     }
 }
 
@@ -124,6 +127,60 @@ pub struct AccountLocked {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountUnlocked {}
 
+/// Somebody else than the person has seen what is sealed of them. Recorded
+/// before it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PersonalDataRead {
+    /// The names of what was shown: `username`, and claims.
+    pub what: Vec<String>,
+    /// Why, in the reader's words: nothing personal.
+    pub reason: String,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// Everything personal is to be destroyed; from here on the account is as good
+/// as gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErasureRequested {
+    /// Why, in the operator's words: nothing personal.
+    pub reason: String,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// Everything personal has been destroyed. Comes again where something had
+/// been left or brought back, which was destroyed after that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountErased {
+    /// What it was, all in all.
+    #[serde(flatten)]
+    pub destroyed: Destroyed,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// How much of a person was destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Destroyed {
+    /// Data keys: of the account, of its grants, of its sessions.
+    pub data_keys: u64,
+    /// Values that were sealed with them.
+    pub sealed_values: u64,
+    /// Kept states of these aggregates.
+    pub snapshots: u64,
+}
+
+/// How far the erasure of an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Erasure {
+    /// It is to be erased, since then.
+    Requested(UnixTime),
+    /// It was erased then, and so much was destroyed.
+    Done(UnixTime, Destroyed),
+}
+
 /// Who the person is: never in an event, sealed beside the log.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -161,6 +218,9 @@ pub struct RegisteredAccount {
     /// What it may do besides logging in.
     #[serde(default)]
     pub roles: BTreeSet<Role>,
+    /// Is it being erased, or was it?
+    #[serde(default)]
+    pub erasure: Option<Erasure>,
     /// Which sessions it has sent away.
     #[serde(default)]
     pub dismissed: Option<Dismissed>,
@@ -180,6 +240,13 @@ pub struct Dismissed {
 }
 
 impl RegisteredAccount {
+    /// Can it be logged in to, and get tokens? Not when it is locked, being
+    /// erased or erased.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.locked.is_none() && self.erasure.is_none()
+    }
+
     /// When name and claims became what they are.
     #[must_use]
     pub fn profile_set_at(&self) -> UnixTime {
@@ -195,7 +262,7 @@ impl RegisteredAccount {
     /// Is this the open one-time link, and still good?
     #[must_use]
     pub fn is_reset_by(&self, token: &Digest<PasswordResetToken>, now: UnixTime) -> bool {
-        self.locked.is_none()
+        self.is_usable()
             && self.reset.as_ref().is_some_and(|(open, until)| open == token && now < *until)
     }
 }
@@ -280,6 +347,29 @@ pub enum AccountCommand {
     },
     /// Unlocks it.
     Unlock,
+    /// Notes that somebody is about to see what is sealed of the person.
+    NoteRead {
+        /// The names of what they see.
+        what: Vec<String>,
+        /// Why.
+        reason: String,
+        /// Now.
+        now: UnixTime,
+    },
+    /// Begins its erasure.
+    RequestErasure {
+        /// Why.
+        reason: String,
+        /// Now.
+        now: UnixTime,
+    },
+    /// Ends its erasure: everything has been destroyed.
+    CompleteErasure {
+        /// What it was, all in all.
+        destroyed: Destroyed,
+        /// Now.
+        now: UnixTime,
+    },
 }
 
 /// Why a command was refused.
@@ -297,6 +387,12 @@ pub enum AccountError {
     /// Nobody can log in to it.
     #[error("the account is locked")]
     Locked,
+    /// It has been erased, or is about to be.
+    #[error("the account was erased")]
+    Erased,
+    /// It can't be the end of what has not begun.
+    #[error("the account is not being erased")]
+    NotBeingErased,
 }
 
 impl Account {
@@ -316,6 +412,25 @@ impl Account {
             }
             (Self::Registered(_), AccountCommand::Register { .. }) => Err(AccountError::Exists),
             (Self::Unknown, _) => Err(AccountError::Unknown),
+            (Self::Registered(account), AccountCommand::RequestErasure { reason, now }) => {
+                Ok(match account.erasure {
+                    None => vec![ErasureRequested { reason, at: now }.into()],
+                    Some(_) => vec![],
+                })
+            }
+            (Self::Registered(account), AccountCommand::CompleteErasure { destroyed, now }) => {
+                match account.erasure {
+                    None => Err(AccountError::NotBeingErased),
+                    Some(Erasure::Done(_, before)) if before == destroyed => Ok(vec![]),
+                    Some(_) => Ok(vec![AccountErased { destroyed, at: now }.into()]),
+                }
+            }
+            (Self::Registered(account), _) if account.erasure.is_some() => {
+                Err(AccountError::Erased)
+            }
+            (Self::Registered(_), AccountCommand::NoteRead { what, reason, now }) => {
+                Ok(vec![PersonalDataRead { what, reason, at: now }.into()])
+            }
             (Self::Registered(_), AccountCommand::SetPassword { hash, now }) => {
                 Ok(vec![PasswordSet { hash, at: now }.into()])
             }
@@ -374,6 +489,7 @@ impl Account {
                 registered_at: event.at,
                 password_set_at: None,
                 roles: BTreeSet::new(),
+                erasure: None,
                 dismissed: None,
                 reset: None,
                 sequence: 1,
@@ -383,7 +499,8 @@ impl Account {
         let Self::Registered(account) = self else { return };
         account.sequence += 1;
         match event {
-            AccountEvent::AccountRegistered(_) => {}
+            // Reads change nothing.
+            AccountEvent::AccountRegistered(_) | AccountEvent::PersonalDataRead(_) => {}
             AccountEvent::PasswordSet(event) => {
                 account.password = Some((event.hash, account.sequence));
                 account.password_set_at = Some(event.at);
@@ -411,6 +528,15 @@ impl Account {
             }
             AccountEvent::AccountLocked(event) => account.locked = Some(event.reason),
             AccountEvent::AccountUnlocked(_) => account.locked = None,
+            AccountEvent::ErasureRequested(event) => {
+                account.erasure = Some(Erasure::Requested(event.at));
+                account.roles = BTreeSet::new();
+                account.reset = None;
+                account.dismissed = Some(Dismissed { before: event.at, but: None });
+            }
+            AccountEvent::AccountErased(event) => {
+                account.erasure = Some(Erasure::Done(event.at, event.destroyed));
+            }
         }
     }
 }
@@ -647,6 +773,121 @@ mod tests {
             .then_expect_events(vec![replaced(&[Role::Auditor])]);
         let account = folded(vec![registered(), replaced(&[Role::Admin]), replaced(&[])]);
         assert!(account.roles.is_empty());
+    }
+
+    fn later() -> UnixTime {
+        UnixTime::from_seconds(60)
+    }
+
+    fn erasure_requested() -> AccountEvent {
+        ErasureRequested { reason: "ticket 7".to_owned(), at: NOW }.into()
+    }
+
+    fn erased(data_keys: u64) -> AccountEvent {
+        let destroyed = Destroyed { data_keys, ..Destroyed::default() };
+        AccountErased { destroyed, at: later() }.into()
+    }
+
+    fn request_erasure() -> AccountCommand {
+        AccountCommand::RequestErasure { reason: "ticket 7".to_owned(), now: NOW }
+    }
+
+    fn complete_erasure(data_keys: u64) -> AccountCommand {
+        let destroyed = Destroyed { data_keys, ..Destroyed::default() };
+        AccountCommand::CompleteErasure { destroyed, now: later() }
+    }
+
+    fn note_read() -> AccountCommand {
+        AccountCommand::NoteRead {
+            what: vec!["username".to_owned()],
+            reason: "ticket 7".to_owned(),
+            now: NOW,
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_to_an_account_that_is_being_erased_or_was() {
+        let request = AccountCommand::RequestPasswordReset {
+            token: token(1),
+            now: NOW,
+            lifetime: HALF_AN_HOUR,
+        };
+        let roles = AccountCommand::ReplaceRoles { roles: [Role::Admin].into() };
+        for past in [vec![erasure_requested()], vec![erasure_requested(), erased(1)]] {
+            let past = [vec![registered(), reset_requested(1)], past].concat();
+            for command in [
+                set_password(),
+                replace_profile(),
+                lock(),
+                AccountCommand::Unlock,
+                request.clone(),
+                reset(1, 1),
+                roles.clone(),
+                note_read(),
+                AccountCommand::DismissSessions { but: None, now: NOW },
+                AccountCommand::Rehash { hash: digest(5), now: NOW },
+            ] {
+                given(past.clone()).when(command).then_expect_error(AccountError::Erased);
+            }
+            given(past).when(register()).then_expect_error(AccountError::Exists);
+        }
+    }
+
+    #[test]
+    fn an_erasure_begins_once_and_ends_after_it_has_begun() {
+        given(vec![]).when(request_erasure()).then_expect_error(AccountError::Unknown);
+        given(vec![registered()])
+            .when(complete_erasure(3))
+            .then_expect_error(AccountError::NotBeingErased);
+        let begun = vec![registered(), locked(), erasure_requested()];
+        given(begun.clone()).when(request_erasure()).then_expect_events(vec![]);
+        given(begun).when(complete_erasure(3)).then_expect_events(vec![erased(3)]);
+        given(vec![registered()])
+            .when(request_erasure())
+            .then_expect_events(vec![erasure_requested()]);
+    }
+
+    #[test]
+    fn what_is_destroyed_after_all_is_told() {
+        let past = vec![registered(), erasure_requested(), erased(3)];
+        given(past.clone()).when(request_erasure()).then_expect_events(vec![]);
+        given(past.clone()).when(complete_erasure(3)).then_expect_events(vec![]);
+        given(past).when(complete_erasure(4)).then_expect_events(vec![erased(4)]);
+    }
+
+    #[test]
+    fn an_account_that_is_being_erased_is_not_usable_and_keeps_no_session() {
+        let roles = RolesReplaced { roles: [Role::Admin].into() };
+        let past = vec![registered(), roles.into(), reset_requested(1), erasure_requested()];
+        let account = folded(past.clone());
+        assert!(!account.is_usable());
+        assert!(account.roles.is_empty());
+        assert!(!account.is_reset_by(&token(1), NOW));
+        let session = SessionId::from_uuid(uuid::Uuid::from_u128(1));
+        assert!(!account.keeps_session(session, UnixTime::from_seconds(49)));
+        assert_eq!(account.erasure, Some(Erasure::Requested(NOW)));
+        let account = folded([past, vec![erased(1)]].concat());
+        let destroyed = Destroyed { data_keys: 1, ..Destroyed::default() };
+        assert_eq!(account.erasure, Some(Erasure::Done(later(), destroyed)));
+        assert!(!account.is_usable());
+        assert!(folded(vec![registered()]).is_usable());
+        assert!(!folded(vec![registered(), locked()]).is_usable());
+    }
+
+    #[test]
+    fn a_read_is_noted_each_time_and_changes_nothing() {
+        let read: AccountEvent = PersonalDataRead {
+            what: vec!["username".to_owned()],
+            reason: "ticket 7".to_owned(),
+            at: NOW,
+        }
+        .into();
+        given(vec![registered(), read.clone()])
+            .when(note_read())
+            .then_expect_events(vec![read.clone()]);
+        let seen = folded(vec![registered(), read]);
+        let unseen = folded(vec![registered()]);
+        assert_eq!(RegisteredAccount { sequence: 1, ..seen }, unseen);
     }
 
     #[test]

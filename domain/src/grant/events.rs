@@ -281,6 +281,8 @@ pub enum RevocationCause {
     SessionEnded,
     /// The account was locked.
     AccountLocked,
+    /// The account was erased.
+    AccountErased,
     /// The client was disabled.
     ClientDisabled,
 }

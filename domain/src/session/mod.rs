@@ -75,6 +75,8 @@ pub enum SessionEndCause {
     Replaced,
     /// The account was locked.
     AccountLocked,
+    /// The account was erased.
+    AccountErased,
     /// An operator ended it.
     EndedByOperator,
     /// The person ended it from another session.

@@ -45,7 +45,7 @@ impl Operator {
             Some(subject) => {
                 let folded = services.accounts.get(&subject.to_string()).await;
                 let folded = folded.map_err(|error| Problem::internal(&error))?;
-                let account = folded.state.registered().filter(|own| own.locked.is_none());
+                let account = folded.state.registered().filter(|own| own.is_usable());
                 if !account.is_some_and(|account| account.roles.contains(&Role::Admin)) {
                     let detail = "the account needs the role admin, which the command line gives";
                     return Err(Problem::forbidden(detail));

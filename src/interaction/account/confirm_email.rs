@@ -130,7 +130,7 @@ async fn confirm(visit: &Visit, fields: &Parameters<'_>) -> Result<HttpResponse,
         return not_good();
     }
     let folded = visit.accounts.fresh(&link.subject.to_string()).await?;
-    let Some(account) = folded.state.registered().filter(|account| account.locked.is_none()) else {
+    let Some(account) = folded.state.registered().filter(|account| account.is_usable()) else {
         return not_good();
     };
     let profile = accounts::profile(&visit.vault, account).await?;
