@@ -50,6 +50,42 @@ fn the_domain_knows_neither_the_projections_nor_the_server() {
     assert!(dependencies("Cargo.toml").contains("chancery-projections"));
 }
 
+/// Evidence is checked without the server's code paths and without a network: by few crates, each
+/// of them known. A new one is a decision.
+#[test]
+fn the_offline_verifier_stands_alone() {
+    const KNOWN: [&str; 8] =
+        ["base64", "clap", "ed25519-dalek", "flate2", "serde", "serde_json", "sha2", "zip"];
+    let direct = dependencies("verify/Cargo.toml");
+    assert_eq!(direct, KNOWN.map(str::to_owned).into());
+    let lock = read("Cargo.lock").parse::<toml::Table>().expect("Cargo.lock is TOML");
+    let packages = lock["package"].as_array().expect("a list of packages");
+    // Of several versions of a crate, what any of them needs.
+    let mut needs = BTreeMap::<_, Vec<_>>::new();
+    for package in packages {
+        let name = package["name"].as_str().expect("a name");
+        let own = package.get("dependencies").and_then(toml::Value::as_array);
+        let own = own.into_iter().flatten().filter_map(toml::Value::as_str);
+        needs.entry(name).or_default().extend(own.filter_map(|need| need.split(' ').next()));
+    }
+    let (mut waiting, mut all) = (KNOWN.to_vec(), BTreeSet::new());
+    while let Some(name) = waiting.pop() {
+        if all.insert(name) {
+            waiting.extend(needs.get(name).into_iter().flatten());
+        }
+    }
+    assert!(all.contains("miniz_oxide"), "{all:?}");
+    let talkative = ["tokio", "mio", "socket2", "hyper", "reqwest", "rustls", "actix-rt", "sqlx"];
+    for name in
+        talkative.into_iter().chain(all.iter().copied().filter(|n| n.starts_with("chancery")))
+    {
+        assert!(!all.contains(name), "the verifier comes to depend on {name}");
+    }
+    for path in [&["std", "net"][..], &["std", "os", "unix", "net"], &["Command"]] {
+        assert_path_confined(&["verify/src"], path, &[]);
+    }
+}
+
 #[test]
 fn databases_are_touched_only_by_the_stores() {
     for krate in ["sqlx", "rusqlite", "postgres_es"] {
