@@ -13,6 +13,7 @@ use chancery_domain::grant::{
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::registration_token::RegistrationTokenEvent;
 use chancery_domain::scope_definition::ScopeDefinitionEvent;
+use chancery_domain::sealed_log::SealedLogEvent;
 use chancery_domain::session::{SessionEndCause, SessionEvent};
 use chancery_domain::signing_key::SigningKeyEvent;
 use chancery_domain::tally::TallyEvent;
@@ -29,6 +30,7 @@ pub fn summary(event: &AnyEvent) -> String {
         AnyEvent::SigningKey(event) => signing_key(event),
         AnyEvent::RegistrationToken(event) => registration_token(event),
         AnyEvent::ScopeDefinition(event) => scope_definition(event),
+        AnyEvent::Log(event) => sealed_log(event),
         AnyEvent::Tally(TallyEvent::WindowCounted(event)) => {
             let count: u64 = event.counts.iter().map(|count| count.count).sum();
             let seconds = event.length.seconds();
@@ -237,6 +239,21 @@ fn registration_token(event: &RegistrationTokenEvent) -> String {
             format!("{} registered itself by it", event.client_id)
         }
         RegistrationTokenEvent::RegistrationTokenRevoked(_) => "The token was revoked".to_owned(),
+    }
+}
+
+fn sealed_log(event: &SealedLogEvent) -> String {
+    match event {
+        SealedLogEvent::CheckpointKeyPublished(event) => {
+            format!("Key {} signs the checkpoints of the log", event.key_id)
+        }
+        SealedLogEvent::CheckpointKeyRetired(event) => {
+            format!("Key {} was replaced", event.key_id)
+        }
+        SealedLogEvent::HeadsListed(event) => {
+            let (aggregates, through) = (event.aggregates, event.through);
+            format!("The ends of {aggregates} histories were listed, up to position {through}")
+        }
     }
 }
 

@@ -163,6 +163,8 @@ pub enum AnyEvent {
     RegistrationToken(crate::registration_token::RegistrationTokenEvent),
     /// Of the definition of a scope.
     ScopeDefinition(crate::scope_definition::ScopeDefinitionEvent),
+    /// Of the sealed log.
+    Log(crate::sealed_log::SealedLogEvent),
 }
 
 impl AnyEvent {
@@ -195,6 +197,7 @@ impl AnyEvent {
             AggregateKind::ScopeDefinition => {
                 Self::ScopeDefinition(EventFormat::from_json(name, version, payload)?)
             }
+            AggregateKind::Log => Self::Log(EventFormat::from_json(name, version, payload)?),
         })
     }
 }

@@ -255,11 +255,13 @@ pub enum AggregateKind {
     RegistrationToken,
     /// [`crate::scope_definition::ScopeDefinition`]
     ScopeDefinition,
+    /// [`crate::sealed_log::SealedLog`]
+    Log,
 }
 
 impl AggregateKind {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Grant,
         Self::Client,
         Self::Account,
@@ -269,6 +271,7 @@ impl AggregateKind {
         Self::Tally,
         Self::RegistrationToken,
         Self::ScopeDefinition,
+        Self::Log,
     ];
 
     /// The name stored with each event.
@@ -284,6 +287,7 @@ impl AggregateKind {
             Self::Tally => "tally",
             Self::RegistrationToken => "registration_token",
             Self::ScopeDefinition => "scope",
+            Self::Log => "log",
         }
     }
 }

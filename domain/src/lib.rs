@@ -11,6 +11,7 @@
 //! | [`signing_key`] | a key from publication to retirement |
 //! | [`registration_token`] | by which others register clients |
 //! | [`scope_definition`] | what a scope means |
+//! | [`sealed_log`] | which keys sign checkpoints of the log, and where every chain ended |
 //! | [`tally`] | what strangers did, counted in windows |
 //!
 //! Each is an enum of states, a `decide` that is synchronous and total, and an
@@ -31,6 +32,7 @@ pub mod protocol;
 pub mod registration_token;
 mod schema;
 pub mod scope_definition;
+pub mod sealed_log;
 pub mod secret;
 pub mod session;
 pub mod signing_key;

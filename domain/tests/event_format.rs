@@ -57,6 +57,9 @@ use chancery_domain::registration_token::{
 use chancery_domain::scope_definition::{
     Definition, ScopeDefined, ScopeDefinitionEvent, ScopeRemoved,
 };
+use chancery_domain::sealed_log::{
+    CheckpointKeyPublished, CheckpointKeyRetired, HeadsListed, SealedLogEvent,
+};
 use chancery_domain::secret::Digest;
 use chancery_domain::session::{
     BackchannelFailure, BackchannelLogoutDelivered, BackchannelLogoutFailed,
@@ -587,6 +590,7 @@ fn all_samples() -> impl Iterator<Item = Sample> {
         .chain(tally_samples())
         .chain(registration_token_samples())
         .chain(scope_definition_samples())
+        .chain(sealed_log_samples())
         .chain(least_samples())
         .chain(later_samples())
 }
@@ -735,6 +739,30 @@ fn registration_token_samples() -> impl Iterator<Item = Sample> {
             },
             RegistrationTokenUsed: RegistrationTokenUsed { client_id: client_id(), at: at(0) },
             RegistrationTokenRevoked: RegistrationTokenRevoked { at: at(0) },
+        }
+    )
+}
+
+fn sealed_log_samples() -> impl Iterator<Item = Sample> {
+    samples!(
+        Log,
+        SealedLogEvent {
+            CheckpointKeyPublished: CheckpointKeyPublished {
+                key_id: KeyId::from_bytes([7; 8]),
+                verifier: "as.example/audit/log+01020304+AQ==".to_owned(),
+                at: at(0),
+            },
+            CheckpointKeyRetired: CheckpointKeyRetired {
+                key_id: KeyId::from_bytes([7; 8]),
+                signs_until: at(86_400),
+                at: at(0),
+            },
+            HeadsListed: HeadsListed {
+                through: 42,
+                aggregates: 7,
+                root: Sha256Digest::from_bytes([9; 32]),
+                at: at(0),
+            },
         }
     )
 }
@@ -977,6 +1005,7 @@ fn the_words_in_events_are_fixed() {
         "tally",
         "registration_token",
         "scope",
+        "log",
     ];
     assert_eq!(kinds, expected);
 }

@@ -256,7 +256,8 @@ impl ProcessManager {
             AnyEvent::SigningKey(_)
             | AnyEvent::Tally(_)
             | AnyEvent::RegistrationToken(_)
-            | AnyEvent::ScopeDefinition(_) => {}
+            | AnyEvent::ScopeDefinition(_)
+            | AnyEvent::Log(_) => {}
         }
     }
 

@@ -45,6 +45,7 @@ kept! {
     chancery_domain::tally::Tally: Tally,
     chancery_domain::registration_token::RegistrationToken: RegistrationToken,
     chancery_domain::scope_definition::ScopeDefinition: ScopeDefinition,
+    chancery_domain::sealed_log::SealedLog: Log,
 }
 
 /// A state, and how far it has been folded.

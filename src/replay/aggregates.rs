@@ -10,6 +10,7 @@ use chancery_domain::grant::Grant;
 use chancery_domain::ids::AggregateKind;
 use chancery_domain::registration_token::RegistrationToken;
 use chancery_domain::scope_definition::ScopeDefinition;
+use chancery_domain::sealed_log::SealedLog;
 use chancery_domain::session::Session;
 use chancery_domain::signing_key::SigningKey;
 use chancery_domain::tally::Tally;
@@ -32,6 +33,7 @@ enum State {
     Tally(Tally),
     RegistrationToken(RegistrationToken),
     ScopeDefinition(ScopeDefinition),
+    Log(SealedLog),
 }
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
                 Self::RegistrationToken(RegistrationToken::default())
             }
             AggregateKind::ScopeDefinition => Self::ScopeDefinition(ScopeDefinition::default()),
+            AggregateKind::Log => Self::Log(SealedLog::default()),
         }
     }
 
@@ -64,6 +67,7 @@ impl State {
                 state.apply(event);
             }
             (Self::ScopeDefinition(state), AnyEvent::ScopeDefinition(event)) => state.apply(event),
+            (Self::Log(state), AnyEvent::Log(event)) => state.apply(event),
             // An event is read as one of its aggregate's.
             _ => {}
         }

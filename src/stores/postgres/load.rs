@@ -78,6 +78,7 @@ async fn serialized(
             of::<RegistrationToken>(repository, stream, after).await
         }
         AggregateKind::ScopeDefinition => of::<ScopeDefinition>(repository, stream, after).await,
+        AggregateKind::Log => of::<Log>(repository, stream, after).await,
     }
 }
 
@@ -153,4 +154,4 @@ macro_rules! markers {
     )*};
 }
 
-markers! { Grant Client Account Session Consent SigningKey Tally RegistrationToken ScopeDefinition }
+markers! { Grant Client Account Session Consent SigningKey Tally RegistrationToken ScopeDefinition Log }
