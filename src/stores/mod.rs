@@ -15,6 +15,9 @@ use futures_util::future::BoxFuture;
 
 pub mod postgres;
 pub mod sqlite;
+mod tiles;
+
+pub use self::tiles::{ListedHead, LogCheckpoint, LogTile, Scanned, Seal};
 
 /// Which aggregate: its kind and its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,7 +49,7 @@ impl NewEvent {
     #[must_use]
     pub fn facts(&self) -> EventFacts<'_> {
         EventFacts {
-            kind: self.stream.kind,
+            kind: self.stream.kind.as_str(),
             id: &self.stream.id,
             sequence: self.sequence,
             event_type: &self.event_type,
@@ -345,6 +348,42 @@ pub trait Store: Send + Sync + 'static {
 
     /// Rows of a read model: the values of all columns of the table, in its order.
     fn select(&self, query: Query) -> BoxFuture<'_, Result<Vec<Vec<Value>>, StoreError>>;
+
+    /// The last checkpoint of the Merkle log.
+    fn log_checkpoint(&self) -> BoxFuture<'_, Result<Option<LogCheckpoint>, StoreError>> {
+        Box::pin(async move { Ok(self.log_checkpoints(None, 1).await?.pop()) })
+    }
+
+    /// The checkpoints of the Merkle log that are kept, the last first; those with a lower serial
+    /// than `before`.
+    fn log_checkpoints(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<LogCheckpoint>, StoreError>>;
+
+    /// The tiles with these levels and indexes, in order, as far as they are there.
+    fn log_tiles(&self, wanted: Vec<(u8, u64)>) -> BoxFuture<'_, Result<Vec<LogTile>, StoreError>>;
+
+    /// The tile of level 0 in which the event with this position is, if it is in one.
+    fn log_tile_at(&self, position: u64) -> BoxFuture<'_, Result<Option<LogTile>, StoreError>>;
+
+    /// Writes tiles and their checkpoint in one transaction, durable when it returns. False:
+    /// another node was first.
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// The events with a position above `after` in order, to be checked. Knows of no gaps: whoever
+    /// needs the end of the log reads it by [`Store::read_log`].
+    fn scan(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Scanned>, StoreError>>;
+
+    /// Where the chains of aggregates end, as of a position: those after one
+    /// (`aggregate_type`, `aggregate_id`) in the order of bytes.
+    fn heads(
+        &self,
+        through: u64,
+        after: (String, String),
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ListedHead>, StoreError>>;
 
     /// Forgets what has expired by `now` (seconds since 1970): used-once facts. Returns how many.
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>>;

@@ -44,6 +44,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "scopes",
         sql: include_str!("../../../migrations/postgres/0006_scopes.sql"),
     },
+    Migration {
+        version: 7,
+        name: "merkle_log",
+        sql: include_str!("../../../migrations/postgres/0007_merkle_log.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

@@ -21,10 +21,10 @@ use self::append::Writer;
 use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
-    Append, AppendError, Appended, Checkpoint, Loaded, LogReader, Query, Rewrap, SealedRow,
-    Snapshot, Store, StoreError, StoredEvent, StreamId, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, Head, ListedHead, Loaded, LogCheckpoint, LogReader,
+    LogTile, Query, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent,
+    StreamId, WrappedKeyRow,
 };
-use crate::stores::Head;
 
 mod append;
 mod beside;
@@ -35,6 +35,7 @@ mod log_reader;
 mod migrate;
 mod plan;
 mod rows;
+mod tiles;
 mod transient;
 mod views;
 
@@ -401,6 +402,39 @@ impl Store for PostgresStore {
 
     fn select(&self, query: Query) -> BoxFuture<'_, Result<Vec<Vec<Value>>, StoreError>> {
         async move { views::select(&self.pool, &query).await }.boxed()
+    }
+
+    fn log_checkpoints(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<LogCheckpoint>, StoreError>> {
+        tiles::checkpoints(&self.pool, before, limit).boxed()
+    }
+
+    fn log_tiles(&self, wanted: Vec<(u8, u64)>) -> BoxFuture<'_, Result<Vec<LogTile>, StoreError>> {
+        tiles::tiles(&self.pool, wanted).boxed()
+    }
+
+    fn log_tile_at(&self, position: u64) -> BoxFuture<'_, Result<Option<LogTile>, StoreError>> {
+        tiles::tile_at(&self.pool, position).boxed()
+    }
+
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        tiles::seal(&self.pool, seal).boxed()
+    }
+
+    fn scan(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Scanned>, StoreError>> {
+        tiles::scan(&self.pool, after, limit).boxed()
+    }
+
+    fn heads(
+        &self,
+        through: u64,
+        after: (String, String),
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ListedHead>, StoreError>> {
+        tiles::heads(&self.pool, through, after, limit).boxed()
     }
 
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>> {

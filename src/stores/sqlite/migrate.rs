@@ -20,8 +20,11 @@ macro_rules! migration {
 }
 
 /// The steps of `chancery.db`.
-pub(super) const LOG: &[Migration] =
-    &[migration!(1, "0001_log"), migration!(2, "0002_beside_the_log")];
+pub(super) const LOG: &[Migration] = &[
+    migration!(1, "0001_log"),
+    migration!(2, "0002_beside_the_log"),
+    migration!(7, "0007_merkle_log"),
+];
 
 /// The steps of `views.db`.
 pub(super) const VIEWS: &[Migration] = &[

@@ -10,6 +10,7 @@ mod folder;
 mod migrate;
 mod reader;
 mod rows;
+mod tiles;
 mod views;
 mod worker;
 mod writer;
@@ -30,8 +31,9 @@ use self::views::Views;
 use self::worker::Worker;
 use self::writer::Writer;
 use super::{
-    Append, AppendError, Appended, Checkpoint, Loaded, LogReader, Query, Rewrap, SealedRow,
-    Snapshot, Store, StoreError, StoredEvent, StreamId, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, ListedHead, Loaded, LogCheckpoint, LogReader,
+    LogTile, Query, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent,
+    StreamId, WrappedKeyRow,
 };
 
 /// How many threads read.
@@ -323,6 +325,39 @@ impl Store for SqliteStore {
 
     fn select(&self, query: Query) -> BoxFuture<'_, Result<Vec<Vec<Value>>, StoreError>> {
         self.read(move |reader| reader.select(&query))
+    }
+
+    fn log_checkpoints(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<LogCheckpoint>, StoreError>> {
+        self.read(move |reader| reader.log_checkpoints(before, limit))
+    }
+
+    fn log_tiles(&self, wanted: Vec<(u8, u64)>) -> BoxFuture<'_, Result<Vec<LogTile>, StoreError>> {
+        self.read(move |reader| reader.log_tiles(&wanted))
+    }
+
+    fn log_tile_at(&self, position: u64) -> BoxFuture<'_, Result<Option<LogTile>, StoreError>> {
+        self.read(move |reader| reader.log_tile_at(position))
+    }
+
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.writers()?.log.run(move |writer| writer.seal(&seal)).await })
+    }
+
+    fn scan(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Scanned>, StoreError>> {
+        self.read(move |reader| reader.scan(after, limit))
+    }
+
+    fn heads(
+        &self,
+        through: u64,
+        after: (String, String),
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ListedHead>, StoreError>> {
+        self.read(move |reader| reader.heads(through, &after, limit))
     }
 
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>> {

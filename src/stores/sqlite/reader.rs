@@ -21,7 +21,7 @@ use crate::stores::{
 };
 
 pub(super) struct Reader {
-    log: Connection,
+    pub(super) log: Connection,
     /// None where there are none to trust, which happens only beside no writer.
     views: Option<Connection>,
 }

@@ -16,7 +16,7 @@ use crate::stores::{
 const CHUNK: usize = 1000;
 
 pub(super) struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// The last batch could not be written: the next ping tries.
     failed: bool,
     /// Held as long as the connection, and dropped after it.
