@@ -52,6 +52,7 @@ use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
 use crate::tls::{self, Certificates, TlsError};
 use crate::tokens::{AddedClaims, VerifiedTokens};
+use crate::transparency::sealer;
 use crate::{http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
@@ -237,6 +238,7 @@ impl Node {
             start("news", services, |services| Box::pin(spread_news(services))),
             start("tally", services, |services| Box::pin(count_windows(services))),
             start("mail", services, |services| Box::pin(Outbox::work(services))),
+            start("sealer", services, |services| Box::pin(sealer::run(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
             start("certificates", services, |services| Box::pin(renew_certificates(services))),
             start("hooks", services, |services| Box::pin(renew_hooks(services))),
@@ -336,7 +338,7 @@ async fn spread_news(services: Arc<Services>) {
                         services.scope_definitions.note(id, sequence);
                         scopes_changed = true;
                     }
-                    AggregateKind::Tally => {}
+                    AggregateKind::Tally | AggregateKind::Log => {}
                 }
             }
             if keys_changed {

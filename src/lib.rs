@@ -43,3 +43,4 @@ pub mod telemetry;
 pub mod timeline;
 pub mod tls;
 pub mod tokens;
+pub mod transparency;

@@ -14,6 +14,8 @@
 #[macro_use]
 #[path = "stores/contract.rs"]
 mod contract;
+#[path = "stores/merkle_log.rs"]
+mod merkle_log;
 
 #[path = "stores/sqlite.rs"]
 mod sqlite;

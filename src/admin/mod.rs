@@ -38,6 +38,7 @@ pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
 pub use self::scopes::ScopeView;
 use crate::aggregates::{ExecuteError, Origin};
 use crate::services::Services;
+use crate::transparency::{self, SealError};
 
 /// A change that an operator asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +133,11 @@ pub enum Operation {
     WithdrawKey {
         key_id: KeyId,
     },
+    /// Lets a new key sign the checkpoints of the log.
+    RotateCheckpointKey {
+        /// How long the one before signs beside it.
+        overlap: Lifetime,
+    },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
         names: Option<Vec<String>>,
@@ -165,6 +171,7 @@ impl Operation {
             Self::RevokeGrant { .. } => "revoke_grant",
             Self::RotateKey { .. } => "rotate_key",
             Self::WithdrawKey { .. } => "withdraw_key",
+            Self::RotateCheckpointKey { .. } => "rotate_checkpoint_key",
             Self::RebuildProjections { .. } => "rebuild_projections",
         }
     }
@@ -244,6 +251,7 @@ pub enum Outcome {
     Session(SessionView),
     Consent(ConsentView),
     Key(KeyView),
+    CheckpointKey(CheckpointKeyView),
     Projections { names: Vec<String> },
     ResetLink(ResetLinkView),
 }
@@ -408,6 +416,14 @@ pub struct KeyView {
     pub alg: KeyAlgorithm,
 }
 
+/// A key that signs checkpoints, after an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointKeyView {
+    pub key_id: KeyId,
+    /// What verifies its signatures (C2SP signed-note).
+    pub verifier: String,
+}
+
 /// Carries out an operation, in the name of an operator.
 #[tracing::instrument(name = "admin.perform", skip_all, fields(operation = operation.name()))]
 pub async fn perform(
@@ -486,6 +502,9 @@ async fn carry_out(
         }
         Operation::RotateKey { algorithm } => rotate_key(services, algorithm, origin).await,
         Operation::WithdrawKey { key_id } => withdraw_key(services, key_id, origin).await,
+        Operation::RotateCheckpointKey { overlap } => {
+            rotate_checkpoint_key(services, overlap, origin).await
+        }
         Operation::RebuildProjections { names } => rebuild(services, names).await,
     }
 }
@@ -581,6 +600,29 @@ async fn withdraw_key(
     let alg =
         found.map(|key| key.algorithm).ok_or_else(|| AdminError::not_found("key", &key_id))?;
     Ok(Outcome::Key(KeyView { kid: key_id, alg }))
+}
+
+async fn rotate_checkpoint_key(
+    services: &Services,
+    overlap: Lifetime,
+    by: Origin,
+) -> Result<Outcome, AdminError> {
+    let last = services.store.log_checkpoint().await?;
+    // A command may go by other settings than the server that seals.
+    let log = last.map_or_else(|| transparency::origin(&services.config), |last| last.origin);
+    let failed = |error: SealError| match error {
+        SealError::Store(error) => error.into(),
+        SealError::Conflict => AdminError::Refused(error.to_string()),
+        error => AdminError::Failed(error.to_string()),
+    };
+    let key_id = transparency::keys::publish(&services.rotation(), &log, overlap, by)
+        .await
+        .map_err(failed)?;
+    let keys = transparency::keys::published(&*services.store, &log).await?;
+    let found = keys.into_iter().find(|key| key.key_id == key_id);
+    let verifier =
+        found.map(|key| key.verifier).ok_or_else(|| AdminError::not_found("key", &key_id))?;
+    Ok(Outcome::CheckpointKey(CheckpointKeyView { key_id, verifier }))
 }
 
 /// Empties read models; whoever keeps them (this process or another) sees that

@@ -12,7 +12,9 @@ Exit codes:
   3  not found
   4  refused: it conflicts with what is there
   5  the store can't be reached or used
-  6  replay found differences";
+  6  replay or audit found differences
+  7  audit: less is there than was sealed
+  8  audit: signed by a key that is not known";
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,12 @@ pub enum ExitCode {
     /// It conflicts with what is there.
     Refused = 4,
     StoreUnavailable = 5,
-    /// Replay found differences.
+    /// Replay or audit found differences.
     Differences = 6,
+    /// Less is there than was sealed.
+    Incomplete = 7,
+    /// Signed by a key that is not known.
+    UnknownKey = 8,
 }
 
 impl From<ExitCode> for std::process::ExitCode {

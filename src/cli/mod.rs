@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub mod access;
 pub mod account;
+pub mod audit;
 pub mod client;
 pub mod config;
 pub mod consent;
@@ -60,6 +61,7 @@ enum Command {
     Key(key::Args),
     Events(events::Args),
     Replay(replay::Args),
+    Audit(audit::Args),
     Projections(projections::Args),
     Config(config::Args),
 }
@@ -166,6 +168,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Key(args) => key::run(args).await,
         Command::Events(args) => events::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Projections(args) => projections::run(args).await,
         Command::Config(args) => config::run(args).await,
     }

@@ -26,6 +26,9 @@ settings! {
         session_management: bool = default false;
         /// The administration API, for clients with its scopes.
         admin_api: bool = default true;
+        /// The Merkle log over all events: checkpoints, tiles and proofs, at /audit/log. It
+        /// tells strangers how many events there are, and nothing else.
+        audit_log: bool = default true;
         /// Is the server up, and ready? At /health.
         health: bool = default true;
     }

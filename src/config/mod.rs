@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub mod accounts;
+pub mod audit;
 pub mod authorization;
 pub mod declaration;
 mod embedded;
@@ -97,6 +98,7 @@ sections! {
     keys: keys::Keys,
     login: login::Login,
     accounts: accounts::Accounts,
+    audit: audit::Audit,
     mail: mail::Mail,
     http: http::Http,
     limits: limits::Limits,

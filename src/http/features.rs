@@ -52,6 +52,7 @@ static FEATURES: &[Feature] = &[
         metadata: &["check_session_"],
     },
     Feature { is_on: |features| features.admin_api, paths: &["/admin"], metadata: &[] },
+    Feature { is_on: |features| features.audit_log, paths: &["/audit/log"], metadata: &[] },
     Feature { is_on: |features| features.health, paths: &["/health"], metadata: &[] },
 ];
 

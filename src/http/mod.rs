@@ -1,6 +1,7 @@
 //! The endpoints: parse a request, call one function, render the answer.
 
 pub mod admin;
+pub mod audit;
 pub mod cors;
 pub mod features;
 pub mod health;

@@ -4,7 +4,7 @@
 use actix_web::{Resource, web};
 
 use super::cors::preflight;
-use super::{admin, health, oauth, oidc};
+use super::{admin, audit, health, oauth, oidc};
 
 /// The endpoints that programs call.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -34,6 +34,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 .route(web::put().to(oauth::register::replace))
                 .route(web::delete().to(oauth::register::delete)),
         )
+        .configure(audit::configure)
         .configure(admin::configure)
         .service(web::resource("/health/live").route(web::get().to(health::live)))
         .service(web::resource("/health/ready").route(web::get().to(health::ready)));

@@ -37,6 +37,9 @@ pub trait Fixture: Sized {
     /// Runs a statement on the database behind the store's back.
     async fn sql(&self, statement: &str) -> Result<(), String>;
 
+    /// The one of two statements that this database understands.
+    fn statement<'a>(sqlite: &'a str, postgres: &'a str) -> &'a str;
+
     /// From now on the database itself fails, with its transaction, on events of this type.
     async fn break_on(&self, event_type: &str);
 }

@@ -8,6 +8,7 @@ use chancery::stores::postgres::PostgresStore;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::contract::Fixture;
+use crate::merkle_log::merkle_log;
 use crate::postgres_database::Database;
 
 struct PostgresFixture {
@@ -52,6 +53,10 @@ impl Fixture for PostgresFixture {
         self.execute(statement).await.map_err(|error| error.to_string())
     }
 
+    fn statement<'a>(_: &'a str, postgres: &'a str) -> &'a str {
+        postgres
+    }
+
     async fn break_on(&self, event_type: &str) {
         self.execute(&format!(
             "CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -65,3 +70,4 @@ impl Fixture for PostgresFixture {
 }
 
 contract!(PostgresFixture);
+merkle_log!(PostgresFixture);

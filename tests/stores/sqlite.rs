@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::contract::{Chain, Fixture, append, committed};
+use crate::merkle_log::merkle_log;
 
 struct SqliteFixture {
     dir: TempDir,
@@ -46,6 +47,10 @@ impl Fixture for SqliteFixture {
         database.execute_batch(statement).map_err(|error| error.to_string())
     }
 
+    fn statement<'a>(sqlite: &'a str, _: &'a str) -> &'a str {
+        sqlite
+    }
+
     async fn break_on(&self, event_type: &str) {
         self.sql(&format!(
             "CREATE TRIGGER broken BEFORE INSERT ON events WHEN NEW.event_type = '{event_type}'
@@ -57,6 +62,7 @@ impl Fixture for SqliteFixture {
 }
 
 contract!(SqliteFixture);
+merkle_log!(SqliteFixture);
 
 fn open(dir: &Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(dir).unwrap())

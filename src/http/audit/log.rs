@@ -1,0 +1,221 @@
+//! The Merkle log for whoever wants to watch it: checkpoints, tiles (C2SP
+//! tlog-tiles) and proofs. Nothing in it is secret: hashes, positions, times.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chancery_domain::digest::Sha256Digest;
+use serde::Deserialize;
+use serde_json::json;
+use tlog_tiles::Tile;
+
+use crate::http::cors;
+use crate::http::render::uncached;
+use crate::services::Services;
+use crate::transparency::proofs::{Consistency, Inclusion, ProofError, Proofs, entry_bundle, tile};
+use crate::transparency::{TILE_WIDTH, keys};
+
+/// What never changes: a year.
+const FOR_GOOD: &str = "public, max-age=31536000, immutable";
+/// What may be followed by another at any moment.
+const BRIEFLY: &str = "public, max-age=1";
+/// The height of the tiles, for the library's names of them.
+const HEIGHT: &str = "tile/8";
+
+/// The routes: before those of the audit API, which are below the same path.
+pub fn configure(service: &mut web::ServiceConfig) {
+    service
+        .route("/audit/log/checkpoint", web::get().to(checkpoint))
+        .route("/audit/log/keys", web::get().to(signing_keys))
+        .route("/audit/log/inclusion", web::get().to(inclusion))
+        .route("/audit/log/consistency", web::get().to(consistency))
+        .route("/audit/log/tile/{place:.*}", web::get().to(one_tile));
+}
+
+/// The last checkpoint (C2SP tlog-checkpoint).
+async fn checkpoint(services: web::Data<Services>) -> HttpResponse {
+    match Proofs::latest(&*services.store).await {
+        Ok(proofs) => public(BRIEFLY, "text/plain; charset=utf-8", proofs.checkpoint.note),
+        Err(error) => refused(&error),
+    }
+}
+
+/// Every key that ever signed, with its times.
+async fn signing_keys(services: web::Data<Services>) -> HttpResponse {
+    let origin = match Proofs::latest(&*services.store).await {
+        Ok(proofs) => proofs.checkpoint.origin,
+        Err(error) => return refused(&error),
+    };
+    match keys::published(&*services.store, &origin).await {
+        Ok(keys) => {
+            let keys = json!({ "origin": origin, "keys": keys });
+            public(BRIEFLY, "application/json", keys.to_string())
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+#[derive(Deserialize)]
+struct Which {
+    position: Option<u64>,
+    index: Option<u64>,
+    size: Option<u64>,
+    format: Option<String>,
+}
+
+/// The proof that an event is in the log: by its position in the log of events,
+/// or by its index among the leaves.
+async fn inclusion(services: web::Data<Services>, which: web::Query<Which>) -> HttpResponse {
+    let result = async {
+        let proofs = Proofs::latest(&*services.store).await?;
+        let size = which.size.unwrap_or(proofs.checkpoint.size);
+        let index = match (which.position, which.index) {
+            (Some(position), None) => {
+                let entry = proofs.entry(position).await?;
+                entry.map(|(index, _)| index).filter(|index| *index < size)
+            }
+            (None, Some(index)) => Some(index),
+            _ => return Ok(Err("name the event: ?position= or ?index=")),
+        };
+        let Some(index) = index else {
+            return Ok(Err("no event with this position is sealed (yet)"));
+        };
+        let inclusion = proofs.of_index(index, size).await?;
+        Ok::<_, ProofError>(Ok((proofs.checkpoint, inclusion)))
+    };
+    let (checkpoint, inclusion) = match result.await {
+        Ok(Ok(found)) => found,
+        Ok(Err(why)) => return problem(StatusCode::NOT_FOUND, why),
+        Err(error) => return refused(&error),
+    };
+    if which.format.as_deref() == Some("tlog-proof") {
+        if inclusion.size != checkpoint.size {
+            let why = "a tlog-proof carries the last checkpoint: leave size out";
+            return problem(StatusCode::BAD_REQUEST, why);
+        }
+        let text = tlog_proof(&inclusion, &checkpoint.note);
+        return public("no-cache", "text/plain; charset=utf-8", text);
+    }
+    let Inclusion { entry, index, size, root, proof } = inclusion;
+    let answer = json!({
+        "position": entry.position,
+        "recorded_at_ms": entry.recorded_at_ms,
+        "digest": STANDARD.encode(entry.digest.as_bytes()),
+        "index": index,
+        "size": size,
+        "root": STANDARD.encode(root.as_bytes()),
+        "proof": texts(&proof),
+        "checkpoint": checkpoint.note,
+    });
+    public("no-cache", "application/json", answer.to_string())
+}
+
+/// C2SP tlog-proof: the index, the proof and the checkpoint in one text.
+fn tlog_proof(inclusion: &Inclusion, note: &str) -> String {
+    let mut text = format!("c2sp.org/tlog-proof@v1\nindex {}\n", inclusion.index);
+    for hash in texts(&inclusion.proof) {
+        text.push_str(&hash);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(note);
+    text
+}
+
+#[derive(Deserialize)]
+struct Sizes {
+    old: u64,
+    new: Option<u64>,
+}
+
+/// The proof that the log of one size continues that of a smaller one.
+async fn consistency(services: web::Data<Services>, sizes: web::Query<Sizes>) -> HttpResponse {
+    let result = async {
+        let proofs = Proofs::latest(&*services.store).await?;
+        let new = sizes.new.unwrap_or(proofs.checkpoint.size);
+        let consistency = proofs.consistency(sizes.old, new).await?;
+        Ok::<_, ProofError>((proofs.checkpoint, consistency))
+    };
+    match result.await {
+        Ok((checkpoint, consistency)) => {
+            let Consistency { old_size, old_root, new_size, new_root, proof } = consistency;
+            let answer = json!({
+                "old_size": old_size,
+                "old_root": STANDARD.encode(old_root.as_bytes()),
+                "new_size": new_size,
+                "new_root": STANDARD.encode(new_root.as_bytes()),
+                "proof": texts(&proof),
+                "checkpoint": checkpoint.note,
+            });
+            public("no-cache", "application/json", answer.to_string())
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn texts(proof: &[Sha256Digest]) -> Vec<String> {
+    proof.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect()
+}
+
+/// A tile of hashes or a bundle of entries; full ones never change.
+async fn one_tile(request: HttpRequest, services: web::Data<Services>) -> HttpResponse {
+    let place = request.match_info().get("place").unwrap_or_default();
+    let none = || problem(StatusCode::NOT_FOUND, "there is no such tile");
+    // The library names bundles as Go does.
+    let (is_bundle, named) = match place.strip_prefix("entries/") {
+        Some(rest) => (true, format!("{HEIGHT}/data/{rest}")),
+        None => (false, format!("{HEIGHT}/{place}")),
+    };
+    let Ok(named) = Tile::from_path(&named) else { return none() };
+    let width = usize::try_from(named.width()).unwrap_or(0);
+    let found = if is_bundle {
+        entry_bundle(&*services.store, named.level_index(), width).await
+    } else {
+        tile(&*services.store, named.level(), named.level_index(), width).await
+    };
+    match found {
+        // A part of a tile stays what it is, but goes when the tile is full.
+        Ok(Some(data)) if width < TILE_WIDTH => {
+            public("public, max-age=3600", "application/octet-stream", data)
+        }
+        Ok(Some(data)) => public(FOR_GOOD, "application/octet-stream", data),
+        Ok(None) => none(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn public(
+    cache: &'static str,
+    content_type: &'static str,
+    body: impl actix_web::body::MessageBody + 'static,
+) -> HttpResponse {
+    let mut answer = HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, cache))
+        .insert_header((CONTENT_TYPE, content_type))
+        .body(body);
+    cors::for_all(&mut answer);
+    answer
+}
+
+fn refused(error: &ProofError) -> HttpResponse {
+    match error {
+        ProofError::NothingSealed => problem(StatusCode::NOT_FOUND, "nothing is sealed yet"),
+        ProofError::TooLong { .. } => problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        ProofError::Tampered(_) | ProofError::Store(_) => failed(error),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> HttpResponse {
+    tracing::error!(%error, "the log of checkpoints can't be read: {error}");
+    let why = "the log can't be read now: its operator knows more";
+    problem(StatusCode::INTERNAL_SERVER_ERROR, why)
+}
+
+/// Problem details (RFC 9457).
+fn problem(status: StatusCode, why: &str) -> HttpResponse {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = json!({ "title": title, "status": status.as_u16(), "detail": why });
+    uncached(status).content_type("application/problem+json").body(body.to_string())
+}
