@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::program::{
-    DONE, Data, Ended, NOT_FOUND, REFUSED, STORE_UNAVAILABLE, USAGE, program, run,
+    DIFFERENCES, DONE, Data, Ended, INCOMPLETE, NOT_FOUND, REFUSED, STORE_UNAVAILABLE, UNKNOWN_KEY,
+    USAGE, program, run,
 };
 
 /// A server on a store of its own; killed at the end.
@@ -275,4 +276,72 @@ fn the_control_socket_is_its_owner_s_alone() {
     let server = Server::start();
     let socket = std::fs::metadata(server.data.file("chancery.sock")).unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+}
+
+/// What an auditor does: takes a key and a checkpoint home, comes back, and compares.
+#[tokio::test]
+async fn an_auditor_sees_what_was_changed_since_they_were_here() {
+    let mut server = Server::start();
+    server.answers("s3cret", 200).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let size = loop {
+        let shown = server.run(&["audit", "checkpoint", "--json"]);
+        let last = server.run(&["events"]).lines().pop().unwrap()["position"].as_u64().unwrap();
+        if shown.code == DONE {
+            let shown = shown.json();
+            if shown["position"].as_u64().unwrap() >= last {
+                break shown["size"].as_u64().unwrap();
+            }
+        }
+        assert!(Instant::now() < deadline, "nothing is sealed");
+    };
+    let held = server.data.file("held.txt");
+    let held = held.to_str().unwrap();
+    server.run(&["audit", "checkpoint", "--out", held]).done();
+    let keys = server.run(&["audit", "key", "list", "--json"]).json();
+    let key = keys[0]["verifier"].as_str().unwrap().to_owned();
+    let verify = ["audit", "verify", "--key", &key, "--since", held];
+    assert!(server.run(&verify).done().contains("INTACT"));
+    assert!(server.run(&["audit", "verify"]).done().contains("give --key and --since"));
+    let proof = server.run(&["audit", "prove", "--position", "1"]).json();
+    assert_eq!(proof["index"], 0);
+    server.run(&["audit", "prove", "--position", "99999"]).fails(NOT_FOUND);
+    let continues = server.run(&["audit", "prove", "--since", held]).json();
+    assert_eq!((&continues["continues"], &continues["old_size"]), (&json!(true), &json!(size)));
+    server.run(&["audit", "prove"]).fails(USAGE);
+    server.run(&["audit", "verify", "--since", "/nowhere"]).fails(USAGE);
+    server.run(&["audit", "verify", "--key", "nonsense"]).fails(USAGE);
+
+    // Another key than the one that was written down.
+    let other = "as.example/audit/log+5e2f2a9c+AVbGOTUeGCJXSIHPv1ahyFNLKrSKvMCRdBOFbAdNXnOV";
+    let unknown = server.run(&["audit", "verify", "--key", other]);
+    assert!(unknown.code == UNKNOWN_KEY || unknown.code == USAGE, "{unknown:?}");
+    let rotated = server.run(&["audit", "key", "rotate", "--overlap", "0", "--json"]).json();
+    let new_key = rotated["verifier"].as_str().unwrap().to_owned();
+    assert_ne!(new_key, key);
+    let unknown = server.run(&["audit", "verify", "--key", &new_key]);
+    assert_eq!(unknown.code, UNKNOWN_KEY, "{unknown:?}");
+    assert_eq!(server.run(&["audit", "key", "list", "--json"]).json().as_array().unwrap().len(), 2);
+    server.run(&["audit", "verify", "--since", held]).done();
+
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let database = rusqlite::Connection::open(server.data.file("chancery.db")).unwrap();
+    database
+        .execute_batch(
+            "DROP TRIGGER events_are_not_updated; DROP TRIGGER events_are_not_deleted;
+             UPDATE events SET metadata = '{}' WHERE position = 2;",
+        )
+        .unwrap();
+    let tampered = server.run(&["audit", "verify"]);
+    assert_eq!(tampered.code, DIFFERENCES, "{tampered:?}");
+    assert!(tampered.out.contains("position 2") && tampered.out.contains("TAMPERED"));
+
+    // All that the database knows of the end is gone; the file and the auditor know better.
+    database
+        .execute_batch("DELETE FROM events; DELETE FROM log_tiles; DELETE FROM log_checkpoints;")
+        .unwrap();
+    let incomplete = server.run(&["audit", "verify", "--key", &key, "--since", held]);
+    assert_eq!(incomplete.code, INCOMPLETE, "{incomplete:?}");
+    assert!(incomplete.out.contains(&format!("was signed over {size} events, and there are 0")));
 }

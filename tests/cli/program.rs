@@ -14,6 +14,8 @@ pub const NOT_FOUND: i32 = 3;
 pub const REFUSED: i32 = 4;
 pub const STORE_UNAVAILABLE: i32 = 5;
 pub const DIFFERENCES: i32 = 6;
+pub const INCOMPLETE: i32 = 7;
+pub const UNKNOWN_KEY: i32 = 8;
 
 /// What a command said, and how it ended.
 #[derive(Debug)]

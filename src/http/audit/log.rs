@@ -9,7 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 use chancery_domain::digest::Sha256Digest;
 use serde::Deserialize;
 use serde_json::json;
-use tlog_tiles::Tile;
 
 use crate::http::cors;
 use crate::http::render::uncached;
@@ -21,8 +20,6 @@ use crate::transparency::{TILE_WIDTH, keys};
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// What may be followed by another at any moment.
 const BRIEFLY: &str = "public, max-age=1";
-/// The height of the tiles, for the library's names of them.
-const HEIGHT: &str = "tile/8";
 
 /// The routes: before those of the audit API, which are below the same path.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -161,19 +158,12 @@ fn texts(proof: &[Sha256Digest]) -> Vec<String> {
 
 /// A tile of hashes or a bundle of entries; full ones never change.
 async fn one_tile(request: HttpRequest, services: web::Data<Services>) -> HttpResponse {
-    let place = request.match_info().get("place").unwrap_or_default();
     let none = || problem(StatusCode::NOT_FOUND, "there is no such tile");
-    // The library names bundles as Go does.
-    let (is_bundle, named) = match place.strip_prefix("entries/") {
-        Some(rest) => (true, format!("{HEIGHT}/data/{rest}")),
-        None => (false, format!("{HEIGHT}/{place}")),
-    };
-    let Ok(named) = Tile::from_path(&named) else { return none() };
-    let width = usize::try_from(named.width()).unwrap_or(0);
-    let found = if is_bundle {
-        entry_bundle(&*services.store, named.level_index(), width).await
-    } else {
-        tile(&*services.store, named.level(), named.level_index(), width).await
+    let place = TilePlace::parse(request.match_info().get("place").unwrap_or_default());
+    let Some(TilePlace { level, index, width }) = place else { return none() };
+    let found = match level {
+        Some(level) => tile(&*services.store, level, index, width).await,
+        None => entry_bundle(&*services.store, index, width).await,
     };
     match found {
         // A part of a tile stays what it is, but goes when the tile is full.
@@ -184,6 +174,56 @@ async fn one_tile(request: HttpRequest, services: web::Data<Services>) -> HttpRe
         Ok(None) => none(),
         Err(error) => failed(&error),
     }
+}
+
+/// Which tile a path names: `LEVEL/NUMBER`, or `LEVEL/NUMBER.p/WIDTH` for a part of
+/// one, where the number is in groups of three digits, all but the last after an
+/// `x` (C2SP tlog-tiles). (The library's own reader of paths panics at some.)
+#[derive(Debug, PartialEq, Eq)]
+struct TilePlace {
+    /// None: a bundle of entries.
+    level: Option<u8>,
+    index: u64,
+    width: usize,
+}
+
+impl TilePlace {
+    fn parse(path: &str) -> Option<Self> {
+        // Above 63 bits there are no tiles.
+        const HIGHEST: u8 = 7;
+        let (level, rest) = path.split_once('/')?;
+        let level = match level {
+            "entries" => None,
+            level => Some(decimal(level).filter(|level| *level <= u64::from(HIGHEST))?),
+        };
+        let (number, width) = match rest.split_once(".p/") {
+            Some((number, width)) => (number, decimal(width).filter(|it| (1..256).contains(it))?),
+            None => (rest, 256),
+        };
+        let mut groups = number.split('/').rev();
+        let mut all = vec![three_digits(groups.next()?)?];
+        for group in groups {
+            all.push(three_digits(group.strip_prefix('x')?)?);
+        }
+        let leading_zeros = all.len() > 1 && all.last() == Some(&0);
+        if leading_zeros || all.len() > 6 {
+            return None;
+        }
+        let index = all.iter().rev().fold(0, |number, group| number * 1000 + group);
+        let level = level.map(u8::try_from).transpose().ok()?;
+        Some(Self { level, index, width: usize::try_from(width).ok()? })
+    }
+}
+
+/// A number without sign or leading zeros.
+fn decimal(text: &str) -> Option<u64> {
+    let plain = text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (plain && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok())?
+}
+
+fn three_digits(text: &str) -> Option<u64> {
+    let plain = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok())?
 }
 
 fn public(
@@ -218,4 +258,52 @@ fn problem(status: StatusCode, why: &str) -> HttpResponse {
     let title = status.canonical_reason().unwrap_or_default();
     let body = json!({ "title": title, "status": status.as_u16(), "detail": why });
     uncached(status).content_type("application/problem+json").body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tiles_are_named_as_c2sp_has_it() {
+        let tile = |level, index, width| Some(TilePlace { level, index, width });
+        assert_eq!(TilePlace::parse("0/000"), tile(Some(0), 0, 256));
+        assert_eq!(TilePlace::parse("0/x001/x234/067"), tile(Some(0), 1_234_067, 256));
+        assert_eq!(TilePlace::parse("3/x001/000.p/255"), tile(Some(3), 1000, 255));
+        assert_eq!(TilePlace::parse("entries/x999/999.p/1"), tile(None, 999_999, 1));
+        for bad in [
+            "",
+            "0",
+            "0/",
+            "/000",
+            "8/000",
+            "00/000",
+            "+1/000",
+            "0/0",
+            "0/0000",
+            "0/x000/001",
+            "0/001/002",
+            "0/x001/x002",
+            "0/000.p/0",
+            "0/000.p/256",
+            "0/000.p/01",
+            "0/000.p/",
+            "0/000.p",
+            "data/000",
+            "entries",
+            "0/-01",
+            "0/x001/x000/x000/x000/x000/x000/000",
+        ] {
+            assert_eq!(TilePlace::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in "(entries|[0-9]{1,4})?/?(x?[0-9]{3}/){0,8}[0-9.p/x]{0,12}") {
+            let _ = TilePlace::parse(&path);
+        }
+    }
 }
