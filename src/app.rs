@@ -53,7 +53,7 @@ use crate::tally::{self, Tallies};
 use crate::tls::{self, Certificates, TlsError};
 use crate::tokens::{AddedClaims, VerifiedTokens};
 use crate::transparency::sealer;
-use crate::{http, interaction};
+use crate::{console, http, interaction};
 
 /// How many clients, accounts, sessions and consents are kept, each.
 const KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -524,7 +524,8 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
     let closed = Closed::of(config);
     let mut server = HttpServer::new(move || {
         let everything = |service: &mut web::ServiceConfig| {
-            service.configure(http::configure).configure(interaction::configure).configure(&extra);
+            service.configure(http::configure).configure(interaction::configure);
+            service.configure(console::configure).configure(&extra);
         };
         // Below an issuer's path all is there twice: a proxy may take it away, or not.
         let below_issuer = |service: &mut web::ServiceConfig| {

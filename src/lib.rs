@@ -12,6 +12,7 @@ pub mod client_auth;
 pub mod client_keys;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod entropy;
 pub mod feed;

@@ -29,6 +29,9 @@ settings! {
         /// The Merkle log over all events: checkpoints, tiles and proofs, at /audit/log. It
         /// tells strangers how many events there are, and nothing else.
         audit_log: bool = default true;
+        /// The web console for auditors and operators, at /console: people log in to it with
+        /// an account that has the role auditor or admin.
+        console: bool = default true;
         /// Is the server up, and ready? At /health.
         health: bool = default true;
     }

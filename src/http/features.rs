@@ -53,6 +53,7 @@ static FEATURES: &[Feature] = &[
     },
     Feature { is_on: |features| features.admin_api, paths: &["/admin"], metadata: &[] },
     Feature { is_on: |features| features.audit_log, paths: &["/audit/log"], metadata: &[] },
+    Feature { is_on: |features| features.console, paths: &["/console"], metadata: &[] },
     Feature { is_on: |features| features.health, paths: &["/health"], metadata: &[] },
 ];
 

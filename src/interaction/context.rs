@@ -73,6 +73,14 @@ impl Visit {
             && self.header(site).is_none_or(|site| matches!(site, "same-origin" | "none"))
     }
 
+    /// Did a page of another site lead here, as far as the browser tells? Then it
+    /// left the strict cookies at home.
+    #[must_use]
+    pub fn comes_from_elsewhere(&self) -> bool {
+        let site = HeaderName::from_static("sec-fetch-site");
+        self.header(site).is_some_and(|site| matches!(site, "cross-site" | "same-site"))
+    }
+
     fn header(&self, name: HeaderName) -> Option<&str> {
         // What is no text is not what was looked for, but it was there.
         self.request.headers().get(name).map(|value| value.to_str().unwrap_or_default())

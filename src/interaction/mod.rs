@@ -11,13 +11,13 @@ mod acr;
 pub mod assets;
 mod authorize;
 mod consent;
-mod context;
-mod cookies;
+pub mod context;
+pub mod cookies;
 mod create_account;
 mod credentials;
-mod csrf;
+pub mod csrf;
 mod demands;
-mod device;
+pub mod device;
 mod end_session;
 mod error_page;
 mod handle;
@@ -27,9 +27,9 @@ mod login;
 mod logout;
 pub mod pages;
 mod pending;
-mod response;
+pub mod response;
 mod select_account;
-mod session;
+pub mod session;
 mod session_state;
 pub mod texts;
 pub mod throttle;
@@ -42,13 +42,13 @@ use chancery_domain::protocol::prompt::Prompt;
 use chancery_domain::protocol::response_mode::ResponseMode;
 
 use self::assets::Asset;
-pub use self::credentials::{Failure, judge};
+pub use self::credentials::{Failure, attempt, judge};
 pub use self::session::AMR;
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::tokens::for_client;
 
 /// The longest form that is read, in bytes.
-const LONGEST_FORM: usize = 65_536;
+pub const LONGEST_FORM: usize = 65_536;
 
 /// The pages, and the files that they load.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -94,7 +94,9 @@ fn form(path: &str) -> Resource {
     web::resource(path).app_data(web::PayloadConfig::new(LONGEST_FORM))
 }
 
-fn serve(asset: &'static Asset) -> HttpResponse {
+/// A file, to be kept for ever.
+#[must_use]
+pub fn serve(asset: &'static Asset) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, asset.content_type))
         .insert_header((CACHE_CONTROL, assets::CACHE_CONTROL))

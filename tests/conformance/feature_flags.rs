@@ -8,7 +8,7 @@ both_stores! {
 }
 
 /// Each with its paths and the members of the metadata.
-const FEATURES: [(&str, &[&str], &[&str]); 8] = [
+const FEATURES: [(&str, &[&str], &[&str]); 9] = [
     (
         "par",
         &["/par"],
@@ -28,6 +28,7 @@ const FEATURES: [(&str, &[&str], &[&str]); 8] = [
     ("registration", &["/register", "/register/x"], &["registration_endpoint"]),
     ("end_session", &["/logout"], &[]),
     ("session_management", &["/check_session"], &["check_session_iframe"]),
+    ("console", &["/console", "/console/grants"], &[]),
     ("health", &["/health/live", "/health/ready"], &[]),
 ];
 

@@ -22,6 +22,7 @@ mod account_pages;
 mod admin_api;
 mod c2sp_tlog;
 mod cascades;
+mod console;
 mod custom_parameters;
 mod feature_flags;
 mod hooks;
