@@ -1,6 +1,7 @@
 //! The endpoints: parse a request, call one function, render the answer.
 
 pub mod admin;
+pub mod api;
 pub mod audit;
 pub mod cors;
 pub mod features;

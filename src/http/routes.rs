@@ -35,7 +35,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 .route(web::delete().to(oauth::register::delete)),
         )
         .configure(audit::configure)
-        .configure(admin::configure)
+        .configure(|service| admin::ADMIN.configure(service))
         .service(web::resource("/health/live").route(web::get().to(health::live)))
         .service(web::resource("/health/ready").route(web::get().to(health::ready)));
 }

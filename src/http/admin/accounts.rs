@@ -13,12 +13,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::clients::Reason;
-use super::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
-use super::problem::Problem;
 use crate::admin::{
     AccountView, Confidential, ConsentView, NewAccount, Operation, Outcome, ResetLinkView,
     SessionView, account_view,
 };
+use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
+use crate::http::api::problem::Problem;
 use crate::lookups::{AccountRow, ConsentRow, Lookups, SessionRow};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
-use super::problem::Problem;
 use crate::admin::{ClientView, Confidential, NewClient, Operation, Outcome};
+use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
+use crate::http::api::problem::Problem;
 use crate::lookups::{ClientRow, Lookups};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -108,7 +108,9 @@ async fn list(call: Call<PartOfList, NoBody>) -> Result<List<ClientRow>, Problem
     Ok(Lookups::new(call.services.store.clone()).clients(part).await?.into())
 }
 
-async fn add(call: Call<super::endpoint::Nothing, Json<AddClient>>) -> Result<ClientView, Problem> {
+async fn add(
+    call: Call<crate::http::api::endpoint::Nothing, Json<AddClient>>,
+) -> Result<ClientView, Problem> {
     let Json(AddClient { client_id, client_secret, metadata }) = &call.body;
     let secret = checked(client_secret.as_ref())?;
     let new = NewClient { client_id: client_id.clone(), secret, metadata: metadata.clone() };

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::clients::Reason;
-use super::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
 use super::history::{Happening, history};
-use super::problem::Problem;
 use crate::admin::{GrantView, Operation, Outcome};
 use crate::aggregates::Kept as _;
+use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
+use crate::http::api::problem::Problem;
 use crate::lookups::{GrantFilter, GrantRow, Lookups};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -8,10 +8,10 @@ use chancery_projections::Undecodable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::{Call, Endpoint, List, NoBody};
-use super::problem::Problem;
 use crate::aggregates::Kept as _;
 use crate::feed::decode;
+use crate::http::api::endpoint::{Call, Endpoint, List, NoBody};
+use crate::http::api::problem::Problem;
 use crate::services::Services;
 use crate::stores::StreamId;
 use crate::timeline;

@@ -6,9 +6,9 @@ use chancery_domain::signing_key::KeyAlgorithm;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
-use super::problem::Problem;
 use crate::admin::{KeyView, Operation, Outcome};
+use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
+use crate::http::api::problem::Problem;
 use crate::lookups::{Lookups, SigningKeyRow};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -4,17 +4,20 @@ use actix_web::http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::{Call, Endpoint, Json, Nothing};
-use super::problem::Problem;
 use crate::admin::{Operation, Outcome};
+use crate::http::api::endpoint::{Call, Endpoint, Json, Nothing};
+use crate::http::api::problem::Problem;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::new(
-        Method::POST,
-        "/projections/rebuild",
-        ("rebuildProjections", "Empty read models and fold the log into them again"),
-        rebuild,
-    )]
+    vec![
+        Endpoint::new(
+            Method::POST,
+            "/projections/rebuild",
+            ("rebuildProjections", "Empty read models and fold the log into them again"),
+            rebuild,
+        )
+        .finds(),
+    ]
 }
 
 #[derive(Deserialize, JsonSchema)]

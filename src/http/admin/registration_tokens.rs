@@ -7,9 +7,9 @@ use chancery_domain::time::UnixTime;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
-use super::problem::Problem;
 use crate::admin::{NewRegistrationToken, Operation, Outcome, RegistrationTokenView};
+use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
+use crate::http::api::problem::Problem;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
-use super::problem::Problem;
 use crate::admin::{Operation, Outcome, ScopeView};
+use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
+use crate::http::api::problem::Problem;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let list_summary = "List the scopes: the standard ones, those of the settings, and your own";

@@ -4,9 +4,9 @@ use actix_web::http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::endpoint::{Call, Endpoint, List, NoBody, Nothing};
-use super::problem::Problem;
 use crate::config::problem::Place;
+use crate::http::api::endpoint::{Call, Endpoint, List, NoBody, Nothing};
+use crate::http::api::problem::Problem;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::new(

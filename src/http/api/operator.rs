@@ -1,16 +1,13 @@
-//! Who may administer: a client acting for itself, or a person with the role.
+//! Who may: a client acting for itself, or a person with a role for it.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
-use chancery_domain::account::Role;
 use chancery_domain::protocol::scope::Scope;
 
+use super::Api;
 use super::problem::Problem;
 use crate::services::Services;
 use crate::tokens::{Audience, LiveToken, TokenRefusal, find_access_token};
-
-/// The scope that all of the API needs.
-pub const ADMIN: &str = "admin";
 
 /// The scope that what is known of people needs besides.
 pub const PERSONAL_DATA: &str = "pii:read";
@@ -23,9 +20,14 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Reads the token of a request.
-    pub async fn of(services: &Services, request: &HttpRequest) -> Result<Self, Problem> {
-        let live = token(services, request).await?;
+    /// Reads the token of a request to this API.
+    pub async fn of(
+        api: &Api,
+        services: &Services,
+        request: &HttpRequest,
+    ) -> Result<Self, Problem> {
+        let (needed, _) = api.scope;
+        let live = token(api, services, request).await?;
         let audience = Audience::of(&live.facts, services.issuer());
         let ours = match &audience {
             Audience::One(one) => one == services.issuer(),
@@ -33,11 +35,12 @@ impl Operator {
         };
         if !ours {
             let detail = "the access token is for another audience than this server";
-            return Err(Problem::unauthorized(Some("invalid_token"), detail));
+            return Err(Problem::unauthorized(needed, Some("invalid_token"), detail));
         }
         let scope = live.facts.scope.clone();
-        if !scope.contains(ADMIN) {
-            return Err(Problem::forbidden("the access token needs the scope admin"));
+        if !scope.contains(needed) {
+            let detail = format!("the access token needs the scope {needed}");
+            return Err(Problem::forbidden(needed, &detail));
         }
         let client_id = &live.grant.authorization.client_id;
         let name = match live.grant.authorization.subject() {
@@ -46,9 +49,13 @@ impl Operator {
                 let folded = services.accounts.get(&subject.to_string()).await;
                 let folded = folded.map_err(|error| Problem::internal(&error))?;
                 let account = folded.state.registered().filter(|own| own.is_usable());
-                if !account.is_some_and(|account| account.roles.contains(&Role::Admin)) {
-                    let detail = "the account needs the role admin, which the command line gives";
-                    return Err(Problem::forbidden(detail));
+                let may = |role| account.is_some_and(|account| account.roles.contains(role));
+                if !api.roles.iter().any(may) {
+                    let roles: Vec<_> = api.roles.iter().map(|role| role.as_str()).collect();
+                    let roles = roles.join(" or ");
+                    let detail =
+                        format!("the account needs the role {roles}, which the command line gives");
+                    return Err(Problem::forbidden(needed, &detail));
                 }
                 format!("account {subject}")
             }
@@ -62,18 +69,23 @@ impl Operator {
     }
 }
 
-async fn token(services: &Services, request: &HttpRequest) -> Result<LiveToken, Problem> {
+async fn token(
+    api: &Api,
+    services: &Services,
+    request: &HttpRequest,
+) -> Result<LiveToken, Problem> {
+    let (needed, _) = api.scope;
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = header.and_then(|header| {
         let (scheme, token) = header.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    let missing = "send an access token of this server with the scope admin";
-    let bearer = bearer.ok_or_else(|| Problem::unauthorized(None, missing))?;
+    let missing = format!("send an access token of this server with the scope {needed}");
+    let bearer = bearer.ok_or_else(|| Problem::unauthorized(needed, None, &missing))?;
     find_access_token(services, bearer).await.map_err(|refusal| match refusal {
         TokenRefusal::NotAlive => {
             let detail = "the access token is invalid, expired or revoked";
-            Problem::unauthorized(Some("invalid_token"), detail)
+            Problem::unauthorized(needed, Some("invalid_token"), detail)
         }
         TokenRefusal::Failed(error) => error.into(),
     })

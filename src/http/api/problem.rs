@@ -1,4 +1,4 @@
-//! Errors of the API: problem details (RFC 9457), and the challenges of RFC 6750.
+//! Errors of the APIs: problem details (RFC 9457), and the challenges of RFC 6750.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -43,22 +43,22 @@ impl Problem {
         Self { status, detail: detail.into(), challenge: None, allow: None }
     }
 
-    /// No token, or none that is good for this API (RFC 6750 §3.1).
-    pub fn unauthorized(error: Option<&str>, detail: &str) -> Self {
+    /// No token, or none that is good for an API that needs this scope (RFC 6750 §3.1).
+    pub fn unauthorized(scope: &str, error: Option<&str>, detail: &str) -> Self {
         let challenge = match error {
-            None => "Bearer realm=\"chancery\", scope=\"admin\"".to_owned(),
+            None => format!("Bearer realm=\"chancery\", scope=\"{scope}\""),
             Some(error) => format!(
-                "Bearer realm=\"chancery\", scope=\"admin\", error=\"{error}\", \
+                "Bearer realm=\"chancery\", scope=\"{scope}\", error=\"{error}\", \
                  error_description=\"{detail}\""
             ),
         };
         Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
-    /// The token's owner may not do this (RFC 6750 §3.1).
-    pub fn forbidden(detail: &str) -> Self {
+    /// The token's owner may not do this, which needs this scope (RFC 6750 §3.1).
+    pub fn forbidden(scope: &str, detail: &str) -> Self {
         let challenge = format!(
-            "Bearer realm=\"chancery\", scope=\"admin\", error=\"insufficient_scope\", \
+            "Bearer realm=\"chancery\", scope=\"{scope}\", error=\"insufficient_scope\", \
              error_description=\"{detail}\""
         );
         Self { challenge: Some(challenge), ..Self::new(StatusCode::FORBIDDEN, detail) }
@@ -93,7 +93,7 @@ impl Problem {
 
     /// The log says why.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "the administration API failed: {error}");
+        tracing::error!(%error, "an API failed: {error}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says why")
     }
 
@@ -130,7 +130,7 @@ impl From<AdminError> for Problem {
 
 impl Problem {
     fn unavailable(error: &dyn std::fmt::Display) -> Self {
-        tracing::warn!(%error, "the administration API can't answer: {error}");
+        tracing::warn!(%error, "an API can't answer: {error}");
         let detail = "the store does not answer: try again in a moment";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }

@@ -1,16 +1,17 @@
-//! The `OpenAPI` 3.1 document, made from the endpoints.
+//! The `OpenAPI` 3.1 document, made from the endpoints of an API.
 
 use actix_web::http::StatusCode;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::Api;
 use super::endpoint::Endpoint;
-use super::operator::{ADMIN, PERSONAL_DATA};
+use super::operator::PERSONAL_DATA;
 use super::problem::{self, MEDIA_TYPE};
 
-/// The document, true of these endpoints.
-pub fn document(issuer: &str, endpoints: &[Endpoint]) -> Value {
+/// The document, true of the endpoints of the API.
+pub fn document(api: &Api, issuer: &str) -> Value {
     let mut generator = SchemaSettings::draft2020_12()
         .with(|settings| {
             settings.definitions_path = "/components/schemas".into();
@@ -19,9 +20,10 @@ pub fn document(issuer: &str, endpoints: &[Endpoint]) -> Value {
         .into_generator();
     let error = generator.subschema_for::<problem::Body>().to_value();
     let mut paths = Map::new();
-    for endpoint in endpoints {
+    for endpoint in &(api.endpoints)() {
         let operation = operation(endpoint, &mut generator, &error);
-        let path = paths.entry(endpoint.full_path()).or_insert_with(|| json!({}));
+        let path =
+            paths.entry(format!("{}{}", api.base, endpoint.path)).or_insert_with(|| json!({}));
         if let Value::Object(path) = path {
             path.insert(endpoint.method.as_str().to_lowercase(), operation);
         }
@@ -29,15 +31,12 @@ pub fn document(issuer: &str, endpoints: &[Endpoint]) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Chancery administration",
+            "title": api.title,
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Everything needs an access token of this server with the scope \
-                            `admin`, of a client that an operator registered for it, or of a \
-                            person whose account has the role admin. What is known of people is \
-                            shown with the scope `pii:read` besides.",
+            "description": api.description,
         },
         "servers": [{ "url": issuer }],
-        "security": [{ "oauth2": [ADMIN] }],
+        "security": [{ "oauth2": [api.scope.0] }],
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
@@ -46,12 +45,12 @@ pub fn document(issuer: &str, endpoints: &[Endpoint]) -> Value {
                 "flows": {
                     "clientCredentials": {
                         "tokenUrl": format!("{issuer}/token"),
-                        "scopes": scopes(),
+                        "scopes": scopes(api),
                     },
                     "authorizationCode": {
                         "authorizationUrl": format!("{issuer}/authorize"),
                         "tokenUrl": format!("{issuer}/token"),
-                        "scopes": scopes(),
+                        "scopes": scopes(api),
                     },
                 },
             } },
@@ -59,8 +58,9 @@ pub fn document(issuer: &str, endpoints: &[Endpoint]) -> Value {
     })
 }
 
-fn scopes() -> Value {
-    json!({ ADMIN: "Administer the server", PERSONAL_DATA: "See who people are" })
+fn scopes(api: &Api) -> Value {
+    let (scope, meaning) = api.scope;
+    json!({ scope: meaning, PERSONAL_DATA: "See who people are" })
 }
 
 fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator, error: &Value) -> Value {
@@ -81,8 +81,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator, error: &Value
         (400, takes_something, "The request can't be read."),
         (401, true, "There is no token, or none that is good here."),
         (403, true, "The token's scope, or its account's roles, do not allow this."),
-        (404, endpoint.path.contains('{'), "There is no such thing."),
-        (404, endpoint.id == "rebuildProjections", "There is no such read model."),
+        (404, endpoint.finds, "There is no such thing."),
         (409, changes, "It conflicts with what is there."),
         (413, true, "The body is too long."),
         (415, endpoint.body.is_some(), "The body is no JSON."),

@@ -1,4 +1,4 @@
-//! One endpoint of the API: its route, what it takes and what it answers.
+//! One endpoint of an API: its route, what it takes and what it answers.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::operator::Operator;
 use super::problem::Problem;
-use super::{BASE, LONGEST_BODY};
+use super::{Api, LONGEST_BODY};
 use crate::admin::{Operation, Outcome, perform};
 use crate::http::render;
 use crate::lookups::{Order, Page, Part};
@@ -20,18 +20,21 @@ use crate::services::Services;
 
 type Answered = LocalBoxFuture<'static, Result<HttpResponse, Problem>>;
 
-type Handler = Rc<dyn Fn(web::Data<Services>, HttpRequest, web::Bytes, StatusCode) -> Answered>;
+type Handler =
+    Rc<dyn Fn(&'static Api, web::Data<Services>, HttpRequest, web::Bytes, StatusCode) -> Answered>;
 
 /// One endpoint.
 #[derive(Clone)]
 pub struct Endpoint {
     pub method: Method,
-    /// Below [`BASE`].
+    /// Below that of its API.
     pub path: &'static str,
     /// Its name in the document.
     pub id: &'static str,
     pub summary: &'static str,
     pub success: StatusCode,
+    /// Is it about something that there may be none of?
+    pub finds: bool,
     /// The members of an object: the parameters in path and query.
     pub parameters: fn(&mut SchemaGenerator) -> Schema,
     /// None: it takes no body.
@@ -178,9 +181,9 @@ impl Endpoint {
         A: Serialize + JsonSchema + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let handler: Handler = Rc::new(move |services, request, bytes, success| {
+        let handler: Handler = Rc::new(move |api, services, request, bytes, success| {
             Box::pin(async move {
-                let operator = Operator::of(&services, &request).await?;
+                let operator = Operator::of(api, &services, &request).await?;
                 let parameters = parameters(&request)?;
                 let body = B::read(&request, &bytes)?;
                 let answer = call(Call { services, operator, parameters, body }).await?;
@@ -193,11 +196,18 @@ impl Endpoint {
             id,
             summary,
             success: StatusCode::OK,
+            finds: path.contains('{'),
             parameters: |generator| P::json_schema(generator),
             body: B::SCHEMA,
             answer: |generator| generator.subschema_for::<A>(),
             handler,
         }
+    }
+
+    /// It is about something that its parameters name: there may be none.
+    pub const fn finds(mut self) -> Self {
+        self.finds = true;
+        self
     }
 
     /// It answers 201.
@@ -206,14 +216,10 @@ impl Endpoint {
         self
     }
 
-    /// The whole path.
-    pub fn full_path(&self) -> String {
-        format!("{BASE}{}", self.path)
-    }
-
-    /// Answers a request.
+    /// Answers a request to its API.
     pub fn answer(
         &self,
+        api: &'static Api,
         request: HttpRequest,
         body: Result<web::Bytes, actix_web::Error>,
     ) -> LocalBoxFuture<'static, HttpResponse> {
@@ -223,10 +229,10 @@ impl Endpoint {
                 return Problem::internal(&"no services").into_response();
             };
             let answer = if let Ok(body) = body {
-                handler(services, request, body, success).await
+                handler(api, services, request, body, success).await
             } else {
                 // Longer than the limit; a stranger is told that they are one.
-                let operator = Operator::of(&services, &request).await;
+                let operator = Operator::of(api, &services, &request).await;
                 operator.and(Err(Problem::too_large(LONGEST_BODY)))
             };
             answer.unwrap_or_else(Problem::into_response)
