@@ -13,6 +13,7 @@ use chancery_domain::protocol::scope::Scope;
 use chancery_domain::scope_definition::Definition;
 use chancery_domain::time::UnixTime;
 use chancery_projections::accounts::ACCOUNTS;
+use chancery_projections::audit::{INCIDENTS, KEY_USES};
 use chancery_projections::backchannel_logouts::BACKCHANNEL_LOGOUTS;
 use chancery_projections::clients::CLIENTS;
 use chancery_projections::consents::CONSENTS;
@@ -87,6 +88,12 @@ pub struct GrantRow {
     /// The operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When something of it was last revoked: the grant itself, or an access token.
+    #[serde(skip)]
+    pub withdrawn_at: Option<UnixTime>,
+    /// When the last of its access tokens ends that nobody need ask us about (JWTs).
+    #[serde(skip)]
+    pub jwt_until: Option<UnixTime>,
     /// Where in the log it was opened, its person known, their consent given.
     #[serde(skip)]
     pub opened_position: u64,
@@ -179,6 +186,25 @@ pub struct SigningKeyRow {
     /// Until when a retired key stays in the JWKS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_until: Option<UnixTime>,
+}
+
+/// A refusal that tells of a credential in wrong hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IncidentRow {
+    /// Its position, in sixteen hexadecimal digits.
+    pub incident_id: String,
+    pub grant_id: GrantId,
+    /// Who presented the credential.
+    pub client_id: ClientId,
+    /// The sequence of its event in the grant's history.
+    pub sequence: u64,
+}
+
+/// A key that signed tokens of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyUseRow {
+    pub key_id: KeyId,
+    pub grant_id: GrantId,
 }
 
 /// A scope that an operator defined.
@@ -286,6 +312,33 @@ impl Lookups {
         self.one(&grant_id.to_string()).await
     }
 
+    /// Grants by other conditions and in another order than by id.
+    pub async fn grants_by(&self, query: Query, part: Part) -> Result<Page<GrantRow>, StoreError> {
+        self.rows(Query { table: &GRANTS, ..query }, part).await
+    }
+
+    /// Refusals that tell of a credential in wrong hands, in the order of the log.
+    pub async fn incidents(
+        &self,
+        query: Query,
+        part: Part,
+    ) -> Result<Page<IncidentRow>, StoreError> {
+        self.rows(Query { table: &INCIDENTS, ..query }, part).await
+    }
+
+    /// Which keys signed tokens of which grants.
+    pub async fn key_uses(&self, query: Query, part: Part) -> Result<Page<KeyUseRow>, StoreError> {
+        self.rows(Query { table: &KEY_USES, ..query }, part).await
+    }
+
+    pub async fn consent(&self, consent: ConsentId) -> Result<Option<ConsentRow>, StoreError> {
+        self.one(&consent.to_string()).await
+    }
+
+    pub async fn signing_key(&self, key: &KeyId) -> Result<Option<SigningKeyRow>, StoreError> {
+        self.one(key.as_str()).await
+    }
+
     pub async fn sessions(
         &self,
         subject: SubjectId,
@@ -327,16 +380,18 @@ impl Lookups {
         equals: Vec<(&'static str, Value)>,
         part: Part,
     ) -> Result<Page<T>, StoreError> {
+        self.rows(Query { equals, ..Query::all(T::TABLE) }, part).await
+    }
+
+    async fn rows<T: Row>(&self, query: Query, part: Part) -> Result<Page<T>, StoreError> {
         let found = self
             .store
             .select(Query {
-                table: T::TABLE,
-                equals,
                 after: part.after.map(Value::Text),
-                order_by: T::TABLE.key,
                 descending: part.order == Order::LastToFirst,
                 // One more tells whether there is a next page.
                 limit: part.limit.saturating_add(1),
+                ..query
             })
             .await?;
         let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
@@ -488,6 +543,8 @@ impl Row for GrantRow {
             expires_at: columns.maybe_time("expires_at"),
             cause: columns.maybe_text("cause"),
             reason: columns.maybe_text("reason"),
+            withdrawn_at: columns.maybe_time("withdrawn_at"),
+            jwt_until: columns.maybe_time("jwt_until"),
             opened_position: columns.position("opened_position")?,
             authenticated_position: columns.maybe_position("authenticated_position"),
             consented_position: columns.maybe_position("consented_position"),
@@ -540,6 +597,33 @@ impl Row for ConsentRow {
             state: columns.text("state")?,
             grant_id: columns.parsed("grant_id")?,
             updated_at: columns.time("updated_at")?,
+        })
+    }
+}
+
+impl Row for IncidentRow {
+    const TABLE: &'static Table = &INCIDENTS;
+
+    fn read(columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            incident_id: columns.id()?,
+            grant_id: columns.parsed("grant_id")?,
+            client_id: columns.parsed("client_id")?,
+            sequence: columns.position("sequence")?,
+        })
+    }
+}
+
+impl Row for KeyUseRow {
+    const TABLE: &'static Table = &KEY_USES;
+
+    fn read(columns: &mut Columns) -> Result<Self, StoreError> {
+        let use_id: String = columns.id()?;
+        let corrupt = || columns.corrupt("use_id");
+        let (key, grant) = use_id.split_once('/').ok_or_else(corrupt)?;
+        Ok(Self {
+            key_id: key.parse().map_err(|_| corrupt())?,
+            grant_id: grant.parse().map_err(|_| corrupt())?,
         })
     }
 }

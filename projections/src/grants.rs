@@ -1,7 +1,9 @@
 //! The grants: by subject, by client, by session.
 
 use chancery_domain::event::AnyEvent;
-use chancery_domain::grant::{FrontChannelTokensIssued, GrantEvent, IssuedTokens, RevocationCause};
+use chancery_domain::grant::{
+    AccessTokenForm, FrontChannelTokensIssued, GrantEvent, IssuedTokens, RevocationCause,
+};
 use chancery_domain::ids::AggregateKind;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::time::UnixTime;
@@ -34,8 +36,47 @@ pub static GRANTS: Table = Table {
         ("opened_position", ColumnType::Int),
         ("authenticated_position", ColumnType::Int),
         ("consented_position", ColumnType::Int),
+        // How long its access lasts at most, from its making: see [`span`]. NULL before there
+        // are tokens.
+        ("span", ColumnType::Int),
+        // When the last access token ends that resource servers read without asking (JWTs).
+        ("jwt_until", ColumnType::Highest),
+        // When something of it was last revoked: the grant itself, or an access token.
+        ("withdrawn_at", ColumnType::Int),
+        // The event that a cascade ended it for: `aggregate_type/aggregate_id/sequence`.
+        ("ended_by", ColumnType::Text),
     ],
 };
+
+/// The lengths of access that are told apart, in seconds; the last class has no end. Which
+/// grants gave access at some time is asked for class by class: those of a class began within
+/// its length before that time, so that no old grant is looked at in vain.
+pub const SPANS: [i64; 8] = {
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+    [HOUR, 8 * HOUR, 2 * DAY, 8 * DAY, 32 * DAY, 128 * DAY, 512 * DAY, i64::MAX]
+};
+
+/// The class of a grant that gives access until then.
+#[must_use]
+pub fn span(grant_id: &str, until: UnixTime) -> i64 {
+    let lasts = made_at(grant_id).map_or(i64::MAX, |made| until.seconds().saturating_sub(made));
+    let class = SPANS.iter().position(|length| lasts <= *length).unwrap_or(SPANS.len() - 1);
+    i64::try_from(class).unwrap_or(i64::MAX)
+}
+
+/// When an id was made: those of version 7 begin with it (RFC 9562 §5.7).
+fn made_at(grant_id: &str) -> Option<i64> {
+    let milliseconds = grant_id.get(..12).filter(|_| grant_id.get(12..13) == Some("7"))?;
+    i64::from_str_radix(milliseconds, 16).ok().map(|milliseconds| milliseconds.div_euclid(1000))
+}
+
+/// What the ids of grants that are made from then on begin with.
+#[must_use]
+pub fn made_from(moment: UnixTime) -> String {
+    const LAST: i64 = (1 << 48) - 1;
+    format!("{:012x}", moment.seconds().saturating_mul(1000).clamp(0, LAST))
+}
 
 /// See the module.
 pub struct Grants;
@@ -46,7 +87,7 @@ impl Projection for Grants {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static Table] {
@@ -60,6 +101,8 @@ impl Projection for Grants {
     fn project(&self, recorded: &Recorded, changes: &mut Vec<Change>) {
         let AnyEvent::Grant(event) = &recorded.event else { return };
         let mut set = columns(event, recorded.position_value());
+        set.extend(access(event, &recorded.id));
+        set.extend(withdrawal(recorded, event));
         set.push(("updated_at", recorded.recorded_at().into()));
         changes.push(Change::put(&GRANTS, &recorded.id, set));
     }
@@ -135,6 +178,37 @@ fn columns(event: &GrantEvent, position: Value) -> Columns {
         | GrantEvent::RefreshTokenReused(_)
         | GrantEvent::RefusalNoted(_)
         | GrantEvent::AccessTokenRevoked(_) => vec![],
+    }
+}
+
+/// How far the access reaches that begins or goes on with this event.
+fn access(event: &GrantEvent, grant_id: &str) -> Columns {
+    let (until, jwt) = match (event.issued_tokens(), event.front_channel_tokens()) {
+        (Some(tokens), _) => (Some(end(tokens)), Some(&tokens.access)),
+        (None, Some(tokens)) => {
+            let access = tokens.access.as_ref();
+            let until = access.map(|access| access.expires_at);
+            (until.or_else(|| tokens.id.as_ref().map(|id| id.expires_at)), access)
+        }
+        (None, None) => return vec![],
+    };
+    let jwt = jwt.filter(|access| matches!(access.form, AccessTokenForm::Jwt(_)));
+    let mut set = vec![("span", until.map(|until| span(grant_id, until)).into())];
+    set.extend(jwt.map(|access| ("jwt_until", access.expires_at.into())));
+    set
+}
+
+/// What is revoked with this event, when and because of what.
+fn withdrawal(recorded: &Recorded, event: &GrantEvent) -> Columns {
+    match event {
+        GrantEvent::GrantRevoked(event) => {
+            let cause = recorded.envelope().ok().and_then(|envelope| envelope.causation_id);
+            vec![("withdrawn_at", event.at.into()), ("ended_by", cause.into())]
+        }
+        GrantEvent::AccessTokenRevoked(_) => {
+            vec![("withdrawn_at", recorded.happened_at().into())]
+        }
+        _ => vec![],
     }
 }
 
@@ -329,6 +403,48 @@ mod tests {
         assert_eq!((&row["subject"], &row["session_id"]), (&Value::Null, &Value::Null));
         assert_eq!((&row["created_at"], &row["expires_at"]), (&30.into(), &330.into()));
         assert_eq!(row["state"], "active".into());
+    }
+
+    #[test]
+    fn a_grant_is_of_the_shortest_class_that_its_access_fits_in() {
+        // 0190c0ffee00 is 1 721 224 916 480 ms.
+        let after = |seconds| UnixTime::from_seconds(1_721_224_916 + seconds);
+        for (seconds, class) in
+            [(0, 0), (3600, 0), (3601, 1), (86_400, 2), (40 * 86_400, 5), (1_000_000_000, 7)]
+        {
+            assert_eq!(span(GRANT, after(seconds)), class, "{seconds}");
+        }
+        assert_eq!(span("00000000000000000000000000000000", after(0)), 7, "of an unknown age");
+        assert!(GRANT.starts_with(&made_from(after(0))[..9]));
+        assert!(made_from(after(0)).as_str() < GRANT && made_from(after(1)).as_str() > GRANT);
+        assert_eq!(made_from(UnixTime::from_seconds(-5)), "000000000000");
+    }
+
+    #[test]
+    fn a_token_that_ends_sooner_does_not_hide_one_that_ends_later() {
+        let mut rows = until_active();
+        let jwt = |until| tokens(until, 9000).replace(r#""opaque""#, r#"{"jwt":"k"}"#);
+        let grant = &format!("grant/{GRANT}");
+        assert_eq!(rows.row("grants", GRANT)["jwt_until"], Value::Null, "opaque tokens are asked");
+        for until in [600, 500] {
+            let rotated = format!(r#"{{"tokens":{},"grace_until":40}}"#, jwt(until));
+            rows.see(grant, "RefreshTokenRotated", &rotated);
+        }
+        assert_eq!(rows.row("grants", GRANT)["jwt_until"], 600.into());
+        rows.see(grant, "AccessTokenRevoked", r#"{"number":2,"expires_at":600}"#);
+        assert_eq!(rows.row("grants", GRANT)["withdrawn_at"], 1000.into());
+    }
+
+    #[test]
+    fn a_cascade_leaves_the_event_that_it_answers() {
+        let mut rows = until_active();
+        let envelope = r#"{"command_id":"0198f3a2c4d57e0fa1b2c3d4e5f60718","actor":"system",
+            "occurred_at":"2026-01-01T00:00:00.000Z","causation_id":"client/rp/4"}"#;
+        let revoked = ("GrantRevoked", r#"{"cause":"client_disabled","at":40}"#);
+        rows.see_beside(&format!("grant/{GRANT}"), revoked, envelope);
+        let row = rows.row("grants", GRANT);
+        assert_eq!(row["ended_by"], "client/rp/4".into());
+        assert_eq!((&row["withdrawn_at"], &row["span"]), (&40.into(), &0.into()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use chancery_domain::ids::AggregateKind;
 use chancery_domain::time::UnixTime;
 
 pub mod accounts;
+pub mod audit;
 pub mod backchannel_logouts;
 pub mod clients;
 pub mod consents;
@@ -41,7 +42,7 @@ pub trait Projection: Send + Sync {
 }
 
 /// Every read model.
-pub const ALL: [&'static dyn Projection; 8] = [
+pub const ALL: [&'static dyn Projection; 9] = [
     &clients::Clients,
     &accounts::Accounts,
     &grants::Grants,
@@ -50,6 +51,7 @@ pub const ALL: [&'static dyn Projection; 8] = [
     &consents::Consents,
     &signing_keys::SigningKeys,
     &scopes::Scopes,
+    &audit::Audit,
 ];
 
 /// A value of a column.
@@ -60,11 +62,21 @@ pub enum Value {
     Text(String),
 }
 
-/// What a column holds. (Both nullable.)
+/// What a column holds. (All nullable.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     Int,
     Text,
+    /// A number that only grows: a [`Change::Put`] of a lower one, or of none, leaves it.
+    Highest,
+}
+
+impl ColumnType {
+    /// Does it hold numbers?
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Int | Self::Highest)
+    }
 }
 
 /// A table of a read model; its migration stands in `migrations/`.
@@ -75,6 +87,20 @@ pub struct Table {
     pub key: &'static str,
     /// All columns, the key first.
     pub columns: &'static [(&'static str, ColumnType)],
+}
+
+impl Table {
+    /// Sets columns of a row that has these already.
+    pub fn set(&self, row: &mut BTreeMap<&'static str, Value>, set: BTreeMap<&'static str, Value>) {
+        for (column, value) in set {
+            let grows = (column, ColumnType::Highest);
+            let value = match row.remove(column) {
+                Some(old) if self.columns.contains(&grows) => value.max(old),
+                _ => value,
+            };
+            row.insert(column, value);
+        }
+    }
 }
 
 /// A change to one row.

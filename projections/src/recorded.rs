@@ -96,6 +96,15 @@ impl Recorded {
         self.recorded_at_ms.div_euclid(1000)
     }
 
+    /// When it was decided, by the clock of its node, in seconds since 1970; when it was taken,
+    /// if the envelope doesn't say.
+    #[must_use]
+    pub fn happened_at(&self) -> i64 {
+        let envelope = self.envelope().ok();
+        let happened = envelope.and_then(|envelope| seconds(&envelope.occurred_at));
+        happened.unwrap_or_else(|| self.recorded_at())
+    }
+
     pub(crate) fn position_value(&self) -> Value {
         i64::try_from(self.position).unwrap_or(i64::MAX).into()
     }
@@ -104,5 +113,40 @@ impl Recorded {
     #[must_use]
     pub fn reference(&self) -> String {
         format!("{}/{}/{}", self.kind, self.id, self.sequence)
+    }
+}
+
+/// The time of an envelope (`2024-02-29T23:59:59.999Z`) in seconds since 1970.
+fn seconds(time: &str) -> Option<i64> {
+    let part = |from: usize, to: usize| time.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    // Years begin in March, so that the leap day comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
+        - 719_469;
+    Some(((days * 24 + part(11, 13)?) * 60 + part(14, 16)?) * 60 + part(17, 19)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn times_of_envelopes_are_read() {
+        for (time, expected) in [
+            ("1970-01-01T00:00:00.000Z", 0),
+            ("2024-02-29T23:59:59.999Z", 1_709_251_199),
+            ("2024-03-01T00:00:00.000Z", 1_709_251_200),
+            ("2000-12-31T12:30:15.001Z", 978_265_815),
+            ("1969-12-31T23:59:59.000Z", -1),
+        ] {
+            assert_eq!(seconds(time), Some(expected), "{time}");
+        }
+        for wrong in ["", "yesterday", "2024-02-29", "2024-xx-29T23:59:59.999Z"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
     }
 }

@@ -28,6 +28,16 @@ impl Rows {
     /// Shows it an event of the aggregate `kind/id` — twice, since seeing one again must do no
     /// harm.
     pub fn see(&mut self, aggregate: &str, event_type: &str, payload: &str) {
+        self.see_beside(aggregate, (event_type, payload), "{}");
+    }
+
+    /// The same with this envelope; gives its position.
+    pub fn see_beside(
+        &mut self,
+        aggregate: &str,
+        (event_type, payload): (&str, &str),
+        envelope: &str,
+    ) -> u64 {
         let (kind, id) = aggregate.split_once('/').unwrap();
         self.position += 1;
         let event = Recorded::decode(RawEvent {
@@ -39,7 +49,7 @@ impl Rows {
             event_type,
             event_version: "1",
             payload,
-            metadata: &"{}".into(),
+            metadata: &envelope.into(),
         })
         .unwrap();
         assert!(self.projection.reads().contains(&event.kind), "it is not shown {aggregate}");
@@ -50,6 +60,11 @@ impl Rows {
                 self.apply(change);
             }
         }
+        self.position
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     fn apply(&mut self, change: Change) {
@@ -67,11 +82,11 @@ impl Rows {
             row.insert(table.key, Value::Text(key));
             row
         });
-        for (column, value) in set {
+        for column in set.keys() {
             assert!(row.contains_key(column), "{} has no column {column}", table.name);
-            assert_ne!(column, table.key, "the key is not set twice");
-            row.insert(column, value);
+            assert_ne!(*column, table.key, "the key is not set twice");
         }
+        table.set(row, set);
     }
 
     pub fn has(&self, table: &'static str, key: &str) -> bool {

@@ -143,7 +143,7 @@ impl Model {
         for change in self.changes.drain(..) {
             match change {
                 Change::Put { table, key, set } if self.part.has(&key) => {
-                    self.rows.entry((table.name, key)).or_default().extend(set);
+                    table.set(self.rows.entry((table.name, key)).or_default(), set);
                 }
                 Change::Remove { table, key } if self.part.has(&key) => {
                     self.rows.remove(&(table.name, key));
@@ -292,8 +292,7 @@ async fn select(
     equals: Vec<(&'static str, Value)>,
     after: Option<Value>,
 ) -> Result<Vec<Vec<Value>>, StoreError> {
-    let order_by = table.key;
-    store.select(Query { table, equals, after, order_by, descending: false, limit: PAGE }).await
+    store.select(Query { equals, after, limit: PAGE, ..Query::all(table) }).await
 }
 
 fn place((table, key): &Key) -> String {

@@ -211,6 +211,8 @@ pub struct Query {
     pub table: &'static Table,
     /// Each column equals its value.
     pub equals: Vec<(&'static str, Value)>,
+    /// Each column is within its bounds.
+    pub within: Vec<Bounds>,
     /// Rows after the row with this key in the order asked for (exclusive), to page on. Unless
     /// ordered by the key, that row has to be there still: an error if it is not, since nobody
     /// knows its place.
@@ -220,6 +222,32 @@ pub struct Query {
     pub order_by: &'static str,
     pub descending: bool,
     pub limit: u32,
+}
+
+impl Query {
+    /// All rows of a table, by its key.
+    #[must_use]
+    pub const fn all(table: &'static Table) -> Self {
+        Self {
+            table,
+            equals: Vec::new(),
+            within: Vec::new(),
+            after: None,
+            order_by: table.key,
+            descending: false,
+            limit: u32::MAX,
+        }
+    }
+}
+
+/// Between which values a column stands. NULL is within no bounds.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    pub column: &'static str,
+    /// From this value on (inclusive).
+    pub from: Option<Value>,
+    /// Up to this value (exclusive).
+    pub below: Option<Value>,
 }
 
 /// How far a projection has come.

@@ -28,7 +28,7 @@ async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
             .iter()
             .map(|(name, of)| {
                 let of = match of {
-                    ColumnType::Int => "INTEGER",
+                    ColumnType::Int | ColumnType::Highest => "INTEGER",
                     ColumnType::Text => "TEXT",
                 };
                 ((*name).to_owned(), of.to_owned(), *name == table.key)
@@ -45,26 +45,34 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/sqlite/0004_lookups.sql"),
         include_str!("../../migrations/sqlite/0005_backchannel_logouts.sql"),
         include_str!("../../migrations/sqlite/0006_scopes.sql"),
+        include_str!("../../migrations/sqlite/0008_questions.sql"),
     ));
     let postgres = shape(concat!(
         include_str!("../../migrations/postgres/0004_lookups.sql"),
         include_str!("../../migrations/postgres/0005_backchannel_logouts.sql"),
         include_str!("../../migrations/postgres/0006_scopes.sql"),
+        include_str!("../../migrations/postgres/0008_questions.sql"),
     ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());
     for table in tables() {
-        let columns: Vec<_> = table
-            .columns
-            .iter()
-            .map(|(name, of)| ((*name).into(), *of == ColumnType::Int))
-            .collect();
+        let columns: Vec<_> =
+            table.columns.iter().map(|(name, of)| ((*name).into(), of.is_number())).collect();
         assert_eq!(sqlite.0[table.name], (columns, table.key.to_owned()), "{}", table.name);
     }
 }
 
 /// Each table's columns (and whether they hold numbers) and its key; the indexes.
 type Shape = (BTreeMap<String, (Vec<(String, bool)>, String)>, Vec<String>);
+
+/// `ALTER TABLE … ADD COLUMN …`: the table; the column, and whether it holds numbers.
+fn added_column(line: &str) -> Option<(&str, (String, bool))> {
+    let (table, column) = line.strip_prefix("ALTER TABLE ")?.split_once(" ADD COLUMN ")?;
+    let (name, of) = column.split_once(' ')?;
+    let of = of.to_lowercase();
+    let number = of.starts_with("integer") || of.starts_with("bigint");
+    Some((table, (name.to_owned(), number)))
+}
 
 fn shape(sql: &str) -> Shape {
     let mut tables = BTreeMap::new();
@@ -73,6 +81,9 @@ fn shape(sql: &str) -> Shape {
     for line in sql.lines().map(str::trim) {
         if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
             table = Some((rest.trim_end_matches(" (").to_owned(), Vec::new(), String::new()));
+        } else if let Some((table, column)) = added_column(line) {
+            let (columns, _): &mut (Vec<_>, String) = tables.get_mut(table).unwrap();
+            columns.push(column);
         } else if line.starts_with("CREATE INDEX") {
             indexes.push(line.to_owned());
         } else if line.starts_with(')') {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery::stores::{
-    Append, AppendError, Checkpoint, DataKeyRow, Head, NameChange, NewEvent, Query, SealedRow,
-    Snapshot, Store, StoreError, StoredEvent, StreamId, UsedOnce, WrappedKeyRow,
+    Append, AppendError, Bounds, Checkpoint, DataKeyRow, Head, NameChange, NewEvent, Query,
+    SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, UsedOnce, WrappedKeyRow,
 };
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::AggregateKind;
@@ -16,7 +16,12 @@ use chancery_projections::{Change, ColumnType, Table, Value};
 pub static WIDGETS: Table = Table {
     name: "widgets",
     key: "id",
-    columns: &[("id", ColumnType::Text), ("colour", ColumnType::Text), ("weight", ColumnType::Int)],
+    columns: &[
+        ("id", ColumnType::Text),
+        ("colour", ColumnType::Text),
+        ("weight", ColumnType::Int),
+        ("reach", ColumnType::Highest),
+    ],
 };
 
 /// A store to test, alone in a database of its own.
@@ -77,6 +82,8 @@ macro_rules! contract {
             paging_by_another_column_sees_every_row_once
             a_page_after_a_vanished_row_is_an_error
             rows_are_found_by_equal_values
+            rows_are_found_within_bounds
+            a_number_that_only_grows_never_falls
             events_are_neither_updated_nor_deleted
             an_append_that_the_database_fails_on_leaves_nothing_and_harms_no_other
             reopening_keeps_everything
@@ -762,14 +769,7 @@ fn text(text: &str) -> Value {
 }
 
 fn widgets() -> Query {
-    Query {
-        table: &WIDGETS,
-        equals: Vec::new(),
-        after: None,
-        order_by: "id",
-        descending: false,
-        limit: 100,
-    }
+    Query { limit: 100, ..Query::all(&WIDGETS) }
 }
 
 fn at(position: u64) -> Checkpoint {
@@ -972,6 +972,53 @@ pub async fn rows_are_found_by_equal_values(fixture: impl Fixture) {
     assert!(found(vec![("colour", text("' OR TRUE --"))]).await.is_empty());
     let unknown = Query { equals: vec![("no_such_column", Value::Int(1))], ..widgets() };
     assert!(store.select(unknown).await.is_err());
+}
+
+pub async fn rows_are_found_within_bounds(fixture: impl Fixture) {
+    let store = fixture.store();
+    with_widgets(&store).await;
+    let found = async |column, from: Option<Value>, below: Option<Value>| {
+        let within = vec![Bounds { column, from, below }];
+        let rows = store.select(Query { within, order_by: "weight", ..widgets() }).await.unwrap();
+        rows.iter()
+            .map(|row| match &row[0] {
+                Value::Text(key) => key.clone(),
+                other => panic!("a key is text, not {other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    let number = |number| Some(Value::Int(number));
+    assert_eq!(found("weight", number(1), number(10)).await, ["a", "B", "b", "d"]);
+    assert_eq!(found("weight", number(2), None).await, ["B", "b", "d", "_"]);
+    assert_eq!(found("weight", None, number(1)).await, ["e"], "NULL is within no bounds");
+    assert!(found("weight", number(3), number(10)).await.is_empty());
+    assert_eq!(found("id", Some(text("_")), Some(text("c"))).await, ["a", "b", "_"]);
+    assert_eq!(found("id", Some(text("e")), None).await, ["é", "e"], "by its bytes");
+    let unknown = Bounds { column: "no_such_column", from: number(1), below: None };
+    assert!(store.select(Query { within: vec![unknown], ..widgets() }).await.is_err());
+}
+
+pub async fn a_number_that_only_grows_never_falls(fixture: impl Fixture) {
+    let store = fixture.store();
+    let reach = |key, value: Value| put(key, [("reach", value)]);
+    let changes = vec![
+        reach("a", Value::Int(5)),
+        reach("a", Value::Int(3)),
+        reach("b", Value::Null),
+        reach("b", Value::Int(-2)),
+        reach("c", Value::Int(1)),
+    ];
+    assert!(store.project("w", None, at(1), changes).await.unwrap());
+    let changes = vec![
+        reach("a", Value::Int(4)),
+        reach("b", Value::Null),
+        reach("c", Value::Int(9)),
+        put("c", [("colour", text("red"))]),
+    ];
+    assert!(store.project("w", Some(at(1)), at(2), changes).await.unwrap());
+    let rows = store.select(widgets()).await.unwrap();
+    let reached: Vec<_> = rows.iter().map(|row| row[3].clone()).collect();
+    assert_eq!(reached, [Value::Int(5), Value::Int(-2), Value::Int(9)]);
 }
 
 // ---- keeping

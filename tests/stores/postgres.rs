@@ -30,7 +30,7 @@ impl Fixture for PostgresFixture {
         let store = Arc::new(database.store().await);
         let fixture = Self { store, database };
         fixture
-            .execute("CREATE TABLE widgets (id text PRIMARY KEY, colour text, weight bigint)")
+            .execute("CREATE TABLE widgets (id text PRIMARY KEY, colour text, weight bigint, reach bigint)")
             .await
             .unwrap();
         fixture

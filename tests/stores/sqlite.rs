@@ -18,7 +18,7 @@ struct SqliteFixture {
 }
 
 const WIDGETS: &str =
-    "CREATE TABLE widgets (id TEXT PRIMARY KEY, colour TEXT, weight INTEGER) STRICT";
+    "CREATE TABLE widgets (id TEXT PRIMARY KEY, colour TEXT, weight INTEGER, reach INTEGER) STRICT";
 
 impl Fixture for SqliteFixture {
     async fn new() -> Self {

@@ -49,6 +49,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "merkle_log",
         sql: include_str!("../../../migrations/postgres/0007_merkle_log.sql"),
     },
+    Migration {
+        version: 8,
+        name: "questions",
+        sql: include_str!("../../../migrations/postgres/0008_questions.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

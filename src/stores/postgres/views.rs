@@ -73,8 +73,8 @@ fn coalesced(changes: Vec<Change>) -> Vec<(&'static Table, BTreeMap<String, RowC
     };
     for change in changes {
         match change {
-            Change::Put { table, key, mut set } => row(table, key, &mut |row| {
-                row.set.get_or_insert_default().append(&mut set);
+            Change::Put { table, key, set } => row(table, key, &mut |row| {
+                table.set(row.set.get_or_insert_default(), set.clone());
             }),
             Change::Remove { table, key } => row(table, key, &mut |row| {
                 *row = RowChange { removed: true, set: None };
@@ -139,12 +139,18 @@ impl Puts {
                 return Err(StoreError::Corrupt(format!("the key of {} can't be set", table.name)));
             }
             let array = match kind {
-                ColumnType::Int => "bigint[]",
+                ColumnType::Int | ColumnType::Highest => "bigint[]",
                 ColumnType::Text => "text[]",
             };
             let _ = write!(columns, ", {quoted}");
             let _ = write!(arrays, ", ${place}::{array}");
-            updates.push(format!("{quoted} = excluded.{quoted}"));
+            updates.push(match kind {
+                // NULLs are ignored.
+                ColumnType::Highest => {
+                    format!("{quoted} = greatest(\"{}\".{quoted}, excluded.{quoted})", table.name)
+                }
+                ColumnType::Int | ColumnType::Text => format!("{quoted} = excluded.{quoted}"),
+            });
         }
         let conflict = match updates.as_slice() {
             [] => "NOTHING".to_owned(),
@@ -158,7 +164,7 @@ impl Puts {
         let mut query = sqlx::query(&statement).bind(self.keys);
         for (name, values) in self.values {
             query = match column(table, name)?.1 {
-                ColumnType::Int => query.bind(integers(table, name, values)?),
+                ColumnType::Int | ColumnType::Highest => query.bind(integers(table, name, values)?),
                 ColumnType::Text => query.bind(texts(table, name, values)?),
             };
         }
@@ -232,7 +238,7 @@ pub(super) async fn select(pool: &PgPool, query: &Query) -> Result<Vec<Vec<Value
 fn values(table: &Table, row: &PgRow) -> Result<Vec<Value>, StoreError> {
     let value = |(index, (_, kind)): (usize, &(&str, ColumnType))| {
         Ok(match kind {
-            ColumnType::Int => {
+            ColumnType::Int | ColumnType::Highest => {
                 row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
             }
             ColumnType::Text => {
@@ -268,6 +274,21 @@ async fn question(
                 statement.push(format!(" AND {name} = ")).push_bind(value.clone())
             }
         };
+    }
+    for bounds in &query.within {
+        let name = ordered(table, bounds.column)?;
+        for (compared, bound) in [(">=", &bounds.from), ("<", &bounds.below)] {
+            match bound {
+                None => continue,
+                Some(Value::Null) => statement.push(" AND false"),
+                Some(Value::Int(value)) => {
+                    statement.push(format!(" AND {name} {compared} ")).push_bind(*value)
+                }
+                Some(Value::Text(value)) => {
+                    statement.push(format!(" AND {name} {compared} ")).push_bind(value.clone())
+                }
+            };
+        }
     }
     let beyond = if query.descending { "<" } else { ">" };
     let by_key = query.order_by == table.key;
@@ -344,7 +365,9 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
         )));
     };
     Ok(match kind {
-        ColumnType::Int => row.try_get::<Option<i64>, _>(0)?.map_or(Value::Null, Value::Int),
+        ColumnType::Int | ColumnType::Highest => {
+            row.try_get::<Option<i64>, _>(0)?.map_or(Value::Null, Value::Int)
+        }
         ColumnType::Text => row.try_get::<Option<String>, _>(0)?.map_or(Value::Null, Value::Text),
     })
 }
@@ -352,7 +375,7 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
 fn ordered(table: &Table, name: &str) -> Result<String, StoreError> {
     let (column, kind) = column(table, name)?;
     Ok(match kind {
-        ColumnType::Int => column,
+        ColumnType::Int | ColumnType::Highest => column,
         ColumnType::Text => format!("{column} COLLATE \"C\""),
     })
 }

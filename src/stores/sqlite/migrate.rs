@@ -32,6 +32,7 @@ pub(super) const VIEWS: &[Migration] = &[
     migration!(4, "0004_lookups"),
     migration!(5, "0005_backchannel_logouts"),
     migration!(6, "0006_scopes"),
+    migration!(8, "0008_questions"),
 ];
 
 /// How a database stands to the steps this version knows.

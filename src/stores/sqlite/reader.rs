@@ -272,9 +272,22 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
     };
     for (name, value) in &query.equals {
         let name = column(table, name)?;
-        let place = question.bind(value);
-        // `IS` also finds NULL, and uses an index as `=` does.
-        let _ = write!(question.sql, " AND {name} IS {place}");
+        // `IS` would find NULL too, but is no reason to use an index without NULLs.
+        if *value == Value::Null {
+            let _ = write!(question.sql, " AND {name} IS NULL");
+        } else {
+            let place = question.bind(value);
+            let _ = write!(question.sql, " AND {name} = {place}");
+        }
+    }
+    for bounds in &query.within {
+        let name = column(table, bounds.column)?;
+        for (compared, bound) in [(">=", &bounds.from), ("<", &bounds.below)] {
+            if let Some(value) = bound {
+                let place = question.bind(value);
+                let _ = write!(question.sql, " AND {name} {compared} {place}");
+            }
+        }
     }
     let (direction, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     if let Some(after) = &query.after {

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chancery_projections::{Change, Table};
+use chancery_projections::{Change, ColumnType, Table};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi, params};
 
 use super::folder::Folder;
@@ -240,6 +240,19 @@ fn opened_here() -> String {
     boot_id().unwrap_or_else(|| "unknown".to_owned())
 }
 
+/// What a column (by its quoted name) of a row that is there already is set to.
+fn assigned(table: &Table, name: &str) -> String {
+    let grows = |(own, of): &(&str, ColumnType)| {
+        *of == ColumnType::Highest && name.trim_matches('"') == *own
+    };
+    if !table.columns.iter().any(grows) {
+        return format!("{name} = excluded.{name}");
+    }
+    // max() of anything and NULL is NULL.
+    let (old, new) = (format!("\"{}\".{name}", table.name), format!("excluded.{name}"));
+    format!("{name} = max(coalesce({old}, {new}), coalesce({new}, {old}))")
+}
+
 fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
     match change {
         Change::Put { table, key, set } => {
@@ -253,9 +266,7 @@ fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
                 places.push_str(", ?");
                 places.push_str(&(index + 2).to_string());
                 updates.push_str(if index == 0 { " UPDATE SET " } else { ", " });
-                updates.push_str(&name);
-                updates.push_str(" = excluded.");
-                updates.push_str(&name);
+                updates.push_str(&assigned(table, &name));
             }
             if updates.is_empty() {
                 updates.push_str(" NOTHING");
