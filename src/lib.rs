@@ -6,6 +6,7 @@ pub mod admin;
 pub mod aggregates;
 pub mod app;
 pub mod assertions;
+pub mod audit;
 pub mod claims;
 pub mod cli;
 pub mod client_auth;

@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn a_grant_is_of_the_shortest_class_that_its_access_fits_in() {
         // 0190c0ffee00 is 1 721 224 916 480 ms.
-        let after = |seconds| UnixTime::from_seconds(1_721_224_916 + seconds);
+        let after = |seconds: i64| UnixTime::from_seconds(1_721_224_916 + seconds);
         for (seconds, class) in
             [(0, 0), (3600, 0), (3601, 1), (86_400, 2), (40 * 86_400, 5), (1_000_000_000, 7)]
         {

@@ -59,9 +59,9 @@ enum Command {
     Grant(grant::Args),
     Hook(hook::Args),
     Key(key::Args),
+    Audit(audit::Args),
     Events(events::Args),
     Replay(replay::Args),
-    Audit(audit::Args),
     Projections(projections::Args),
     Config(config::Args),
 }
@@ -166,9 +166,9 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Grant(args) => grant::run(args).await,
         Command::Hook(args) => hook::run(args).await,
         Command::Key(args) => key::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Events(args) => events::run(args).await,
         Command::Replay(args) => replay::run(args).await,
-        Command::Audit(args) => audit::run(args).await,
         Command::Projections(args) => projections::run(args).await,
         Command::Config(args) => config::run(args).await,
     }

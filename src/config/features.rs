@@ -32,6 +32,8 @@ settings! {
         /// The web console for auditors and operators, at /console: people log in to it with
         /// an account that has the role auditor or admin.
         console: bool = default true;
+        /// What auditors ask: the API at /audit, for clients with its scope.
+        audit_api: bool = default true;
         /// Is the server up, and ready? At /health.
         health: bool = default true;
     }

@@ -54,6 +54,7 @@ static FEATURES: &[Feature] = &[
     Feature { is_on: |features| features.admin_api, paths: &["/admin"], metadata: &[] },
     Feature { is_on: |features| features.audit_log, paths: &["/audit/log"], metadata: &[] },
     Feature { is_on: |features| features.console, paths: &["/console"], metadata: &[] },
+    Feature { is_on: |features| features.audit_api, paths: &["/audit"], metadata: &[] },
     Feature { is_on: |features| features.health, paths: &["/health"], metadata: &[] },
 ];
 
@@ -72,14 +73,18 @@ pub fn says(features: &Features, member: &str) -> bool {
 pub struct Closed {
     /// Of the issuer, for requests that a proxy leaves as they are.
     prefix: String,
-    paths: Vec<&'static str>,
+    /// Each path with a switch, and whether that is off. The longest that fits decides.
+    paths: Vec<(&'static str, bool)>,
 }
 
 impl Closed {
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let off = FEATURES.iter().filter(|feature| !(feature.is_on)(&config.features));
-        let paths = off.flat_map(|feature| feature.paths.iter().copied()).collect();
+        let paths = FEATURES.iter().flat_map(|feature| {
+            let is_off = !(feature.is_on)(&config.features);
+            feature.paths.iter().map(move |path| (*path, is_off))
+        });
+        let paths = paths.collect();
         Self { prefix: config.server.issuer.path().to_owned(), paths }
     }
 
@@ -96,8 +101,11 @@ impl Closed {
             let rest = path.strip_prefix(closed);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let candidates = std::iter::once(path).chain(below_issuer);
-        candidates.into_iter().any(|path| self.paths.iter().any(|closed| is_at(path, closed)))
+        let is_closed = |path: &str| {
+            let fit = self.paths.iter().filter(|(own, _)| is_at(path, own));
+            fit.max_by_key(|(own, _)| own.len()).is_some_and(|(_, is_off)| *is_off)
+        };
+        std::iter::once(path).chain(below_issuer).any(is_closed)
     }
 }
 
@@ -106,8 +114,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_longest_path_decides() {
+        for (api, log) in [(true, false), (false, true)] {
+            let paths = vec![("/audit", api), ("/audit/log", log)];
+            let closed = Closed { prefix: String::new(), paths };
+            assert_eq!(closed.covers_path("/audit/access"), api);
+            assert_eq!(closed.covers_path("/audit/logs"), api);
+            assert_eq!(closed.covers_path("/audit/log/checkpoint"), log);
+        }
+    }
+
+    #[test]
     fn a_closed_path_is_closed_with_all_below_it_and_below_the_issuer() {
-        let closed = Closed { prefix: "/tenant".to_owned(), paths: vec!["/register"] };
+        let closed = Closed { prefix: "/tenant".to_owned(), paths: vec![("/register", true)] };
         for path in ["/register", "/register/x", "/tenant/register", "/tenant/register/x"] {
             assert!(closed.covers_path(path), "{path}");
         }

@@ -20,6 +20,7 @@ mod postgres_database;
 
 mod account_pages;
 mod admin_api;
+mod audit_api;
 mod c2sp_tlog;
 mod cascades;
 mod console;

@@ -1,0 +1,123 @@
+//! Which part of a list, and how a part is filled.
+
+use super::error::AuditError;
+use crate::lookups::{Order, Page, Part as Rows};
+
+/// How many rows are looked at for one part of a list: what bounds its cost.
+const MOST_LOOKED_AT: usize = 5000;
+
+/// Which part of a list.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// What comes after this: `next` of the part before.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Fills one part of a list with what comes of rows, page by page.
+pub(super) struct Filling<T> {
+    limit: usize,
+    looked_at: usize,
+    items: Vec<(T, String)>,
+    /// The last row looked at.
+    last: Option<String>,
+}
+
+impl<T> Filling<T> {
+    pub(super) fn new(limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Self { limit, looked_at: 0, items: Vec::new(), last: None }
+    }
+
+    /// Takes from pages of rows, in this order and after this one, what comes of each. True:
+    /// there are no more rows.
+    pub(super) async fn take<R>(
+        &mut self,
+        (order, mut after): (Order, Option<String>),
+        page: impl AsyncFn(Rows) -> Result<Page<R>, AuditError>,
+        name: impl Fn(&R) -> String,
+        item: impl AsyncFn(&R) -> Result<Option<T>, AuditError>,
+    ) -> Result<bool, AuditError> {
+        while !self.is_full() {
+            // One more tells whether there is a next part.
+            let missing = (self.limit + 1 - self.items.len()).clamp(1, 200);
+            let limit = u32::try_from(missing).unwrap_or(u32::MAX);
+            let found = page(Rows { order, after, limit }).await?;
+            for row in &found.rows {
+                let own = name(row);
+                self.looked_at += 1;
+                if let Some(item) = item(row).await? {
+                    self.items.push((item, own.clone()));
+                }
+                self.last = Some(own);
+                if self.is_full() {
+                    return Ok(false);
+                }
+            }
+            after = found.next;
+            if after.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.items.len() > self.limit || self.looked_at >= MOST_LOOKED_AT
+    }
+
+    /// The part, and where the next begins; `ended`: there is none.
+    pub(super) fn done(mut self, ended: bool) -> (Vec<T>, Option<String>) {
+        let next = if self.items.len() > self.limit {
+            self.items.truncate(self.limit);
+            self.items.last().map(|(_, name)| name.clone())
+        } else {
+            self.last.filter(|_| !ended)
+        };
+        (self.items.into_iter().map(|(item, _)| item).collect(), next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn even(limit: u32, after: Option<u32>, rows: u32) -> (Vec<u32>, Option<String>) {
+        let mut filling = Filling::new(limit);
+        let page = async |part: Rows| {
+            let first = part.after.map_or(0, |after| after.parse::<u32>().unwrap() + 1);
+            let end = rows.min(first + part.limit);
+            let next = (end < rows).then(|| (end - 1).to_string());
+            Ok(Page { rows: (first..end).collect(), next })
+        };
+        let after = after.map(|after| after.to_string());
+        let item = async |row: &u32| Ok(row.is_multiple_of(2).then_some(*row));
+        let ended = filling.take((Order::FirstToLast, after), page, u32::to_string, item).await;
+        filling.done(ended.unwrap())
+    }
+
+    #[tokio::test]
+    async fn parts_follow_each_other_without_gap_and_end_exactly() {
+        assert_eq!(even(3, None, 10).await, (vec![0, 2, 4], Some("4".to_owned())));
+        assert_eq!(even(3, Some(4), 10).await, (vec![6, 8], None));
+        assert_eq!(even(5, None, 10).await, (vec![0, 2, 4, 6, 8], None));
+        assert_eq!(even(3, None, 0).await, (vec![], None));
+    }
+
+    #[tokio::test]
+    async fn a_part_that_needs_too_many_rows_ends_early_and_says_where() {
+        let mut filling = Filling::<u32>::new(10);
+        let page = async |part: Rows| {
+            let first = part.after.map_or(0, |after| after.parse::<u32>().unwrap() + 1);
+            let last = first + part.limit;
+            Ok(Page { rows: (first..last).collect(), next: Some((last - 1).to_string()) })
+        };
+        let ended = filling
+            .take((Order::FirstToLast, None), page, u32::to_string, async |_| Ok(None))
+            .await
+            .unwrap();
+        assert!(!ended);
+        assert_eq!(filling.done(ended), (vec![], Some("4999".to_owned())));
+    }
+}

@@ -1,0 +1,79 @@
+//! `chancery audit client`: who changed a client, how, and what it led to.
+
+use chancery_domain::ids::ClientId;
+use clap::Args as ClapArgs;
+
+use super::{PartArgs, note, told};
+use crate::audit::Records;
+use crate::audit::client::{ClientChange, MemberChange, client_changes};
+use crate::cli::StoreArgs;
+use crate::cli::access::Access;
+use crate::cli::exit::{CliError, ExitCode};
+use crate::cli::output::{self, Format};
+
+const EXAMPLES: &str = "\
+Examples:
+  chancery audit client web
+  chancery audit client web --json";
+
+/// Who changed a client, how, and what did it lead to?
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The client
+    #[arg(value_name = "ID")]
+    pub id: ClientId,
+    #[command(flatten)]
+    pub part: PartArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    let part = args.part.part();
+    let answer = Access::with(&args.store, async |store| {
+        store.lookups(&["grants"]).await?;
+        Ok(client_changes(&Records::of(store.store()), &args.id, part).await?)
+    })
+    .await?;
+    if args.format.json {
+        output::json(&answer)?;
+        return Ok(ExitCode::Done);
+    }
+    let headings = ["when", "what happened", "who", "what became other", "what it led to"];
+    let row = |change: &ClientChange| {
+        let diff: Vec<_> = change.diff.iter().map(member).collect();
+        let reason = change.event.reason.as_ref().map(|why| format!("\n({why})"));
+        [
+            told(&change.event.at),
+            format!("{}{}", change.event.summary, reason.unwrap_or_default()),
+            change.event.actor.clone(),
+            diff.join("\n"),
+            led_to(change),
+        ]
+    };
+    output::table(headings, answer.items.iter().map(row))?;
+    note(&answer.as_of, answer.next.as_ref());
+    Ok(ExitCode::Done)
+}
+
+fn member(change: &MemberChange) -> String {
+    let text = |value: &Option<serde_json::Value>| {
+        value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    };
+    format!("{}: {} → {}", change.member, text(&change.before), text(&change.after))
+}
+
+fn led_to(change: &ClientChange) -> String {
+    let Some(led_to) = &change.led_to else { return String::new() };
+    let ended: Vec<_> =
+        led_to.grants.iter().map(|grant| format!("grant {} ended", grant.grant_id)).collect();
+    match &led_to.next {
+        None => ended.join("\n"),
+        Some(_) => {
+            format!("{}\nand more: chancery audit cascade {}", ended.join("\n"), change.reference)
+        }
+    }
+}
