@@ -32,7 +32,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise, for tests.
+/// A clock that stands still until it is told otherwise: for tests, and for made-up histories.
 #[derive(Debug)]
 pub struct FixedClock(AtomicI64);
 
@@ -46,6 +46,11 @@ impl FixedClock {
     /// Moves it to another moment, later or earlier.
     pub fn set(&self, now: UnixTime) {
         self.0.store(now.seconds().saturating_mul(1000), Ordering::SeqCst);
+    }
+
+    /// The same in milliseconds since 1970.
+    pub fn set_ms(&self, now: i64) {
+        self.0.store(now, Ordering::SeqCst);
     }
 
     /// Moves it forward.

@@ -35,6 +35,7 @@ pub mod registration;
 pub mod replay;
 pub mod request_objects;
 pub mod response_modes;
+pub mod sample;
 pub mod sealing;
 pub mod secrets;
 pub mod services;

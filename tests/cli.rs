@@ -14,6 +14,9 @@ mod program;
 #[path = "cli/accounts.rs"]
 mod accounts;
 
+#[path = "cli/audit.rs"]
+mod audit;
+
 #[path = "cli/clients.rs"]
 mod clients;
 

@@ -26,6 +26,7 @@ pub mod projections;
 pub mod quickstart;
 pub mod registration_token;
 pub mod replay;
+pub mod sample;
 pub mod scope;
 pub mod serve;
 pub mod session;
@@ -63,6 +64,7 @@ enum Command {
     Events(events::Args),
     Replay(replay::Args),
     Projections(projections::Args),
+    Sample(sample::Args),
     Config(config::Args),
 }
 
@@ -170,6 +172,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Events(args) => events::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Projections(args) => projections::run(args).await,
+        Command::Sample(args) => sample::run(args).await,
         Command::Config(args) => config::run(args).await,
     }
 }
