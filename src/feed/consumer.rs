@@ -189,7 +189,9 @@ async fn lead(
         };
         let mut changes = None;
         let mut poison = None;
+        let mut full = false;
         if let Some(handful) = handful {
+            full = handful.full;
             if !handful.events.is_empty() {
                 changes = consumer.consume(&handful.events).await?;
             }
@@ -213,7 +215,10 @@ async fn lead(
             }
             saved = Some(to);
             standing.at(position);
-            tokio::time::sleep(PACE).await;
+            // There is company enough where much is to be caught up with.
+            if !full {
+                tokio::time::sleep(PACE).await;
+            }
         }
         standing.at(position);
         if let Some(poison) = poison {
@@ -265,11 +270,14 @@ struct Handful {
     through: u64,
     /// The event that comes next, and can't be read.
     poison: Option<Arc<Undecodable>>,
+    /// There is more to be had at once.
+    full: bool,
 }
 
 impl Handful {
     fn of(first: Batch, more: &mut Subscription, reads: &[AggregateKind]) -> Self {
-        let mut handful = Self { events: Vec::new(), through: first.after(), poison: None };
+        let mut handful =
+            Self { events: Vec::new(), through: first.after(), poison: None, full: false };
         let mut next = Some(first);
         let mut count = 0;
         while let Some(batch) = next {
@@ -286,7 +294,8 @@ impl Handful {
                 handful.through = event.position();
             }
             count += batch.len();
-            next = if count < HANDFUL { more.more() } else { None };
+            handful.full = count >= HANDFUL;
+            next = if handful.full { None } else { more.more() };
         }
         handful
     }

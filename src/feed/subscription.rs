@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::{Batch, Feed, PAGE};
+use super::{Batch, Feed};
 use crate::stores::{LogReader, StoreError};
 
+/// How many events are read at once by a listener who is behind.
+const CATCH_UP: usize = 1000;
 /// How often the store is looked at while the listener is behind the feed and the store has
 /// nothing (safe) to read.
 const RETRY: Duration = Duration::from_millis(20);
@@ -106,7 +108,7 @@ impl Subscription {
             CatchingUp::Yes(Some(reader)) => reader,
             CatchingUp::Yes(None) | CatchingUp::No => self.feed.store().read_log(self.position),
         };
-        let events = reader.next(PAGE).await?;
+        let events = reader.next(CATCH_UP).await?;
         // Kept also when there was nothing: it remembers which hole it waits at.
         self.catching_up = CatchingUp::Yes(Some(reader));
         if events.is_empty() {
