@@ -50,11 +50,25 @@ pub static GRANTS: Table = Table {
 
 /// The lengths of access that are told apart, in seconds; the last class has no end. Which
 /// grants gave access at some time is asked for class by class: those of a class began within
-/// its length before that time, so that no old grant is looked at in vain.
-pub const SPANS: [i64; 8] = {
+/// its length before that time, and at most half of them are looked at in vain.
+pub const SPANS: [i64; 13] = {
     const HOUR: i64 = 3600;
     const DAY: i64 = 24 * HOUR;
-    [HOUR, 8 * HOUR, 2 * DAY, 8 * DAY, 32 * DAY, 128 * DAY, 512 * DAY, i64::MAX]
+    [
+        HOUR,
+        8 * HOUR,
+        DAY,
+        2 * DAY,
+        4 * DAY,
+        8 * DAY,
+        16 * DAY,
+        32 * DAY,
+        64 * DAY,
+        128 * DAY,
+        256 * DAY,
+        512 * DAY,
+        i64::MAX,
+    ]
 };
 
 /// The class of a grant that gives access until then.
@@ -87,7 +101,7 @@ impl Projection for Grants {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static Table] {
@@ -410,11 +424,11 @@ mod tests {
         // 0190c0ffee00 is 1 721 224 916 480 ms.
         let after = |seconds: i64| UnixTime::from_seconds(1_721_224_916 + seconds);
         for (seconds, class) in
-            [(0, 0), (3600, 0), (3601, 1), (86_400, 2), (40 * 86_400, 5), (1_000_000_000, 7)]
+            [(0, 0), (3600, 0), (3601, 1), (86_400, 2), (40 * 86_400, 8), (1_000_000_000, 12)]
         {
             assert_eq!(span(GRANT, after(seconds)), class, "{seconds}");
         }
-        assert_eq!(span("00000000000000000000000000000000", after(0)), 7, "of an unknown age");
+        assert_eq!(span("00000000000000000000000000000000", after(0)), 12, "of an unknown age");
         assert!(GRANT.starts_with(&made_from(after(0))[..9]));
         assert!(made_from(after(0)).as_str() < GRANT && made_from(after(1)).as_str() > GRANT);
         assert_eq!(made_from(UnixTime::from_seconds(-5)), "000000000000");
