@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
@@ -40,7 +40,16 @@ pub struct Endpoint {
     /// None: it takes no body.
     pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub answer: fn(&mut SchemaGenerator) -> Schema,
+    /// Of the answer.
+    pub media_type: &'static str,
     handler: Handler,
+}
+
+/// A file, as an answer.
+pub struct Download {
+    /// What it is called, unless whoever gets it calls it otherwise: no quotes.
+    pub name: String,
+    pub bytes: Vec<u8>,
 }
 
 /// A call of an endpoint by somebody who may.
@@ -181,15 +190,41 @@ impl Endpoint {
         A: Serialize + JsonSchema + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let handler: Handler = Rc::new(move |api, services, request, bytes, success| {
-            Box::pin(async move {
-                let operator = Operator::of(api, &services, &request).await?;
-                let parameters = parameters(&request)?;
-                let body = B::read(&request, &bytes)?;
-                let answer = call(Call { services, operator, parameters, body }).await?;
-                Ok(render::json(success, &answer))
-            })
+        let handler = handler(call, |status, answer| render::json(status, &answer));
+        let answer: fn(&mut SchemaGenerator) -> Schema = |generator| generator.subschema_for::<A>();
+        Self::made::<P, B>(method, path, (id, summary), (answer, "application/json", handler))
+    }
+
+    /// An endpoint that answers with a file.
+    pub fn file<P, B, F>(
+        method: Method,
+        path: &'static str,
+        (id, summary, media_type): (&'static str, &'static str, &'static str),
+        call: impl Fn(Call<P, B>) -> F + Copy + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + 'static,
+        B: Body,
+        F: Future<Output = Result<Download, Problem>> + 'static,
+    {
+        let handler = handler(call, move |status, file: Download| {
+            let disposition = format!("attachment; filename=\"{}\"", file.name);
+            render::uncached(status)
+                .content_type(media_type)
+                .insert_header((CONTENT_DISPOSITION, disposition))
+                .body(file.bytes)
         });
+        // Bytes have no schema (OpenAPI 3.1 §4.8.14.3).
+        let answer: fn(&mut SchemaGenerator) -> Schema = |_| Schema::from(true);
+        Self::made::<P, B>(method, path, (id, summary), (answer, media_type, handler))
+    }
+
+    fn made<P: JsonSchema, B: Body>(
+        method: Method,
+        path: &'static str,
+        (id, summary): (&'static str, &'static str),
+        (answer, media_type, handler): (fn(&mut SchemaGenerator) -> Schema, &'static str, Handler),
+    ) -> Self {
         Self {
             method,
             path,
@@ -199,7 +234,8 @@ impl Endpoint {
             finds: path.contains('{'),
             parameters: |generator| P::json_schema(generator),
             body: B::SCHEMA,
-            answer: |generator| generator.subschema_for::<A>(),
+            answer,
+            media_type,
             handler,
         }
     }
@@ -238,6 +274,28 @@ impl Endpoint {
             answer.unwrap_or_else(Problem::into_response)
         })
     }
+}
+
+/// Reads a request, asks whether its sender may, calls this function, renders its answer so.
+fn handler<P, B, A, F>(
+    call: impl Fn(Call<P, B>) -> F + Copy + 'static,
+    render: impl Fn(StatusCode, A) -> HttpResponse + Copy + 'static,
+) -> Handler
+where
+    P: DeserializeOwned + 'static,
+    B: Body,
+    A: 'static,
+    F: Future<Output = Result<A, Problem>> + 'static,
+{
+    Rc::new(move |api, services, request, bytes, success| {
+        Box::pin(async move {
+            let operator = Operator::of(api, &services, &request).await?;
+            let parameters = parameters(&request)?;
+            let body = B::read(&request, &bytes)?;
+            let answer = call(Call { services, operator, parameters, body }).await?;
+            Ok(render(success, answer))
+        })
+    })
 }
 
 /// Path and query as one object.

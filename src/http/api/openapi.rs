@@ -73,7 +73,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator, error: &Value
         endpoint.success.as_str().to_owned(),
         json!({
             "description": "Done.",
-            "content": { "application/json": { "schema": answer } },
+            "content": { endpoint.media_type: { "schema": answer } },
         }),
     );
     let changes = endpoint.method != actix_web::http::Method::GET;

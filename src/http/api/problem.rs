@@ -76,6 +76,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body is longer than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
