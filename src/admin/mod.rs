@@ -24,6 +24,7 @@ use chancery_domain::ids::{
     ClientId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId,
 };
 use chancery_domain::scope_definition::Definition;
+use chancery_domain::sealed_log::HeadsListed;
 use chancery_domain::session::{SessionCommand, SessionEndCause, SessionError};
 use chancery_domain::signing_key::KeyAlgorithm;
 use chancery_domain::time::{Lifetime, UnixTime};
@@ -138,6 +139,8 @@ pub enum Operation {
         /// How long the one before signs beside it.
         overlap: Lifetime,
     },
+    /// Lists in the log where every history ends.
+    ListHeads,
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
         names: Option<Vec<String>>,
@@ -172,6 +175,7 @@ impl Operation {
             Self::RotateKey { .. } => "rotate_key",
             Self::WithdrawKey { .. } => "withdraw_key",
             Self::RotateCheckpointKey { .. } => "rotate_checkpoint_key",
+            Self::ListHeads => "list_heads",
             Self::RebuildProjections { .. } => "rebuild_projections",
         }
     }
@@ -252,6 +256,7 @@ pub enum Outcome {
     Consent(ConsentView),
     Key(KeyView),
     CheckpointKey(CheckpointKeyView),
+    Heads(HeadsView),
     Projections { names: Vec<String> },
     ResetLink(ResetLinkView),
 }
@@ -424,6 +429,14 @@ pub struct CheckpointKeyView {
     pub verifier: String,
 }
 
+/// A list of where histories end, in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeadsView {
+    /// All events up to this position are looked at.
+    pub through: u64,
+    pub aggregates: u64,
+}
+
 /// Carries out an operation, in the name of an operator.
 #[tracing::instrument(name = "admin.perform", skip_all, fields(operation = operation.name()))]
 pub async fn perform(
@@ -505,6 +518,7 @@ async fn carry_out(
         Operation::RotateCheckpointKey { overlap } => {
             rotate_checkpoint_key(services, overlap, origin).await
         }
+        Operation::ListHeads => list_heads(services, origin).await,
         Operation::RebuildProjections { names } => rebuild(services, names).await,
     }
 }
@@ -607,22 +621,37 @@ async fn rotate_checkpoint_key(
     overlap: Lifetime,
     by: Origin,
 ) -> Result<Outcome, AdminError> {
-    let last = services.store.log_checkpoint().await?;
-    // A command may go by other settings than the server that seals.
-    let log = last.map_or_else(|| transparency::origin(&services.config), |last| last.origin);
-    let failed = |error: SealError| match error {
-        SealError::Store(error) => error.into(),
-        SealError::Conflict => AdminError::Refused(error.to_string()),
-        error => AdminError::Failed(error.to_string()),
-    };
+    let log = sealed_log(services).await?;
     let key_id = transparency::keys::publish(&services.rotation(), &log, overlap, by)
         .await
-        .map_err(failed)?;
+        .map_err(not_sealed)?;
     let keys = transparency::keys::published(&*services.store, &log).await?;
     let found = keys.into_iter().find(|key| key.key_id == key_id);
     let verifier =
         found.map(|key| key.verifier).ok_or_else(|| AdminError::not_found("key", &key_id))?;
     Ok(Outcome::CheckpointKey(CheckpointKeyView { key_id, verifier }))
+}
+
+async fn list_heads(services: &Services, by: Origin) -> Result<Outcome, AdminError> {
+    let log = sealed_log(services).await?;
+    let through = services.store.last_position().await?;
+    let listed = transparency::heads::list(&services.rotation(), &log, through, by).await;
+    let HeadsListed { through, aggregates, .. } = listed.map_err(not_sealed)?;
+    Ok(Outcome::Heads(HeadsView { through, aggregates }))
+}
+
+/// The log that is sealed: a command may go by other settings than the server that seals.
+async fn sealed_log(services: &Services) -> Result<String, AdminError> {
+    let last = services.store.log_checkpoint().await?;
+    Ok(last.map_or_else(|| transparency::origin(&services.config), |last| last.origin))
+}
+
+fn not_sealed(error: SealError) -> AdminError {
+    match error {
+        SealError::Store(error) => error.into(),
+        SealError::Conflict => AdminError::Refused(error.to_string()),
+        error => AdminError::Failed(error.to_string()),
+    }
 }
 
 /// Empties read models; whoever keeps them (this process or another) sees that

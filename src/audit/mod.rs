@@ -10,6 +10,7 @@ mod as_of;
 pub mod cascade;
 pub mod client;
 mod error;
+pub mod export;
 pub mod grant;
 mod happening;
 pub mod incidents;

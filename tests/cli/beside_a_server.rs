@@ -5,6 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use chancery_verify::format::Hex;
+use chancery_verify::note::VerifierKey;
+use chancery_verify::{Given, Verdict, verify};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -344,4 +347,46 @@ async fn an_auditor_sees_what_was_changed_since_they_were_here() {
     let incomplete = server.run(&["audit", "verify", "--key", &key, "--since", held]);
     assert_eq!(incomplete.code, INCOMPLETE, "{incomplete:?}");
     assert!(incomplete.out.contains(&format!("was signed over {size} events, and there are 0")));
+}
+
+#[tokio::test]
+async fn evidence_is_exported_and_proved_by_its_file_alone() {
+    let server = Server::start();
+    server.answers("s3cret", 200).await;
+    let listed = server.run(&["grant", "list", "--client", "cron", "--json"]).json();
+    let id = listed[0]["grant_id"].as_str().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while server.run(&["audit", "checkpoint"]).code != DONE {
+        assert!(Instant::now() < deadline, "nothing is sealed");
+    }
+    let out = server.data.file("evidence.zip");
+    let path = out.to_str().unwrap();
+    let export = |about: &[&str]| {
+        let out = ["--out", path, "--json"];
+        server.run(&[&["audit", "export"][..], about, &out].concat())
+    };
+    let exported = export(&["--grant", id]).json();
+    assert_eq!(exported["unsealed"], 0);
+    let keys = server.run(&["audit", "key", "list", "--json"]).json();
+    let given = Given {
+        keys: vec![VerifierKey::parse(keys[0]["verifier"].as_str().unwrap()).unwrap()],
+        manifest: Hex::parse(exported["manifest_sha256"].as_str().unwrap()),
+        checkpoint: None,
+    };
+    let report = verify(std::fs::File::open(&out).unwrap(), &given);
+    assert_eq!(report.verdict(), Verdict::Proved, "{}", report.to_text());
+    assert!(report.aggregates.iter().any(|own| own.id == id && own.complete_through.is_some()));
+
+    std::fs::remove_file(&out).unwrap();
+    export(&["--grant", "0198f3a2c4d57e0fa1b2c3d4e5f60718"]).fails(NOT_FOUND);
+    export(&[]).fails(USAGE);
+    export(&["--client", "cron", "--from", "yesterday"]).fails(USAGE);
+    let left = std::fs::read_dir(server.data.path()).unwrap();
+    let left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(left.filter(|name| name.contains("evidence")).count(), 0);
+
+    let question = r#"{"name":"client","parameters":{"client_id":"cron"}}"#;
+    export(&["--question", question]).json();
+    let report = verify(std::fs::File::open(&out).unwrap(), &Given { manifest: None, ..given });
+    assert_eq!(report.verdict(), Verdict::Proved, "{}", report.to_text());
 }

@@ -37,7 +37,7 @@ const MAX_INPUT: u64 = 1 << 20;
 struct Cli {
     /// The bundle: a zip archive
     bundle: PathBuf,
-    /// A key that you trust, as its operator told you (`chancery audit key`)
+    /// A key that you trust, as its operator told you (`chancery audit key list`)
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
     /// A file of such keys, one a line; lines that begin with # are passed over

@@ -5,6 +5,7 @@ pub mod alive;
 pub mod cascade;
 pub mod checkpoint;
 pub mod client;
+pub mod export;
 pub mod grant;
 pub mod incidents;
 pub mod key;
@@ -39,7 +40,8 @@ Examples:
   chancery audit access --on 2026-05-01 --client web
   chancery audit lineage --subject 0198f3a2c4d57e0fa1b2c3d4e5f60718 --client web
   chancery audit incidents --since 2026-05-01 --kind code_replayed
-  chancery audit grant 0198f3a2c4d57e0fa1b2c3d4e5f60718 --at 2026-05-01T09:30:00Z";
+  chancery audit grant 0198f3a2c4d57e0fa1b2c3d4e5f60718 --at 2026-05-01T09:30:00Z
+  chancery audit export --client web --out evidence.zip";
 
 /// Ask what happened, and prove that nothing in the log was changed
 #[derive(Debug, ClapArgs)]
@@ -63,6 +65,7 @@ pub enum AuditCommand {
     Checkpoint(checkpoint::Args),
     Prove(prove::Args),
     Key(key::Args),
+    Export(export::Args),
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
@@ -79,6 +82,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         AuditCommand::Checkpoint(args) => checkpoint::run(args).await,
         AuditCommand::Prove(args) => prove::run(args).await,
         AuditCommand::Key(args) => key::run(args).await,
+        AuditCommand::Export(args) => Box::pin(export::run(args)).await,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod clients;
+mod export;
 mod grants;
 mod incidents;
 mod keys;
@@ -50,6 +51,7 @@ fn endpoints() -> Vec<Endpoint> {
         grants::endpoints(),
         clients::endpoints(),
         still_alive::endpoints(),
+        export::endpoints(),
     ]
     .into_iter()
     .flatten()
