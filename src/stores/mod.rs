@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use chancery_domain::account::Destroyed;
 use chancery_domain::digest::{EventFacts, Sha256Digest};
 use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, Table, Value};
@@ -267,6 +268,24 @@ pub struct Snapshot {
     pub state: String,
 }
 
+/// What is a person's beside the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// The person: everything whose data key is bound to them is theirs.
+    pub subject: Arc<str>,
+    /// Aggregates that are theirs besides, unless their data key is bound to somebody else.
+    pub owners: Vec<StreamId>,
+}
+
+/// How much is left of a person beside the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Remains {
+    pub data_keys: u64,
+    pub sealed_values: u64,
+    pub snapshots: u64,
+    pub names: u64,
+}
+
 /// A store: the log, and what stands beside it.
 ///
 /// Object safe; futures are boxed because a call is rare beside what it costs
@@ -327,6 +346,18 @@ pub trait Store: Send + Sync + 'static {
     /// The second argument of `rewrap` is the text bound to the key: the key id of a wrapped key, `kind/id` of
     /// the owner for a data key.
     fn rewrap(&self, rewrap: Rewrap) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Destroys data keys, sealed values, snapshots and names of a person. Gives all that was
+    /// ever destroyed of them: each transaction counts what it does. Bytes may stay in the files
+    /// until [`Store::scrub`].
+    fn destroy<'a>(&'a self, traces: &'a Traces) -> BoxFuture<'a, Result<Destroyed, StoreError>>;
+
+    /// How much is left of a person.
+    fn remains<'a>(&'a self, traces: &'a Traces) -> BoxFuture<'a, Result<Remains, StoreError>>;
+
+    /// Writes the tables that hold secrets anew, so that no byte of what was destroyed is left in
+    /// the store's files. Takes a while where they are large, and whoever needs them waits.
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Who has a name.
     fn name_owner<'a>(

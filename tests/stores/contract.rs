@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chancery::stores::{
     Append, AppendError, Bounds, Checkpoint, DataKeyRow, Head, NameChange, NewEvent, Query,
-    SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, UsedOnce, WrappedKeyRow,
+    Remains, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, UsedOnce,
+    WrappedKeyRow,
 };
+use chancery_domain::account::Destroyed;
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, ColumnType, Table, Value};
@@ -70,6 +72,8 @@ macro_rules! contract {
             a_data_key_is_kept_once_for_its_owner
             wrapped_keys_are_listed_by_purpose
             rewrapping_replaces_every_key_or_none
+            what_is_destroyed_of_a_person_is_gone_and_counted
+            what_is_destroyed_in_many_steps_is_destroyed_to_the_end
             a_snapshot_replaces_the_one_before
             the_log_is_read_in_order_and_resumed
             history_tells_positions_and_times
@@ -1137,4 +1141,83 @@ pub async fn a_closed_store_refuses(fixture: impl Fixture) {
     let refused: Result<_, StoreError> = store.load(&chain.stream, 0).await;
     assert!(refused.is_err());
     assert!(store.ping().await.is_err());
+}
+
+fn owner(kind: AggregateKind, id: &str) -> StreamId {
+    StreamId { kind, id: id.into() }
+}
+
+/// A data key bound to somebody (or nobody), and a value.
+fn keep(append: &mut Append, stream: &StreamId, subject: Option<&str>) {
+    append.data_keys.push(DataKeyRow {
+        owner: stream.clone(),
+        subject: subject.map(Into::into),
+        wrapped: b"wrapped".to_vec(),
+    });
+    append.sealed.push(SealedRow {
+        stream: stream.clone(),
+        sequence: 1,
+        ciphertext: b"sealed".to_vec(),
+    });
+}
+
+pub async fn what_is_destroyed_of_a_person_is_gone_and_counted(fixture: impl Fixture) {
+    let store = fixture.store();
+    let account = owner(AggregateKind::Account, "ada");
+    let [bound, unbound, others] =
+        ["bound", "unbound", "others"].map(|id| owner(AggregateKind::Grant, id));
+    let mut append = Append::default();
+    keep(&mut append, &account, Some("ada"));
+    keep(&mut append, &bound, Some("ada"));
+    keep(&mut append, &unbound, None);
+    keep(&mut append, &others, Some("bert"));
+    for (name, owner) in [([1; 32], "ada"), ([2; 32], "bert")] {
+        append.names.push(NameChange::Reserve { space: "account", name, owner: owner.into() });
+    }
+    store.commit(vec![append]).await.pop().unwrap().unwrap();
+    let state = Snapshot { state_version: 1, head: Head::START, state: "{}".to_owned() };
+    for stream in [&bound, &others] {
+        store.save_snapshot(stream, state.clone()).await.unwrap();
+    }
+    // Of what is given besides, nothing of somebody else's goes.
+    let traces = Traces { subject: "ada".into(), owners: vec![unbound.clone(), others.clone()] };
+    let left = Remains { data_keys: 3, sealed_values: 3, snapshots: 1, names: 1 };
+    assert_eq!(store.remains(&traces).await.unwrap(), left);
+
+    let destroyed = Destroyed { data_keys: 3, sealed_values: 3, snapshots: 1 };
+    assert_eq!(store.destroy(&traces).await.unwrap(), destroyed);
+    store.scrub().await.unwrap();
+    assert_eq!(store.remains(&traces).await.unwrap(), Remains::default());
+    for gone in [&account, &bound, &unbound] {
+        assert_eq!(store.data_key(gone).await.unwrap(), None);
+        assert_eq!(store.sealed(gone).await.unwrap(), []);
+    }
+    assert_eq!(store.name_owner("account", &[1; 32]).await.unwrap(), None);
+
+    assert_eq!(store.data_key(&others).await.unwrap(), Some(b"wrapped".to_vec()));
+    assert_eq!(store.sealed(&others).await.unwrap().len(), 1);
+    assert!(store.snapshot(&others).await.unwrap().is_some());
+    let berts = store.name_owner("account", &[2; 32]).await.unwrap();
+    assert_eq!(berts.as_deref(), Some("bert"));
+
+    // What is destroyed later is counted with what was.
+    let mut append = Append::default();
+    keep(&mut append, &account, Some("ada"));
+    store.commit(vec![append]).await.pop().unwrap().unwrap();
+    let all = Destroyed { data_keys: 4, sealed_values: 4, snapshots: 1 };
+    assert_eq!(store.destroy(&traces).await.unwrap(), all);
+    assert_eq!(store.destroy(&traces).await.unwrap(), all);
+}
+
+pub async fn what_is_destroyed_in_many_steps_is_destroyed_to_the_end(fixture: impl Fixture) {
+    let store = fixture.store();
+    let mut append = Append::default();
+    for number in 0..1200 {
+        keep(&mut append, &owner(AggregateKind::Grant, &format!("g{number}")), Some("ada"));
+    }
+    store.commit(vec![append]).await.pop().unwrap().unwrap();
+    let traces = Traces { subject: "ada".into(), owners: vec![] };
+    let destroyed = store.destroy(&traces).await.unwrap();
+    assert_eq!((destroyed.data_keys, destroyed.sealed_values), (1200, 1200));
+    assert_eq!(store.remains(&traces).await.unwrap(), Remains::default());
 }

@@ -54,6 +54,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "questions",
         sql: include_str!("../../../migrations/postgres/0008_questions.sql"),
     },
+    Migration {
+        version: 9,
+        name: "erasures",
+        sql: include_str!("../../../migrations/postgres/0009_erasures.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

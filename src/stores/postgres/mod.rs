@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chancery_domain::account::Destroyed;
 use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, Table, Value};
 use futures_util::FutureExt as _;
@@ -21,13 +22,12 @@ use self::append::Writer;
 use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
-    Append, AppendError, Appended, Checkpoint, Head, ListedHead, Loaded, LogCheckpoint, LogReader,
-    LogTile, Query, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent,
-    StreamId, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, Head, ListedHead, Loaded, LogCheckpoint, LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod append;
 mod beside;
+mod erasure;
 mod insert;
 mod keys;
 mod load;
@@ -46,6 +46,7 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 pub struct PostgresStore {
     log_id: String,
     pool: PgPool,
+    options: PgConnectOptions,
     repository: PostgresEventRepository,
     writer: Writer,
     holes: Arc<AtomicU64>,
@@ -75,6 +76,7 @@ impl PostgresStore {
             repository: PostgresEventRepository::new(pool.clone()),
             pool,
             writer: Writer::new(&options),
+            options,
             holes: Arc::new(AtomicU64::new(0)),
         })
     }
@@ -252,6 +254,18 @@ impl Store for PostgresStore {
             Ok(count)
         }
         .boxed()
+    }
+
+    fn destroy<'a>(&'a self, traces: &'a Traces) -> BoxFuture<'a, Result<Destroyed, StoreError>> {
+        erasure::destroy(&self.pool, traces).boxed()
+    }
+
+    fn remains<'a>(&'a self, traces: &'a Traces) -> BoxFuture<'a, Result<Remains, StoreError>> {
+        erasure::remains(&self.pool, traces).boxed()
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        erasure::scrub(&self.options).boxed()
     }
 
     fn name_owner<'a>(

@@ -24,6 +24,7 @@ pub(super) const LOG: &[Migration] = &[
     migration!(1, "0001_log"),
     migration!(2, "0002_beside_the_log"),
     migration!(7, "0007_merkle_log"),
+    migration!(9, "0009_erasures"),
 ];
 
 /// The steps of `views.db`.

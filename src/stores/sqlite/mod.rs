@@ -6,6 +6,7 @@
 //! all others are read-only and never checkpoint. (SQLite 3.46.0 can lose data
 //! when two connections write or checkpoint at once.)
 
+mod erasure;
 mod folder;
 mod migrate;
 mod reader;
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_domain::account::Destroyed;
 use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, Table, Value};
 use futures_util::future::BoxFuture;
@@ -31,9 +33,7 @@ use self::views::Views;
 use self::worker::Worker;
 use self::writer::Writer;
 use super::{
-    Append, AppendError, Appended, Checkpoint, ListedHead, Loaded, LogCheckpoint, LogReader,
-    LogTile, Query, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent,
-    StreamId, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, ListedHead, Loaded, LogCheckpoint, LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 /// How many threads read.
@@ -83,6 +83,7 @@ impl SqliteStore {
         log.execute_batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
+             PRAGMA secure_delete = ON;
              PRAGMA cache_size = -8000;
              PRAGMA wal_autocheckpoint = 4000;
              PRAGMA journal_size_limit = 67108864;",
@@ -255,6 +256,32 @@ impl Store for SqliteStore {
 
     fn rewrap(&self, rewrap: Rewrap) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move { self.writers()?.log.run(move |writer| writer.rewrap(&rewrap)).await })
+    }
+
+    fn destroy<'a>(&'a self, traces: &'a Traces) -> BoxFuture<'a, Result<Destroyed, StoreError>> {
+        Box::pin(async move {
+            let writers = self.writers()?;
+            loop {
+                let traces = traces.clone();
+                let step = writers.log.run(move |writer| writer.destroy(&traces)).await?;
+                if !step.more {
+                    return Ok(step.total);
+                }
+            }
+        })
+    }
+
+    fn remains<'a>(&'a self, traces: &'a Traces) -> BoxFuture<'a, Result<Remains, StoreError>> {
+        let traces = traces.clone();
+        self.read(move |reader| reader.remains(&traces))
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let writers = self.writers()?;
+            writers.log.run(Writer::scrub).await?;
+            writers.views.run(|views| views.empty_wal()).await
+        })
     }
 
     fn name_owner<'a>(

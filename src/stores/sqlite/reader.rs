@@ -10,14 +10,15 @@ use futures_util::future::BoxFuture;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+use super::erasure;
 use super::rows::{
     EVENT_COLUMNS, bound, column, digest, integer, number, stored_event, text, value,
 };
 use super::views;
 use super::worker::Worker;
 use crate::stores::{
-    Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, SealedRow, Snapshot, StoreError,
-    StoredEvent, StreamId, WrappedKeyRow,
+    Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, Remains, SealedRow, Snapshot,
+    StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 pub(super) struct Reader {
@@ -41,6 +42,11 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 impl Reader {
     pub(super) fn new(log: Connection, views: Option<Connection>) -> Self {
         Self { log, views }
+    }
+
+    /// How much is left of a person.
+    pub(super) fn remains(&self, traces: &Traces) -> Result<Remains, StoreError> {
+        erasure::remains(&self.log, traces)
     }
 
     /// One statement, so one snapshot: the head belongs to the events.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use chancery_projections::{Change, ColumnType, Table};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi, params};
 
+use super::erasure;
 use super::folder::Folder;
 use super::migrate::{self, Schema};
 use super::rows::{bound, column, integer, is_corrupt};
@@ -118,6 +119,11 @@ impl Views {
         Ok(mark(&self.connection, &log_id, None)?)
     }
 
+    /// Leaves nothing in the write-ahead log.
+    pub(super) fn empty_wal(&self) -> Result<(), StoreError> {
+        erasure::empty_wal(&self.connection)
+    }
+
     /// Takes a broken file away, so that the next start makes another.
     fn discard_if_broken<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Sqlite(error)) = &result
@@ -199,7 +205,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     super::settings(&connection)?;
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;",
+    )?;
     Ok(connection)
 }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use chancery_domain::digest::Sha256Digest;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
+use super::erasure;
 use super::rows::{integer, is_unique_violation};
 use crate::stores::{
     Append, AppendError, Appended, NameChange, NewEvent, Rewrap, Snapshot, StoreError, StreamId,
+    Traces,
 };
 
 /// How many rows are taken at a time where there may be very many.
@@ -131,6 +133,16 @@ impl Writer {
         }
         transaction.commit()?;
         Ok(count)
+    }
+
+    /// Destroys some of what is a person's.
+    pub(super) fn destroy(&mut self, traces: &Traces) -> Result<erasure::Step, StoreError> {
+        erasure::destroy(&mut self.connection, traces)
+    }
+
+    /// Leaves no byte of what was destroyed in the files.
+    pub(super) fn scrub(&mut self) -> Result<(), StoreError> {
+        erasure::scrub(&mut self.connection)
     }
 
     /// Keeps a snapshot, unless a later one of the same shape is there.
