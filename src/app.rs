@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
+use crate::erasure::{self, Company, Eraser};
 use crate::feed::{Feed, Polling};
 use crate::hooks::{HookSetupError, Hooks};
 use crate::http::Closed;
@@ -250,6 +251,16 @@ impl Node {
             let cascade: Arc<dyn Cascade> = Arc::new(Cascades(Arc::clone(services)));
             handles.push(ProcessManager::start(&services.feed, cascade, reads).0);
         }
+        if let (Some(grants), Some(sessions), Some(consents)) = (
+            projectors.progress("grants"),
+            projectors.progress("sessions"),
+            projectors.progress("consents"),
+        ) {
+            let [grants, sessions, consents] = [grants, sessions, consents].map(Clone::clone);
+            let reads = erasure::ReadModels { grants, sessions, consents };
+            let company = if self.shared { Company::Nodes } else { Company::Requests };
+            handles.push(Eraser::start(services, reads, company));
+        }
         if let Some(owed) = projectors.progress("backchannel_logouts") {
             handles.push(backchannel::start(services, owed));
         }
@@ -327,7 +338,13 @@ async fn spread_news(services: Arc<Services>) {
                         }
                     }
                     AggregateKind::Client => services.clients.note(id, sequence),
-                    AggregateKind::Account => services.accounts.note(id, sequence),
+                    AggregateKind::Account => {
+                        services.accounts.note(id, sequence);
+                        if event.event_type == "ErasureRequested" {
+                            // Whose they are is not known.
+                            services.added_claims.forget_all();
+                        }
+                    }
                     AggregateKind::Session => services.sessions.note(id, sequence),
                     AggregateKind::Consent => services.consents.note(id, sequence),
                     AggregateKind::SigningKey => keys_changed = true,

@@ -16,6 +16,7 @@ pub mod config;
 pub mod console;
 pub mod demo;
 pub mod entropy;
+pub mod erasure;
 pub mod feed;
 pub mod grants;
 pub mod handles;

@@ -245,6 +245,9 @@ impl Handler<Execute> for GrantActor {
                 if sealed.is_some() {
                     actor.sealed = sealed;
                 }
+                if matches!(actor.folded.state, Grant::Revoked(_) | Grant::Declined(_)) {
+                    actor.sealed = None;
+                }
                 Ok(Done { events, grant: actor.folded.state.clone() })
             }),
         ))
@@ -315,6 +318,8 @@ impl Handler<Elsewhere> for GrantActor {
     fn handle(&mut self, message: Elsewhere, _: &mut Self::Context) {
         if message.sequence > self.folded.head.sequence {
             self.stale = true;
+            // It may be what ends the grant, and then it is nobody's to keep.
+            self.sealed = None;
         }
     }
 }

@@ -3,18 +3,33 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chancery_domain::account::{Account, AccountCommand, Profile, RegisteredAccount, Role};
+use chancery_domain::account::{
+    Account, AccountCommand, Erasure, Profile, RegisteredAccount, Role,
+};
 use chancery_domain::ids::SubjectId;
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Map, Value};
 
-use super::{AccountView, AdminError, Confidential, NewAccount, Outcome, ResetLinkView};
+use super::{
+    AccountView, AccountsView, AdminError, Confidential, NewAccount, Outcome, ResetLinkView,
+};
 use crate::accounts::{self, AccountFailure};
-use crate::aggregates::{Folded, Origin, VaultError};
+use crate::aggregates::{Folded, Origin};
 use crate::claims;
+use crate::erasure;
 use crate::interaction::texts;
+use crate::lookups::{Lookups, Part};
 use crate::mail;
 use crate::passwords::Password;
 use crate::services::Services;
+
+/// How many people are shown at once, at most: each is an event.
+const MOST_READ_AT_ONCE: u32 = 1000;
+/// How many of these events are under way at once.
+const READ_AT_ONCE: usize = 16;
+/// In characters.
+const LONGEST_REASON: usize = 500;
 
 /// What a name to log in with may be.
 pub const NAME_RULE: &str =
@@ -43,10 +58,115 @@ pub async fn find_account(
     if folded.state.registered().is_some() { Ok(folded) } else { Err(missing()) }
 }
 
-/// An account, by name or subject.
+/// An account, by name or subject, without who the person is.
 pub async fn account_view(services: &Services, account: &str) -> Result<AccountView, AdminError> {
     let subject = subject(&*find_account(services, account).await?, account)?;
     view_of(services, subject).await
+}
+
+/// Some accounts, without who the people are.
+pub async fn list_accounts(services: &Services, part: Part) -> Result<AccountsView, AdminError> {
+    let page = Lookups::new(Arc::clone(&services.store)).accounts(part).await?;
+    let mut accounts = Vec::with_capacity(page.rows.len());
+    for row in &page.rows {
+        accounts.push(view_of(services, row.subject).await?);
+    }
+    Ok(AccountsView { accounts, next: page.next })
+}
+
+/// Shows who a person is, once it stands in the log that it was shown, to whom
+/// and why.
+pub(super) async fn read(
+    services: &Services,
+    account: &str,
+    reason: &str,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let reason = check_reason(reason)?;
+    let subject = subject(&*find_account(services, account).await?, account)?;
+    Ok(Outcome::Account(Box::new(read_one(services, subject, reason, origin).await?)))
+}
+
+/// The same for a part of all accounts: an event for each person shown.
+pub(super) async fn read_some(
+    services: &Services,
+    part: Part,
+    reason: &str,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let reason = check_reason(reason)?;
+    if !(1..=MOST_READ_AT_ONCE).contains(&part.limit) {
+        let text = format!("limit must be from 1 to {MOST_READ_AT_ONCE}: each is an event");
+        return Err(AdminError::Invalid(text));
+    }
+    let page = Lookups::new(Arc::clone(&services.store)).accounts(part).await?;
+    let people = page.rows.into_iter().map(|row| row.subject);
+    let read = people.map(|subject| read_one(services, subject, reason, origin.clone()).boxed());
+    let accounts = stream::iter(read).buffered(READ_AT_ONCE).try_collect().await?;
+    Ok(Outcome::Accounts(AccountsView { accounts, next: page.next }))
+}
+
+async fn read_one(
+    services: &Services,
+    subject: SubjectId,
+    reason: &str,
+    origin: Origin,
+) -> Result<AccountView, AdminError> {
+    let id = subject.to_string();
+    let failed = |error: AccountFailure| AdminError::of_account(error, &id);
+    let folded = services.accounts.fresh(&id).await?;
+    let account = registered(&folded, &id)?;
+    if account.erasure.is_some() {
+        return Ok(AccountView::pseudonym(account));
+    }
+    let profile = accounts::profile(&services.vault, account).await.map_err(failed)?;
+    let claims = profile.claims.keys().cloned();
+    let what = std::iter::once("username".to_owned()).chain(claims).collect();
+    let command = AccountCommand::NoteRead { what, reason: reason.to_owned(), now: services.now() };
+    let work = services.work(Origin { subject: Some(subject), ..origin })?;
+    let noted = services.accounts.execute(&id, vec![command], work).await;
+    noted.map_err(|error| failed(error.into()))?;
+    Ok(AccountView::of(account, Some(profile)))
+}
+
+/// Erases an account. What is personal is gone when this answers, but for what
+/// other nodes may add in the next second; a serving node brings the rest to its
+/// end. Done again, it destroys what has come back.
+pub(super) async fn erase(
+    services: &Services,
+    account: &str,
+    reason: &str,
+    origin: Origin,
+) -> Result<Outcome, AdminError> {
+    let reason = check_reason(reason)?;
+    let folded = find_account(services, account).await?;
+    let subject = subject(&folded, account)?;
+    let failed = |error: AccountFailure| AdminError::of_account(error, account);
+    let was_erased = is_erased(registered(&folded, account)?);
+    erasure::request(services, subject, reason, &origin).await.map_err(failed)?;
+    let lookups = Lookups::new(Arc::clone(&services.store));
+    if was_erased {
+        erasure::complete(services, &lookups, &[subject]).await.map_err(AdminError::of_erasure)?;
+    } else {
+        erasure::destroy(services, &lookups, subject).await?;
+    }
+    view(services, subject).await
+}
+
+fn is_erased(account: &RegisteredAccount) -> bool {
+    matches!(account.erasure, Some(Erasure::Done(..)))
+}
+
+/// A reason stands in the log for good.
+fn check_reason(reason: &str) -> Result<&str, AdminError> {
+    let reason = reason.trim();
+    let fits = (1..=LONGEST_REASON).contains(&reason.chars().count())
+        && !reason.chars().any(char::is_control);
+    if fits {
+        return Ok(reason);
+    }
+    let text = format!("a reason has 1 to {LONGEST_REASON} characters and no control characters");
+    Err(AdminError::Invalid(text))
 }
 
 pub(super) async fn add(
@@ -66,7 +186,7 @@ pub(super) async fn add(
         accounts::create(services, &profile, &hash, origin.clone()).await.map_err(failed)?;
     if !roles.is_empty() {
         let command = AccountCommand::ReplaceRoles { roles };
-        return execute(services, &subject.to_string(), command, origin).await;
+        execute(services, &subject.to_string(), command, origin).await?;
     }
     view(services, subject).await
 }
@@ -190,13 +310,7 @@ async fn view(services: &Services, subject: SubjectId) -> Result<Outcome, AdminE
 async fn view_of(services: &Services, subject: SubjectId) -> Result<AccountView, AdminError> {
     let id = subject.to_string();
     let folded = services.accounts.get(&id).await?;
-    let account = registered(&folded, &id)?;
-    let profile = match accounts::profile(&services.vault, account).await {
-        Ok(profile) => Some(profile),
-        Err(AccountFailure::Vault(VaultError::Gone)) => None,
-        Err(error) => return Err(AdminError::of_account(error, &id)),
-    };
-    Ok(AccountView::of(account, profile))
+    Ok(AccountView::pseudonym(registered(&folded, &id)?))
 }
 
 async fn hash(services: &Services, password: &Confidential) -> Result<String, AdminError> {

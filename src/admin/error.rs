@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::AccountFailure;
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{ExecuteError, LoadError, VaultError};
+use crate::erasure;
 use crate::keys::KeysError;
 use crate::passwords::PasswordError;
 use crate::stores::{AppendError, StoreError};
@@ -74,6 +75,14 @@ impl AdminError {
             AccountFailure::Vault(error) => error.into(),
             AccountFailure::Append(error) => error.into(),
             failure @ AccountFailure::Unreadable(_) => Self::Failed(failure.to_string()),
+        }
+    }
+
+    pub(super) fn of_erasure(failure: erasure::Failure) -> Self {
+        match failure {
+            erasure::Failure::Account(error) => Self::of_account(error, ""),
+            erasure::Failure::Store(error) => error.into(),
+            failure => Self::Unavailable(failure.to_string()),
         }
     }
 

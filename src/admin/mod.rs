@@ -32,12 +32,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::accounts::{NAME_RULE, account_view, find_account, is_account_name};
+pub use self::accounts::{NAME_RULE, account_view, find_account, is_account_name, list_accounts};
 pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
 pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
 pub use self::scopes::ScopeView;
 use crate::aggregates::{ExecuteError, Origin};
+use crate::lookups::{Order, Part};
 use crate::services::Services;
 use crate::transparency::{self, SealError};
 
@@ -105,6 +106,22 @@ pub enum Operation {
     UnlockAccount {
         account: String,
     },
+    /// Shows who the person is; recorded before it is shown.
+    ReadAccount {
+        account: String,
+        reason: String,
+    },
+    /// The same for some accounts, in the order of their subjects.
+    ReadAccounts {
+        after: Option<String>,
+        limit: u32,
+        reason: String,
+    },
+    /// Destroys everything personal of an account, for good.
+    EraseAccount {
+        account: String,
+        reason: String,
+    },
     EndSession {
         session_id: SessionId,
     },
@@ -167,6 +184,9 @@ impl Operation {
             Self::SetClaims { .. } => "set_claims",
             Self::LockAccount { .. } => "lock_account",
             Self::UnlockAccount { .. } => "unlock_account",
+            Self::ReadAccount { .. } => "read_account",
+            Self::ReadAccounts { .. } => "read_accounts",
+            Self::EraseAccount { .. } => "erase_account",
             Self::EndSession { .. } => "end_session",
             Self::WithdrawConsent { .. } => "withdraw_consent",
             Self::ReplaceRoles { .. } => "replace_roles",
@@ -251,6 +271,7 @@ pub enum Outcome {
     RegistrationToken(Box<RegistrationTokenView>),
     Scope(Box<ScopeView>),
     Account(Box<AccountView>),
+    Accounts(AccountsView),
     Grant(GrantView),
     Session(SessionView),
     Consent(ConsentView),
@@ -332,7 +353,7 @@ impl ClientView {
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountView {
     pub subject: SubjectId,
-    /// The name that it logs in with; absent once it was erased.
+    /// The name that it logs in with; absent without a reason to see it, and once it was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// `active`, `locked`, `erasing` or `erased`
@@ -346,9 +367,26 @@ pub struct AccountView {
     /// What it may do here besides logging in.
     #[serde(default)]
     pub roles: BTreeSet<Role>,
+    /// About the person; empty where they are not shown.
     #[serde(default)]
     pub claims: Map<String, Value>,
+    /// How to see who the person is, where that is not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
+
+/// Some accounts as their operator sees them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountsView {
+    pub accounts: Vec<AccountView>,
+    /// Where the next part begins; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Why name and claims of an account are missing.
+const SEALED: &str = "name and claims are sealed: give a reason to see them (--reason TEXT, \
+                      ?reason=TEXT), which is recorded first";
 
 impl fmt::Debug for AccountView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -371,20 +409,20 @@ impl AccountView {
                 (None, None) => "active",
             }
             .to_owned(),
-            reason: account.locked.clone(),
+            reason: account.locked.clone().filter(|_| account.erasure.is_none()),
             created_at: account.registered_at,
             password_set_at: account.password_set_at,
             roles: account.roles.clone(),
             claims,
+            notice: None,
         }
     }
-}
 
-impl AccountView {
-    /// Without who the person is.
+    /// The same without who the person is.
     #[must_use]
-    pub fn pseudonymous(self) -> Self {
-        Self { username: None, claims: Map::new(), ..self }
+    pub fn pseudonym(account: &RegisteredAccount) -> Self {
+        let notice = account.erasure.is_none().then(|| SEALED.to_owned());
+        Self { notice, ..Self::of(account, None) }
     }
 }
 
@@ -500,6 +538,16 @@ async fn carry_out(
             accounts::lock(services, &account, reason, origin).await
         }
         Operation::UnlockAccount { account } => accounts::unlock(services, &account, origin).await,
+        Operation::ReadAccount { account, reason } => {
+            accounts::read(services, &account, &reason, origin).await
+        }
+        Operation::ReadAccounts { after, limit, reason } => {
+            let part = Part { order: Order::FirstToLast, after, limit };
+            accounts::read_some(services, part, &reason, origin).await
+        }
+        Operation::EraseAccount { account, reason } => {
+            accounts::erase(services, &account, &reason, origin).await
+        }
         Operation::EndSession { session_id } => end_session(services, session_id, origin).await,
         Operation::WithdrawConsent { consent_id } => {
             withdraw_consent(services, consent_id, origin).await

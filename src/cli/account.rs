@@ -1,6 +1,9 @@
 //! `chancery account`: the people who log in.
 
-use chancery_domain::account::{Account, RegisteredAccount, Role};
+mod erase;
+
+use chancery_domain::account::{Account, Role};
+use chancery_domain::ids::SubjectId;
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value};
 
@@ -10,21 +13,22 @@ use super::exit::{CliError, ExitCode};
 use super::history;
 use super::input::{claim, named, password_from_stdin};
 use super::output::{self, Format, maybe_time, time};
-use crate::accounts;
 use crate::admin::{
-    AccountView, NAME_RULE, NewAccount, Operation, Outcome, find_account, is_account_name,
+    AccountView, AccountsView, NAME_RULE, NewAccount, Operation, Outcome, account_view,
+    is_account_name, list_accounts,
 };
-use crate::aggregates::{Kept as _, VaultError};
+use crate::aggregates::Kept as _;
 use crate::lookups::Part;
-use crate::services::Services;
 
 const EXAMPLES: &str = "\
 Examples:
   printf %s \"$PASSWORD\" | chancery account add alice --password-stdin \\
       --claim email=alice@example.com --claim email_verified=true
   chancery account show alice
+  chancery account show alice --reason 'ticket 4711'
   chancery account lock alice --reason 'left the company'
   chancery account reset-password alice
+  chancery account erase alice --reason 'asked for it, ticket 4712'
 
 The first operator of a server:
   printf %s \"$PASSWORD\" | chancery account add root --password-stdin --operator";
@@ -41,15 +45,11 @@ pub struct Args {
 pub enum Command {
     /// Add an account
     Add(Add),
-    /// List all accounts
-    List {
-        #[command(flatten)]
-        store: StoreArgs,
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Show an account
-    Show(One),
+    /// List accounts, in the order of their subjects; with --reason who they
+    /// are, too, which is an event for each
+    List(List),
+    /// Show an account; with --reason who it is, too, which is recorded first
+    Show(Show),
     /// Tell what happened to an account, who did it and why
     History(One),
     /// Give an account another password
@@ -60,6 +60,21 @@ pub enum Command {
     Lock(Lock),
     /// Unlock an account; what was revoked stays revoked
     Unlock(One),
+    /// Destroy everything personal of an account, for good: its name, claims and
+    /// password, and what is sealed of its grants and sessions
+    ///
+    /// The log keeps what happened, by the account's pseudonym, and still
+    /// verifies. It can be done again by SUBJECT: after a backup was restored it
+    /// has to be (see `chancery account erased`).
+    Erase(Erase),
+    /// List the subjects that were erased, to erase them again after a backup was
+    /// restored
+    Erased {
+        #[command(flatten)]
+        store: StoreArgs,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Show the roles of an account, or replace them: admin administers the
     /// server, auditor reads what happened
     Roles(Roles),
@@ -109,6 +124,54 @@ pub struct One {
     /// The name it logs in with, or its subject
     #[arg(value_name = "NAME")]
     pub name: String,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Show {
+    /// The name it logs in with, or its subject
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Why you want to see who it is; kept in the log, so name nobody
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct List {
+    /// Why you want to see who they are; kept in the log, so name nobody
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// At most so many [default: all; 100 with --reason]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Go on after this one, the last of the list before
+    #[arg(long, value_name = "SUBJECT")]
+    pub after: Option<SubjectId>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Erase {
+    /// The name it logs in with, or its subject
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Why; kept in the log, so name nobody
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub reason: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
@@ -195,8 +258,8 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
             });
             change(&args.store, args.format, operation).await?;
         }
-        Command::List { store, format } => list(&store, format).await?,
-        Command::Show(args) => show(&args).await?,
+        Command::List(args) => list(args).await?,
+        Command::Show(args) => show(args).await?,
         Command::History(args) => {
             let events = Access::with(&args.store, async |access| {
                 let subject = access.subject(&args.name).await?;
@@ -223,8 +286,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
             let operation = Operation::UnlockAccount { account: args.name };
             change(&args.store, args.format, operation).await?;
         }
+        Command::Erase(args) => erase::run(args).await?,
+        Command::Erased { store, format } => erase::list(&store, format).await?,
         Command::Roles(args) if args.set.is_empty() && !args.none => {
-            show(&One { name: args.name, store: args.store, format: args.format }).await?;
+            let Roles { name, store, format, .. } = args;
+            show(Show { name, reason: None, store, format }).await?;
         }
         Command::Roles(args) => {
             let roles = args.set.into_iter().collect();
@@ -257,64 +323,82 @@ fn print(account: &AccountView, format: Format) -> Result<(), CliError> {
     Ok(if format.json { output::json(account) } else { output::object(account) }?)
 }
 
-async fn show(args: &One) -> Result<(), CliError> {
-    let account = Access::with(&args.store, async |access| {
+async fn show(args: Show) -> Result<(), CliError> {
+    let Show { name, reason, store, format } = args;
+    if let Some(reason) = reason {
+        return change(&store, format, Operation::ReadAccount { account: name, reason }).await;
+    }
+    let account = Access::with(&store, async |access| {
         let services = access.services().await?;
-        let folded = find_account(&services, &args.name).await?;
-        let missing = || CliError::not_found("account", &args.name);
-        let account = folded.state.registered().ok_or_else(missing)?;
-        view(&services, account).await
+        Ok(account_view(&services, &name).await?)
     });
-    print(&account.await?, args.format)
+    print(&account.await?, format)
 }
 
-/// An account with what is sealed of it, unless that was erased.
-async fn view(services: &Services, account: &RegisteredAccount) -> Result<AccountView, CliError> {
-    let profile = match accounts::profile(&services.vault, account).await {
-        Ok(profile) => Some(profile),
-        Err(accounts::AccountFailure::Vault(VaultError::Gone)) => None,
-        Err(error) => return Err(CliError::failed(error)),
-    };
-    Ok(AccountView::of(account, profile))
-}
-
-/// Names stand in no read model: each is unsealed.
-async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
-    let found: Vec<AccountView> = Access::with(store, async |access| {
-        let services = access.services().await?;
-        let lookups = access.lookups(&["accounts"]).await?;
-        let mut all = Vec::new();
-        let mut part = Part::first(500);
-        loop {
-            let page = lookups.accounts(part.clone()).await?;
-            for row in page.rows {
-                let folded = services.accounts.get(&row.subject.to_string()).await;
-                let folded = folded.map_err(CliError::store_unavailable)?;
-                if let Some(account) = folded.state.registered() {
-                    all.push(view(&services, account).await?);
-                }
-            }
-            part.after = page.next;
-            if part.after.is_none() {
-                return Ok(all);
-            }
+async fn list(args: List) -> Result<(), CliError> {
+    let List { reason, limit, after, store, format } = args;
+    let after = after.map(|subject| subject.to_string());
+    let found = Access::with(&store, async |access| {
+        access.lookups(&["accounts"]).await?;
+        match reason {
+            Some(reason) => read_some(access, after, limit.unwrap_or(100), reason).await,
+            None => pseudonyms(access, after, limit).await,
         }
     })
     .await?;
+    if found.next.is_some() && limit.is_none() {
+        output::note("there are more: go on with --after and the last subject, or give a --limit");
+    }
     if format.json {
-        return Ok(output::json(&found)?);
+        return Ok(output::json(&found.accounts)?);
     }
     let headings = ["name", "subject", "state", "since", "password set"];
     let row = |account: AccountView| {
+        let nameless = if account.state.starts_with("eras") { "(erased)" } else { "(sealed)" };
         [
-            account.username.unwrap_or_else(|| "(erased)".to_owned()),
+            account.username.unwrap_or_else(|| nameless.to_owned()),
             account.subject.to_string(),
             account.state,
             time(account.created_at),
             maybe_time(account.password_set_at),
         ]
     };
-    Ok(output::table(headings, found.into_iter().map(row))?)
+    Ok(output::table(headings, found.accounts.into_iter().map(row))?)
+}
+
+/// Names stand in no read model: each is unsealed, and that recorded.
+async fn read_some(
+    access: &Access,
+    after: Option<String>,
+    limit: u32,
+    reason: String,
+) -> Result<AccountsView, CliError> {
+    match access.perform(Operation::ReadAccounts { after, limit, reason }).await? {
+        Outcome::Accounts(accounts) => Ok(accounts),
+        other => Err(unexpected(other)),
+    }
+}
+
+async fn pseudonyms(
+    access: &Access,
+    after: Option<String>,
+    limit: Option<u32>,
+) -> Result<AccountsView, CliError> {
+    let services = access.services().await?;
+    let mut all = AccountsView { accounts: Vec::new(), next: after };
+    let mut left = limit.unwrap_or(u32::MAX);
+    while left > 0 {
+        let limit = left.min(500);
+        let part = Part { after: all.next.take(), ..Part::first(limit) };
+        let page = list_accounts(&services, part).await?;
+        all.accounts.extend(page.accounts);
+        all.next = page.next;
+        left -= limit;
+        if all.next.is_none() {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 fn role() -> impl clap::builder::TypedValueParser<Value = Role> {

@@ -68,6 +68,11 @@ impl AddedClaims {
         Ok(added)
     }
 
+    /// Forgets them: they can be read again, as long as they are there.
+    pub fn forget_all(&self) {
+        self.cache().clear();
+    }
+
     fn cache(&self) -> std::sync::MutexGuard<'_, LruCache<Sha256Digest, Arc<Added>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

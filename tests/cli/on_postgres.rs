@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::postgres_database::Database;
-use crate::program::{STORE_UNAVAILABLE, run, run_with_input};
+use crate::program::{NOT_FOUND, STORE_UNAVAILABLE, run, run_with_input};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_work_without_a_server() {
@@ -42,7 +42,8 @@ async fn commands_work_without_a_server() {
     // Nobody else keeps the read models, so the command does.
     let clients = command(&["client", "list", "--json"]).json();
     assert_eq!(clients[0]["client_id"], "cron");
-    assert_eq!(command(&["account", "list", "--json"]).json()[0]["username"], "alice");
+    let list = ["account", "list", "--json", "--reason", "ticket 7"];
+    assert_eq!(command(&list).json()[0]["username"], "alice");
     command(&["projections", "rebuild", "clients"]).done();
     let report = command(&["replay", "--json"]).json();
     assert_eq!(report["differences"], json!([]));
@@ -58,6 +59,11 @@ async fn commands_work_without_a_server() {
     let all = format!("{} keys", 4 + published + 2);
     assert!(run(&rewrap).done().contains(&all));
     std::fs::write(&file, settings(&new)).unwrap();
-    let shown = command(&["account", "show", "alice", "--json"]).json();
+    let shown = command(&["account", "show", "alice", "--json", "--reason", "ticket 7"]).json();
     assert_eq!(shown["claims"], json!({ "name": "Alice" }));
+
+    let erase = ["account", "erase", "alice", "--reason", "asked for it", "--yes", "--json"];
+    assert_eq!(command(&erase).json()["state"], "erased");
+    command(&["account", "show", "alice"]).fails(NOT_FOUND);
+    assert_eq!(command(&["replay", "--json"]).json()["differences"], json!([]));
 }

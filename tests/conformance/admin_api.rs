@@ -288,14 +288,32 @@ async fn who_people_are_is_seen_with_a_scope_of_its_own(store: StoreKind) {
     assert_eq!((made.get("username"), &made["claims"]), (None, &json!({})));
     is_problem(&admin.post("/admin/accounts", body).await, 409);
     let path = format!("/admin/accounts/{}", made["subject"].as_str().unwrap());
-    assert_eq!(admin.get(&path).await.ok().get("username"), None);
-    let seen = seeing.get(&path).await.ok();
+    for one in [&admin, &seeing] {
+        let shown = one.get(&path).await.ok();
+        assert_eq!((shown.get("username"), &shown["claims"]), (None, &json!({})));
+        assert!(shown["notice"].as_str().unwrap().contains("?reason="), "{shown}");
+    }
+    is_problem(&admin.get(&format!("{path}?reason=ticket")).await, 403);
+    is_problem(&seeing.get(&format!("{path}?reason=%20")).await, 422);
+    let before = server.log().await.len();
+    assert!(server.log().await.iter().all(|e| e.event.event_type != "PersonalDataRead"));
+    let seen = seeing.get(&format!("{path}?reason=ticket%207")).await.ok();
     assert_eq!(seen["username"], "grace");
     assert_eq!(seen["claims"]["email"], "grace@example.org");
+    let log = server.log().await;
+    assert_eq!(log.len(), before + 1, "each read is an event");
+    let read = &log.last().unwrap().event;
+    let payload: Value = serde_json::from_str(&read.payload).unwrap();
+    assert_eq!(payload["what"], json!(["username", "email"]));
+    assert_eq!(payload["reason"], "ticket 7");
+    assert!(read.metadata.contains("client admin-pii-read"), "{}", read.metadata);
+    assert!(!read.payload.contains("grace"), "{}", read.payload);
 
     let claims = json!({ "email": null, "nickname": "G" });
     let changed = seeing.call(Method::PATCH, &format!("{path}/claims"), Some(claims)).await.ok();
-    assert_eq!(changed["claims"], json!({ "nickname": "G" }));
+    assert_eq!(changed["claims"], json!({}), "who changes them does not see them");
+    let seen = seeing.get(&format!("{path}?reason=ticket%208")).await.ok();
+    assert_eq!(seen["claims"], json!({ "nickname": "G" }));
     let locked = admin.post(&format!("{path}/lock"), json!({ "reason": "lost" })).await.ok();
     assert_eq!((&locked["state"], &locked["reason"]), (&json!("locked"), &json!("lost")));
     let unlocked = admin.call(Method::POST, &format!("{path}/unlock"), None).await.ok();

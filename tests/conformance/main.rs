@@ -25,6 +25,7 @@ mod c2sp_tlog;
 mod cascades;
 mod console;
 mod custom_parameters;
+mod erasure;
 mod evidence;
 mod feature_flags;
 mod hooks;

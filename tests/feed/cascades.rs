@@ -69,7 +69,8 @@ impl Cascade for Recording {
         _: String,
     ) -> BoxFuture<'_, Result<(), CascadeError>> {
         Box::pin(async move {
-            assert_eq!(cause, SessionEndCause::AccountLocked);
+            let words = [SessionEndCause::AccountLocked, SessionEndCause::AccountErased];
+            assert!(words.contains(&cause), "{cause:?}");
             self.ended.lock().unwrap().push(number(&session));
             let Some(world) = self.world.upgrade() else { return Ok(()) };
             let payload = r#"{"cause":"account_locked","at":50}"#;
@@ -211,6 +212,26 @@ async fn a_locked_account_takes_its_sessions_and_grants_along() {
     assert_eq!(
         *scene.cascade.revoked.lock().unwrap(),
         [(1, "account_locked", format!("account/{anna}/1"))]
+    );
+    assert_eq!(*scene.cascade.ended.lock().unwrap(), [0xb1]);
+}
+
+#[tokio::test]
+async fn an_erased_account_takes_its_sessions_and_grants_along() {
+    let scene = Scene::with_manager().await;
+    let (anna, bert, annas, berts) = ids();
+    let world = &scene.world;
+    world.session(&annas, &anna).await;
+    world.session(&berts, &bert).await;
+    let at = |subject, session| Who { subject, session };
+    world.active_grant(&id(1), "rp", "openid offline_access", at(&anna, &annas)).await;
+    world.active_grant(&id(2), "rp", "openid", at(&bert, &berts)).await;
+    let requested = r#"{"reason":"r","at":50}"#;
+    world.append(AggregateKind::Account, &anna, "ErasureRequested", requested).await;
+    scene.settle().await;
+    assert_eq!(
+        *scene.cascade.revoked.lock().unwrap(),
+        [(1, "account_erased", format!("account/{anna}/1"))]
     );
     assert_eq!(*scene.cascade.ended.lock().unwrap(), [0xb1]);
 }

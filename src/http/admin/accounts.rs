@@ -1,7 +1,8 @@
 //! Accounts, and what belongs to their people.
 //!
 //! Who a person is (name and claims) stands in an answer only where the token
-//! has the scope `pii:read`.
+//! has the scope `pii:read` and the request gives a reason; that it was read, by
+//! whom and why, is recorded before the answer leaves.
 
 use std::collections::BTreeSet;
 
@@ -63,6 +64,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             unlock,
         ),
         Endpoint::new(
+            Method::POST,
+            "/accounts/{account}/erase",
+            ("eraseAccount", "Destroy everything personal of an account, for good"),
+            erase,
+        ),
+        Endpoint::new(
             Method::GET,
             "/accounts/{subject}/sessions",
             ("listSessions", "List a person's sessions, the newest first"),
@@ -94,6 +101,17 @@ struct One {
     /// The subject, or the name that it logs in with.
     #[schemars(length(min = 1, max = 128))]
     account: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Shown {
+    /// The subject, or the name that it logs in with.
+    #[schemars(length(min = 1, max = 128))]
+    account: String,
+    /// Why you want to see who it is: recorded, and needs the scope `pii:read`.
+    /// Without one the answer is pseudonymous. Name nobody in it.
+    #[schemars(length(min = 1, max = 500))]
+    reason: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -172,6 +190,14 @@ struct OpenResetLink {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+struct EraseAccount {
+    /// Why; kept in the log, so name nobody.
+    #[schemars(length(min = 1, max = 500))]
+    reason: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct SetPassword {
     #[schemars(length(min = 1, max = 1024))]
     password: Confidential,
@@ -188,31 +214,44 @@ async fn add(call: Call<Nothing, Json<AddAccount>>) -> Result<AccountView, Probl
     let (claims, roles) = (claims.clone(), roles.clone());
     let new = NewAccount { name, password, claims, roles };
     let outcome = call.perform(Operation::AddAccount(new)).await?;
-    account(&call, outcome)
+    account(outcome)
 }
 
-async fn show(call: Call<One, NoBody>) -> Result<AccountView, Problem> {
-    let view = account_view(&call.services, &call.parameters.account).await?;
-    Ok(seen(&call, view))
+async fn show(call: Call<Shown, NoBody>) -> Result<AccountView, Problem> {
+    let Shown { account: account_name, reason } = &call.parameters;
+    let Some(reason) = reason.clone() else {
+        return Ok(account_view(&call.services, account_name).await?);
+    };
+    if !call.operator.sees_people() {
+        let detail = "the access token needs the scope pii:read to see who people are";
+        return Err(Problem::forbidden("admin pii:read", detail));
+    }
+    let account_name = account_name.clone();
+    account(call.perform(Operation::ReadAccount { account: account_name, reason }).await?)
+}
+
+async fn erase(call: Call<One, Json<EraseAccount>>) -> Result<AccountView, Problem> {
+    let (account_name, reason) = (call.parameters.account.clone(), call.body.0.reason.clone());
+    account(call.perform(Operation::EraseAccount { account: account_name, reason }).await?)
 }
 
 async fn update_claims(call: Call<One, Json<Map<String, Value>>>) -> Result<AccountView, Problem> {
     let (account_name, claims) = (call.parameters.account.clone(), call.body.0.clone());
     let outcome = call.perform(Operation::SetClaims { account: account_name, claims }).await?;
-    account(&call, outcome)
+    account(outcome)
 }
 
 async fn set_password(call: Call<One, Json<SetPassword>>) -> Result<AccountView, Problem> {
     let account_name = call.parameters.account.clone();
     let password = call.body.0.password.clone();
     let outcome = call.perform(Operation::SetPassword { account: account_name, password }).await?;
-    account(&call, outcome)
+    account(outcome)
 }
 
 async fn replace_roles(call: Call<One, Json<ReplaceRoles>>) -> Result<AccountView, Problem> {
     let (account_name, roles) = (call.parameters.account.clone(), call.body.0.roles.clone());
     let outcome = call.perform(Operation::ReplaceRoles { account: account_name, roles }).await?;
-    account(&call, outcome)
+    account(outcome)
 }
 
 async fn open_reset_link(call: Call<One, Json<OpenResetLink>>) -> Result<ResetLinkView, Problem> {
@@ -226,13 +265,13 @@ async fn open_reset_link(call: Call<One, Json<OpenResetLink>>) -> Result<ResetLi
 async fn lock(call: Call<One, Json<Reason>>) -> Result<AccountView, Problem> {
     let (account_name, reason) = (call.parameters.account.clone(), call.body.0.text()?);
     let outcome = call.perform(Operation::LockAccount { account: account_name, reason }).await?;
-    account(&call, outcome)
+    account(outcome)
 }
 
 async fn unlock(call: Call<One, NoBody>) -> Result<AccountView, Problem> {
     let operation = Operation::UnlockAccount { account: call.parameters.account.clone() };
     let outcome = call.perform(operation).await?;
-    account(&call, outcome)
+    account(outcome)
 }
 
 async fn sessions(call: Call<OfSubject, NoBody>) -> Result<List<SessionRow>, Problem> {
@@ -263,14 +302,9 @@ async fn withdraw_consent(call: Call<OneConsent, NoBody>) -> Result<ConsentView,
     }
 }
 
-fn account<P, B>(call: &Call<P, B>, outcome: Outcome) -> Result<AccountView, Problem> {
+fn account(outcome: Outcome) -> Result<AccountView, Problem> {
     match outcome {
-        Outcome::Account(account) => Ok(seen(call, *account)),
+        Outcome::Account(account) => Ok(*account),
         other => Err(Problem::internal(&format!("an operation on an account gave {other:?}"))),
     }
-}
-
-/// What the operator may see of an account.
-fn seen<P, B>(call: &Call<P, B>, view: AccountView) -> AccountView {
-    if call.operator.sees_people() { view } else { view.pseudonymous() }
 }

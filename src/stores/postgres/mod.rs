@@ -22,7 +22,9 @@ use self::append::Writer;
 use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
-    Append, AppendError, Appended, Checkpoint, Head, ListedHead, Loaded, LogCheckpoint, LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, Head, ListedHead, Loaded, LogCheckpoint, LogReader,
+    LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError,
+    StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod append;

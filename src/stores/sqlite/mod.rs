@@ -33,7 +33,9 @@ use self::views::Views;
 use self::worker::Worker;
 use self::writer::Writer;
 use super::{
-    Append, AppendError, Appended, Checkpoint, ListedHead, Loaded, LogCheckpoint, LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, ListedHead, Loaded, LogCheckpoint, LogReader,
+    LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError,
+    StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 /// How many threads read.

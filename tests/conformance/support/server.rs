@@ -18,6 +18,7 @@ use chancery::services::Services;
 use chancery::stores::StoredEvent;
 use chancery_domain::ids::AggregateKind;
 use chancery_domain::time::{Lifetime, UnixTime};
+use sqlx::Executor as _;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -135,6 +136,65 @@ impl TestServer {
         drop(running);
         let address = address.trim_start_matches("http://").to_owned();
         Self::on(home, clock, address, issuer, &settings).await
+    }
+
+    /// Ends it, does something to its store while no server runs, and starts it
+    /// again: as if it had been cut off in the middle of that.
+    pub async fn restart_after<F>(
+        self,
+        work: impl FnOnce(Arc<Services>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()>,
+    {
+        let Self { address, issuer, clock, settings, running, home } = self;
+        let config = running.services.config.clone();
+        drop(running);
+        let time = Arc::clone(&clock);
+        let apart = std::thread::spawn(move || {
+            actix::System::new().block_on(async move {
+                let store = open_store(&config).await.unwrap();
+                let master = MasterKey::from_bytes([7; 32]);
+                let entropy = Arc::new(SystemEntropy);
+                let node = Node::assemble(config, store, master, time, entropy).await.unwrap();
+                work(Arc::clone(&node.services)).await;
+                node.close().await;
+            });
+        });
+        apart.join().unwrap();
+        let address = address.trim_start_matches("http://").to_owned();
+        Self::on(home, clock, address, issuer, &settings).await
+    }
+
+    /// All bytes of the store's files: of a database of PostgreSQL, those of its
+    /// tables and indices.
+    pub async fn bytes(&self) -> Vec<u8> {
+        match &*self.home {
+            Home::Sqlite(folder) => {
+                let files = std::fs::read_dir(folder.path()).unwrap();
+                let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+                files.flat_map(|file| std::fs::read(file).unwrap()).collect()
+            }
+            Home::Postgres(database) => {
+                let mut connection = database.connection().await;
+                connection.execute("CHECKPOINT").await.unwrap();
+                let files: Vec<(Vec<u8>,)> = sqlx::query_as(
+                    "SELECT pg_read_binary_file('base/' || pg_database.oid || '/' || name)
+                     FROM pg_database, pg_ls_dir('base/' || pg_database.oid) AS name
+                     WHERE datname = current_database()",
+                )
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+                files.into_iter().flat_map(|(bytes,)| bytes).collect()
+            }
+        }
+    }
+
+    /// Lets PostgreSQL sample its tables, as it does by itself now and then.
+    pub async fn analyze(&self) {
+        let Home::Postgres(database) = &*self.home else { return };
+        database.connection().await.execute("ANALYZE").await.unwrap();
     }
 
     /// Lets time pass.
