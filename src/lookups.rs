@@ -18,6 +18,7 @@ use chancery_projections::backchannel_logouts::BACKCHANNEL_LOGOUTS;
 use chancery_projections::clients::CLIENTS;
 use chancery_projections::consents::CONSENTS;
 use chancery_projections::grants::GRANTS;
+use chancery_projections::personal_data_reads::PERSONAL_DATA_READS;
 use chancery_projections::scopes::SCOPES;
 use chancery_projections::sessions::SESSIONS;
 use chancery_projections::signing_keys::SIGNING_KEYS;
@@ -200,6 +201,25 @@ pub struct IncidentRow {
     pub sequence: u64,
 }
 
+/// A read of what is sealed of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PersonalDataReadRow {
+    /// Its position, in sixteen hexadecimal digits.
+    pub read_id: String,
+    pub position: u64,
+    pub subject: SubjectId,
+    /// Which operator.
+    pub reader: Option<String>,
+    pub what: Vec<String>,
+    pub reason: String,
+    /// The sequence of its event in the account's history.
+    pub sequence: u64,
+    /// By the clock of the node: RFC 3339.
+    pub happened_at: String,
+    /// By the store's.
+    pub recorded_at_ms: i64,
+}
+
 /// A key that signed tokens of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyUseRow {
@@ -324,6 +344,15 @@ impl Lookups {
         part: Part,
     ) -> Result<Page<IncidentRow>, StoreError> {
         self.rows(Query { table: &INCIDENTS, ..query }, part).await
+    }
+
+    /// Who saw what is sealed of whom, in the order of the log.
+    pub async fn personal_data_reads(
+        &self,
+        query: Query,
+        part: Part,
+    ) -> Result<Page<PersonalDataReadRow>, StoreError> {
+        self.rows(Query { table: &PERSONAL_DATA_READS, ..query }, part).await
     }
 
     /// Which keys signed tokens of which grants.
@@ -610,6 +639,26 @@ impl Row for IncidentRow {
             grant_id: columns.parsed("grant_id")?,
             client_id: columns.parsed("client_id")?,
             sequence: columns.position("sequence")?,
+        })
+    }
+}
+
+impl Row for PersonalDataReadRow {
+    const TABLE: &'static Table = &PERSONAL_DATA_READS;
+
+    fn read(columns: &mut Columns) -> Result<Self, StoreError> {
+        let read_id: String = columns.id()?;
+        let position = u64::from_str_radix(&read_id, 16);
+        Ok(Self {
+            position: position.map_err(|_| columns.corrupt("read_id"))?,
+            read_id,
+            subject: columns.parsed("subject")?,
+            reader: columns.maybe_text("reader"),
+            what: columns.text("what")?.split_ascii_whitespace().map(str::to_owned).collect(),
+            reason: columns.text("reason")?,
+            sequence: columns.position("sequence")?,
+            happened_at: columns.maybe_text("happened_at").unwrap_or_default(),
+            recorded_at_ms: columns.maybe_int("recorded_at").unwrap_or_default(),
         })
     }
 }

@@ -16,6 +16,7 @@ pub mod backchannel_logouts;
 pub mod clients;
 pub mod consents;
 pub mod grants;
+pub mod personal_data_reads;
 mod recorded;
 pub mod scopes;
 pub mod sessions;
@@ -42,7 +43,7 @@ pub trait Projection: Send + Sync {
 }
 
 /// Every read model.
-pub const ALL: [&'static dyn Projection; 9] = [
+pub const ALL: [&'static dyn Projection; 10] = [
     &clients::Clients,
     &accounts::Accounts,
     &grants::Grants,
@@ -52,6 +53,7 @@ pub const ALL: [&'static dyn Projection; 9] = [
     &signing_keys::SigningKeys,
     &scopes::Scopes,
     &audit::Audit,
+    &personal_data_reads::PersonalDataReads,
 ];
 
 /// A value of a column.

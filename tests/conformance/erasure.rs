@@ -11,13 +11,17 @@ use chancery::replay::replay;
 use chancery::services::Services;
 use chancery::stores::{SealedRow, StreamId};
 use chancery_domain::account::{Account, AccountCommand, Erasure, Profile};
+use chancery_domain::client::ClientMetadata;
 use chancery_domain::grant::Grant;
 use chancery_domain::ids::SubjectId;
+use chancery_domain::protocol::scope::Scope;
 use chancery_domain::session::Session;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Browser, Scene, StoreKind, TestServer, good_request, good_request_but, until,
+    Answer, Browser, RelyingParty, Scene, StoreKind, TestServer, good_request, good_request_but,
+    service, until,
 };
 
 both_stores! {
@@ -26,6 +30,8 @@ both_stores! {
     an_erasure_that_was_cut_off_is_brought_to_its_end,
     an_erased_name_is_free_for_somebody_else,
     what_comes_back_is_destroyed_again,
+    who_saw_personal_data_and_why_is_told_to_auditors,
+    what_is_left_of_a_person_is_told_to_auditors,
 }
 
 /// Begins an erasure, as an operator does; the server goes on with it.
@@ -344,4 +350,105 @@ async fn what_comes_back_is_destroyed_again(store: StoreKind) {
     let log = scene.server.log().await;
     let ends = log.iter().filter(|stored| stored.event.event_type == "AccountErased");
     assert_eq!(ends.count(), 2, "and that is told");
+}
+
+/// A client with this scope, and its token.
+struct Asker(RelyingParty, String);
+
+impl Asker {
+    async fn of(server: &TestServer, scope: &str) -> Self {
+        let metadata = ClientMetadata { scope: Scope::parse(scope).unwrap(), ..service() };
+        let rp = server.register(&scope.replace([' ', ':'], "-"), metadata).await;
+        let token = rp.client_credentials(&[]).await.ok()["access_token"].clone();
+        Self(rp, token.as_str().unwrap().to_owned())
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        let request = self.0.request(Method::GET, path).bearer_auth(&self.1);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// The answer, once the read models hold all that the log holds.
+    async fn ask(&self, path: &str) -> Value {
+        until("the read models", || async {
+            let as_of = self.get(path).await.ok()["as_of"].clone();
+            as_of["position"] == as_of["log_end"]
+        })
+        .await;
+        self.get(path).await.ok()
+    }
+}
+
+async fn who_saw_personal_data_and_why_is_told_to_auditors(store: StoreKind) {
+    let scene = Scene::new(store).await;
+    let grace = scene.server.account("grace").await;
+    let seeing = Asker::of(&scene.server, "admin pii:read").await;
+    let auditor = Asker::of(&scene.server, "audit:read").await;
+    assert_eq!(seeing.get("/audit/reads").await.status, 403);
+    assert_eq!(auditor.ask("/audit/reads").await["items"], json!([]));
+    for (account, reason) in [("ada", "ticket+7"), ("grace", "ticket+8"), ("ada", "ticket+9")] {
+        seeing.get(&format!("/admin/accounts/{account}?reason={reason}")).await.ok();
+        seeing.get(&format!("/admin/accounts/{account}")).await.ok();
+    }
+    let reasons = async |query: &str| {
+        let answer = auditor.ask(&format!("/audit/reads{query}")).await;
+        let items = answer["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["reason"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons("").await, ["ticket 9", "ticket 8", "ticket 7"]);
+    assert_eq!(reasons(&format!("?subject={grace}")).await, ["ticket 8"]);
+    assert_eq!(reasons("?by=client%20admin-pii-read&limit=1").await, ["ticket 9"]);
+    assert!(reasons("?by=somebody").await.is_empty());
+    assert!(reasons("?to=2027-01-14").await.is_empty());
+    assert_eq!(reasons("?from=2027-01-15&to=2027-01-15").await.len(), 3);
+    let answer = auditor.ask(&format!("/audit/reads?subject={grace}")).await;
+    let read = &answer["items"][0];
+    assert_eq!(read["what"][0], "username");
+    assert_eq!(
+        (&read["subject"], &read["reader"]),
+        (&json!(grace), &json!("client admin-pii-read"))
+    );
+    assert!(read["happened_at"].is_string() && read["recorded_at"].is_string(), "{read}");
+    assert!(!answer.to_string().contains("grace@"), "{answer}");
+}
+
+async fn what_is_left_of_a_person_is_told_to_auditors(store: StoreKind) {
+    let mut scene = Scene::new(store).await;
+    scene.tokens(&[("state", "s-tate")]).await;
+    let ada = scene.ada;
+    let auditor = Asker::of(&scene.server, "audit:read").await;
+    let path = format!("/audit/subjects/{ada}/erasure");
+    let left = |answer: &Value| -> Vec<(String, u64)> {
+        let places = answer["places"].as_array().unwrap().iter();
+        let left = |place: &Value| {
+            (place["place"].as_str().unwrap().to_owned(), place["left"].as_u64().unwrap())
+        };
+        places.map(left).filter(|(_, left)| *left > 0).collect()
+    };
+    let before = auditor.ask(&path).await;
+    assert_eq!(
+        (&before["erased_everywhere"], &before["state"]),
+        (&json!(false), &json!("not_requested"))
+    );
+    let expected = [
+        ("names", 1),
+        ("data_keys", 3),
+        ("sealed", 4),
+        ("accounts", 1),
+        ("grants", 1),
+        ("sessions", 1),
+        ("consents", 1),
+    ];
+    assert_eq!(left(&before), expected.map(|(place, left)| (place.to_owned(), left)));
+    erase(&scene.server, ada).await;
+    until_erased(&scene.server, ada).await;
+    let after = auditor.ask(&path).await;
+    assert_eq!(left(&after), []);
+    assert_eq!((&after["erased_everywhere"], &after["state"]), (&json!(true), &json!("erased")));
+    assert_eq!(after["history"][0]["reason"], "asked for it");
+    assert_eq!(after["history"][1]["event_type"], "AccountErased");
+    assert_eq!(after["destroyed"]["data_keys"], 3);
+    assert!(!after["not_checked"].as_array().unwrap().is_empty());
+    let nobody = "/audit/subjects/0123456789abcdef0123456789abcdef/erasure";
+    assert_eq!(auditor.get(nobody).await.status, 404);
 }

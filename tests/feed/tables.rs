@@ -46,12 +46,14 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/sqlite/0005_backchannel_logouts.sql"),
         include_str!("../../migrations/sqlite/0006_scopes.sql"),
         include_str!("../../migrations/sqlite/0008_questions.sql"),
+        include_str!("../../migrations/sqlite/0010_personal_data_reads.sql"),
     ));
     let postgres = shape(concat!(
         include_str!("../../migrations/postgres/0004_lookups.sql"),
         include_str!("../../migrations/postgres/0005_backchannel_logouts.sql"),
         include_str!("../../migrations/postgres/0006_scopes.sql"),
         include_str!("../../migrations/postgres/0008_questions.sql"),
+        include_str!("../../migrations/postgres/0010_personal_data_reads.sql"),
     ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());

@@ -5,12 +5,14 @@ pub mod alive;
 pub mod cascade;
 pub mod checkpoint;
 pub mod client;
+pub mod erased;
 pub mod export;
 pub mod grant;
 pub mod incidents;
 pub mod key;
 pub mod lineage;
 pub mod prove;
+pub mod reads;
 pub mod signed_by;
 pub mod verify;
 
@@ -30,6 +32,8 @@ The questions:
   client      Who changed a client, how, and what did it lead to?
   cascade     Which grants ended because of this event?
   alive       Which revoked tokens are still alive at those who do not ask?
+  reads       Who saw what is known of people, and why?
+  erased      Was a person erased everywhere, and what is left of them?
   verify      Was nothing changed or removed since an earlier checkpoint?
 
 Times: a day like 2026-05-01 is all of it, in UTC; a moment is RFC 3339, or seconds since 1970.
@@ -61,6 +65,8 @@ pub enum AuditCommand {
     Client(client::Args),
     Cascade(cascade::Args),
     Alive(alive::Args),
+    Reads(reads::Args),
+    Erased(erased::Args),
     Verify(verify::Args),
     Checkpoint(checkpoint::Args),
     Prove(prove::Args),
@@ -78,6 +84,8 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         AuditCommand::Client(args) => client::run(args).await,
         AuditCommand::Cascade(args) => cascade::run(args).await,
         AuditCommand::Alive(args) => alive::run(args).await,
+        AuditCommand::Reads(args) => reads::run(args).await,
+        AuditCommand::Erased(args) => erased::run(args).await,
         AuditCommand::Verify(args) => verify::run(args).await,
         AuditCommand::Checkpoint(args) => checkpoint::run(args).await,
         AuditCommand::Prove(args) => prove::run(args).await,

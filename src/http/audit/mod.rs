@@ -11,6 +11,7 @@ mod keys;
 mod lineage;
 mod log;
 mod parameters;
+mod people;
 mod still_alive;
 
 use actix_web::web;
@@ -51,6 +52,7 @@ fn endpoints() -> Vec<Endpoint> {
         grants::endpoints(),
         clients::endpoints(),
         still_alive::endpoints(),
+        people::endpoints(),
         export::endpoints(),
     ]
     .into_iter()

@@ -59,6 +59,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "erasures",
         sql: include_str!("../../../migrations/postgres/0009_erasures.sql"),
     },
+    Migration {
+        version: 10,
+        name: "personal_data_reads",
+        sql: include_str!("../../../migrations/postgres/0010_personal_data_reads.sql"),
+    },
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

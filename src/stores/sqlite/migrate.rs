@@ -34,6 +34,7 @@ pub(super) const VIEWS: &[Migration] = &[
     migration!(5, "0005_backchannel_logouts"),
     migration!(6, "0006_scopes"),
     migration!(8, "0008_questions"),
+    migration!(10, "0010_personal_data_reads"),
 ];
 
 /// How a database stands to the steps this version knows.
