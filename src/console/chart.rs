@@ -150,7 +150,7 @@ impl Chart {
     fn draw_branch(&mut self, drawing: &Drawing, branch: &Branch) {
         let x = drawing.x(Lane::Refresh);
         let (from, to) = (y(branch.from), y(branch.to));
-        let (near, far) = (x - 8, x + 18);
+        let (near, far) = (x - 4, x + 22);
         let d = format!("M{near} {from}H{} Q{far} {from} {far} {}V{to}", far - 8, from + 8);
         self.back.push(Shape::Path { d, class: "branch" });
         self.token(far, to, &branch.name, "token bad");
@@ -217,7 +217,8 @@ impl Chart {
         self.front.push(Shape::Path { d, class: "head bad" });
         let kind = cause.split('/').next().unwrap_or(cause);
         let text = format!("by the {}", kind.replace('_', " "));
-        self.text(i32::midpoint(GUTTER, x), y - 6, "label bad", text);
+        // Below the line: above it stands what ended.
+        self.text(i32::midpoint(GUTTER, x), y + 14, "label bad", text);
     }
 }
 
@@ -258,7 +259,7 @@ impl Life {
     /// How far it is from the middle of its lane.
     fn offset(&self) -> i32 {
         match self.lane {
-            Lane::Refresh => -8,
+            Lane::Refresh => -4,
             _ => SLOT * int(self.slot) - SLOT - 8,
         }
     }

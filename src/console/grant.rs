@@ -328,7 +328,8 @@ fn session(id: Option<&chancery_domain::ids::SessionId>) -> Option<Fact> {
 fn tokens(stage: &Active, at: UnixTime) -> Vec<Fact> {
     let alive = stage.access.iter().filter(|token| at < token.expires_at);
     let until = |token: &AccessTokenFacts| {
-        format!("{} until {}", access(token), Moment::from(token.expires_at).text)
+        let until = Moment::from(token.expires_at).text;
+        format!("access token {} until {until}, {}", token.number, form(token))
     };
     let mut access = last_of(alive.map(until).collect());
     if access.is_empty() {
@@ -351,11 +352,15 @@ fn last_of(mut texts: Vec<String>) -> Vec<Link> {
     more.into_iter().chain(named).map(Link::none).collect()
 }
 
-/// “access token 2 (JWT by key k)”
+/// “access token 2, JWT by key k”
 fn access(token: &AccessTokenFacts) -> String {
+    format!("access token {}, {}", token.number, form(token))
+}
+
+fn form(token: &AccessTokenFacts) -> String {
     match &token.form {
-        AccessTokenForm::Jwt(key) => format!("access token {} (JWT by key {key})", token.number),
-        AccessTokenForm::Opaque => format!("access token {} (opaque)", token.number),
+        AccessTokenForm::Jwt(key) => format!("JWT by key {key}"),
+        AccessTokenForm::Opaque => "opaque".to_owned(),
     }
 }
 

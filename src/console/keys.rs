@@ -1,4 +1,4 @@
-//! The signing keys, and when each signed.
+//! The keys of the server: which signs, which did, and when.
 
 use std::cmp::Reverse;
 

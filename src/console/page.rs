@@ -33,7 +33,7 @@ impl Tab {
         (Self::Grants, "/grants", "Grants"),
         (Self::Clients, "/clients", "Clients"),
         (Self::Checkpoints, "/checkpoints", "Checkpoints"),
-        (Self::Keys, "/keys", "Signing keys"),
+        (Self::Keys, "/keys", "Keys"),
     ];
 }
 

@@ -446,7 +446,7 @@ async fn a_grant_is_told_as_it_was_after_each_event(store: StoreKind) {
         if stored.event.stream.kind == AggregateKind::Grant {
             let sequence = stored.event.sequence;
             assert!(page.has(&format!("event-{sequence}")));
-            assert!(page.html.contains(&format!("at position {}", stored.position)));
+            assert!(page.html.contains(&format!("<dt>position</dt><dd>{}</dd>", stored.position)));
             assert!(page.html.contains(&stored.event.digest.to_string()));
             assert!(page.html.contains(&format!("<a class=\"hit\" href=\"?at={sequence}#state\"")));
         }
@@ -479,7 +479,7 @@ async fn a_reused_refresh_token_is_an_incident_with_its_cascade(store: StoreKind
     assert_eq!(page.text_of("grant-state").as_deref(), Some("revoked"));
     assert!(page.html.contains("class=\"alert incident\""));
     assert!(page.html.contains("a replaced refresh token was presented"));
-    for ended in ["access token 1 (JWT", "access token 2 (JWT", "refresh token 2"] {
+    for ended in ["access token 1, JWT by key", "access token 2, JWT by key", "refresh token 2"] {
         assert!(page.html.contains(ended), "{ended}");
     }
     assert!(page.html.contains("without asking may have believed them until"));
