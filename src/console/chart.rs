@@ -158,13 +158,16 @@ impl Chart {
 
     fn draw_step(&mut self, drawing: &Drawing, row: usize, step: &Step, caption: Caption<'_>) {
         let y = y(row);
-        self.text(GUTTER - 14, y + 14, "after", step.after.clone());
         let (number, to, title) = match &step.what {
             What::Event { sequence, summary } => (sequence.to_string(), *sequence, summary.clone()),
             What::Run { first, last, label } => {
-                (format!("{first}–{last}"), *first, format!("{label}, from here on"))
+                (format!("{first} –"), *first, format!("{label}, up to {last}"))
             }
         };
+        match &step.what {
+            What::Event { .. } => self.text(GUTTER - 14, y + 14, "after", step.after.clone()),
+            What::Run { last, .. } => self.text(GUTTER - 14, y + 16, "number", last.to_string()),
+        }
         self.text(GUTTER - 14, y + 4, "number", number);
         if let What::Run { label, .. } = &step.what {
             let (x, width) = (GUTTER, self.width - GUTTER - 6);

@@ -1,10 +1,14 @@
 //! The history of one aggregate, line by line: what happened, who did it, why,
 //! and when by both clocks.
 
+use chancery_domain::account::AccountEvent;
+use chancery_domain::client::ClientEvent;
+use chancery_domain::consent::ConsentEvent;
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::envelope::{ActorKind, Envelope};
 use chancery_domain::event::AnyEvent;
 use chancery_domain::ids::AggregateKind;
+use chancery_domain::session::SessionEvent;
 
 use super::page::{Link, Moment, escaped};
 use super::problem::Problem;
@@ -27,6 +31,8 @@ pub struct Line {
     pub reason: Option<String>,
     /// The event that it answers.
     pub cause: Option<Link>,
+    /// The query that finds the grants that ended because of it.
+    pub led_to: Option<String>,
     /// By the clock of the node that decided it.
     pub happened: Moment,
     /// By the clock of the store.
@@ -55,6 +61,7 @@ impl Line {
             actor: actor(&envelope),
             reason: timeline::reason(&recorded.event, &bare),
             cause: envelope.causation_id.as_deref().map(Link::to_event),
+            led_to: ends_grants(&recorded.event).then(|| escaped(&recorded.reference())),
             happened: Moment::of_exact(envelope.occurred_at.clone()),
             recorded: Moment::of_ms(stored.recorded_at_ms),
             digest: stored.event.digest.to_string(),
@@ -98,6 +105,21 @@ pub async fn look_at_seals<'a>(
         line.seal = seals.of_event(&line.stored).await?;
     }
     Ok(())
+}
+
+/// Do grants end because of such an event?
+const fn ends_grants(event: &AnyEvent) -> bool {
+    match event {
+        AnyEvent::Client(event) => {
+            matches!(event, ClientEvent::ClientDisabled(_) | ClientEvent::ClientDeleted(_))
+        }
+        AnyEvent::Account(event) => {
+            matches!(event, AccountEvent::AccountLocked(_) | AccountEvent::ErasureRequested(_))
+        }
+        AnyEvent::Session(event) => matches!(event, SessionEvent::SessionEnded(_)),
+        AnyEvent::Consent(event) => matches!(event, ConsentEvent::ConsentWithdrawn(_)),
+        _ => false,
+    }
 }
 
 fn actor(envelope: &Envelope) -> Link {

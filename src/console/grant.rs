@@ -20,7 +20,7 @@ use super::chart::{Caption, Chart};
 use super::drawing::{Drawing, Entry, View, runs};
 use super::events::{Line, history, look_at_seals};
 use super::operator::{Operator, guarded};
-use super::page::{Chrome, Link, Moment, Tab, answer, escaped};
+use super::page::{Chrome, Link, Moment, Tab, answer};
 use super::problem::Problem;
 use crate::aggregates::Kept as _;
 use crate::interaction::context::Visit;
@@ -254,7 +254,7 @@ impl<'a> Known<'a> {
             facts.push(Fact::new("Client", Link::to(AggregateKind::Client, client.as_str())));
         }
         if let Some(subject) = grant.subject() {
-            let path = Some(format!("/grants?subject={}", escaped(&subject.to_string())));
+            let path = Some(format!("/grants?subject={subject}"));
             facts.push(Fact::new("Subject", Link { text: subject.to_string(), path }));
         }
         if let Some(asked) = self.asked.as_ref().filter(|asked| !asked.is_empty()) {

@@ -1,19 +1,24 @@
-//! Finding grants: by person, client and state, the newest first.
+//! Finding grants: by person, client, state and time, and by what ended them;
+//! the newest first.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use chancery_domain::authorization::Parameters;
 use chancery_domain::ids::{AggregateKind, ClientId, GrantId, SubjectId};
+use chancery_domain::time::UnixTime;
+use chancery_projections::Value;
+use chancery_projections::grants::{GRANTS, made_from};
 use url::form_urlencoded::Serializer;
 
 use super::operator::{Operator, guarded};
-use super::page::{Chrome, Link, Moment, Tab, answer};
+use super::page::{Chrome, Link, Moment, Tab, answer, from_day, until_day};
 use super::problem::Problem;
 use crate::interaction::context::Visit;
 use crate::interaction::pages::{Frame, html};
 use crate::interaction::response::redirect;
-use crate::lookups::{GrantFilter, GrantRow, Lookups, Part};
+use crate::lookups::{GrantRow, Lookups, Part};
+use crate::stores::{Bounds, Query};
 
 /// How many are on a page.
 const ON_A_PAGE: u32 = 50;
@@ -30,7 +35,8 @@ const STATES: [(&str, &str); 8] = [
     ("consented", "consented"),
 ];
 
-/// Fields of the form: `grant`, `subject`, `client`, `state`.
+/// Fields of the form: `grant`, `subject`, `client`, `state`, `from`, `to`; and `ended_by`, the
+/// event that a cascade ended them for.
 #[derive(Template)]
 #[template(path = "console/grants.html", config = ".askama.toml")]
 struct GrantsPage<'a> {
@@ -41,7 +47,8 @@ struct GrantsPage<'a> {
     rows: &'a [Found],
     /// The query of the next page.
     next: Option<&'a str>,
-    is_first: bool,
+    /// The query of the first page, if this is another.
+    first: Option<String>,
 }
 
 /// What was typed, as it was typed.
@@ -50,6 +57,11 @@ pub struct Asked {
     pub subject: String,
     pub client: String,
     pub state: String,
+    /// Days in which they began.
+    pub from: String,
+    pub to: String,
+    /// The event that ended them.
+    pub ended_by: String,
     /// What can't be looked for, and why not.
     pub wrong: Vec<&'static str>,
 }
@@ -61,38 +73,71 @@ impl Asked {
             subject: text("subject"),
             client: text("client"),
             state: text("state"),
+            from: text("from"),
+            to: text("to"),
+            ended_by: text("ended_by"),
             wrong: Vec::new(),
         }
     }
 
-    fn filter(&mut self) -> GrantFilter {
+    /// The question to the read model.
+    fn rows(&mut self) -> Query {
         let subject: Option<SubjectId> = self.subject.parse().ok();
         if subject.is_none() && !self.subject.is_empty() {
             self.wrong.push("A subject has 32 letters and digits, as in events and tokens.");
         }
-        let client_id = ClientId::parse(&self.client).ok();
-        if client_id.is_none() && !self.client.is_empty() {
+        let client = ClientId::parse(&self.client).ok();
+        if client.is_none() && !self.client.is_empty() {
             self.wrong.push("A client’s id has no spaces, and at most 255 characters.");
         }
-        let known = STATES.iter().find(|(state, _)| *state == self.state);
-        GrantFilter {
-            subject,
-            client_id,
-            session_id: None,
-            state: known.map(|(state, _)| (*state).to_owned()),
+        if !self.ended_by.is_empty() && Link::to_event(&self.ended_by).path.is_none() {
+            self.wrong.push("An event is named by type, id and sequence, like client/web/4.");
+        }
+        let (from, to) = (from_day(&self.from), until_day(&self.to));
+        if from.is_err() || to.is_err() {
+            self.wrong.push("A day is written like 2026-05-01.");
+        }
+        let state = STATES.iter().find(|(state, _)| *state == self.state);
+        let ended_by = Some(&self.ended_by).filter(|event| !event.is_empty());
+        let equals = [
+            subject.map(|subject| ("subject", Value::from(subject.to_string()))),
+            client.map(|client| ("client_id", Value::from(client.as_str()))),
+            state.map(|(state, _)| ("state", Value::from(*state))),
+            ended_by.map(|event| ("ended_by", Value::from(event.as_str()))),
+        ];
+        // Ids begin with the time at which they were made.
+        let bound = |time: Result<Option<UnixTime>, _>| time.ok().flatten().map(made_from);
+        let (from, below) = (bound(from).map(Value::from), bound(to).map(Value::from));
+        let made = (from.is_some() || below.is_some()).then_some(Bounds {
+            column: GRANTS.key,
+            from,
+            below,
+        });
+        Query {
+            equals: equals.into_iter().flatten().collect(),
+            within: made.into_iter().collect(),
+            ..Query::all(&GRANTS)
         }
     }
 
-    fn query(&self, after: &str) -> String {
+    fn query(&self, after: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
-        for (name, value) in
-            [("subject", &*self.subject), ("client", &self.client), ("state", &self.state)]
-        {
+        for (name, value) in [
+            ("subject", &self.subject),
+            ("client", &self.client),
+            ("state", &self.state),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("ended_by", &self.ended_by),
+        ] {
             if !value.is_empty() {
                 query.append_pair(name, value);
             }
         }
-        query.append_pair("after", after).finish()
+        if let Some(after) = after {
+            query.append_pair("after", after);
+        }
+        query.finish()
     }
 }
 
@@ -151,15 +196,15 @@ async fn find(visit: &Visit, operator: &Operator) -> Result<HttpResponse, Proble
         return Ok(redirect(visit.config.server.issuer.endpoint(&format!("/console/grants/{id}"))));
     }
     let mut asked = Asked::of(&parameters);
-    let filter = asked.filter();
+    let query = asked.rows();
     let after = parameters.get("after").and_then(|after| after.parse::<GrantId>().ok());
     let mut rows = Vec::new();
     let mut next = None;
     if asked.wrong.is_empty() {
         let part = Part { after: after.map(|id| id.to_string()), ..Part::last(ON_A_PAGE) };
-        let page = Lookups::new(visit.store.clone()).grants(&filter, part).await?;
+        let page = Lookups::new(visit.store.clone()).grants_by(query, part).await?;
         rows = page.rows.into_iter().map(Found::from).collect();
-        next = page.next.map(|next| asked.query(&next));
+        next = page.next.map(|next| asked.query(Some(&next)));
     }
     let (frame, chrome) = (Chrome::frame(visit), Chrome::of(visit, Some(operator), Tab::Grants));
     let status = if asked.wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
@@ -170,7 +215,7 @@ async fn find(visit: &Visit, operator: &Operator) -> Result<HttpResponse, Proble
         states: &STATES,
         rows: &rows,
         next: next.as_deref(),
-        is_first: after.is_none(),
+        first: after.map(|_| asked.query(None)),
     });
     Ok(answer(visit, &chrome, status, html))
 }

@@ -8,7 +8,7 @@ use chancery_domain::ids::AggregateKind;
 
 use super::events::{Line, history, look_at_seals};
 use super::operator::guarded;
-use super::page::{Chrome, Tab, answer, escaped};
+use super::page::{Chrome, Tab, answer};
 use super::problem::Problem;
 use crate::interaction::context::Visit;
 use crate::interaction::pages::{Frame, html};
@@ -25,8 +25,7 @@ struct HistoryPage<'a> {
     chrome: &'a Chrome,
     what: &'a str,
     id: &'a str,
-    /// The query that finds the grants of an account.
-    grants: Option<&'a str>,
+    is_account: bool,
     lines: &'a [Line],
 }
 
@@ -48,14 +47,13 @@ pub async fn get(visit: Visit, path: web::Path<(String, String)>) -> HttpRespons
             return Err(Problem::not_found(&what));
         }
         look_at_seals(&visit, lines.iter_mut().rev().take(MOST_PROVED)).await?;
-        let grants = (kind == AggregateKind::Account).then(|| format!("subject={}", escaped(id)));
         let chrome = Chrome::of(&visit, Some(operator), Tab::None);
         let html = html(&HistoryPage {
             frame: Chrome::frame(&visit),
             chrome: &chrome,
             what: &what,
             id,
-            grants: grants.as_deref(),
+            is_account: kind == AggregateKind::Account,
             lines: &lines,
         });
         Ok(answer(&visit, &chrome, StatusCode::OK, html))

@@ -1,7 +1,7 @@
 //! The console at `/console`: where auditors and operators look at what
 //! happened. Pages made by the server, without script.
 //!
-//! [`operator`] says who may see it. [`grants`] finds a grant; [`grant`] tells its
+//! [`operator`] says who may see it. [`grants`] and [`incidents`] find a grant; [`grant`] tells its
 //! history, which [`drawing`] turns into a picture ([`chart`]) and [`seals`] compares with
 //! what was sealed; [`clients`], [`keys`] and [`history`] tell that of everything else,
 //! [`checkpoints`] of the seals themselves. Reading here writes
@@ -17,6 +17,7 @@ mod events;
 mod grant;
 mod grants;
 mod history;
+mod incidents;
 mod keys;
 mod login;
 mod operator;
@@ -45,6 +46,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(web::resource("/console/clients").route(web::get().to(clients::list)))
         .service(web::resource("/console/clients/{id}").route(web::get().to(clients::get)))
         .service(web::resource("/console/checkpoints").route(web::get().to(checkpoints::get)))
+        .service(web::resource("/console/incidents").route(web::get().to(incidents::get)))
         .service(web::resource("/console/keys").route(web::get().to(keys::get)))
         .service(web::resource("/console/history/{kind}/{id}").route(web::get().to(history::get)))
         .service(web::resource("/console/{rest:.*}").route(web::get().to(problem::lost)));

@@ -7,6 +7,7 @@ use askama::Template;
 use chancery_projections::ALL;
 
 use super::grants::Found;
+use super::incidents::{self, Row as Incident};
 use super::operator::{Operator, guarded};
 use super::page::{Chrome, Tab, answer};
 use super::problem::Problem;
@@ -16,6 +17,9 @@ use crate::lookups::{GrantFilter, Lookups, Part};
 
 /// How many grants are shown.
 const NEWEST: u32 = 8;
+
+/// And how many incidents.
+const LATEST: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "console/overview.html", config = ".askama.toml")]
@@ -29,6 +33,7 @@ struct OverviewPage<'a> {
     /// How far the slowest read model is behind.
     lag: u64,
     newest: &'a [Found],
+    incidents: &'a [Incident],
 }
 
 /// A read model, and how far it has come.
@@ -70,6 +75,7 @@ async fn show(visit: &Visit, operator: &Operator) -> Result<HttpResponse, Proble
         lag: models.iter().map(|model| model.lag).max().unwrap_or_default(),
         models: &models,
         newest: &newest,
+        incidents: &incidents::latest(visit, LATEST).await?,
     });
     Ok(answer(visit, &chrome, StatusCode::OK, html))
 }

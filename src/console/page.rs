@@ -7,6 +7,7 @@ use chancery_domain::time::UnixTime;
 use url::form_urlencoded::byte_serialize;
 
 use super::operator::Operator;
+use crate::audit::period;
 use crate::clock::rfc3339_ms;
 use crate::interaction::context::Visit;
 use crate::interaction::csrf::Csrf;
@@ -20,6 +21,7 @@ use crate::interaction::texts::EN;
 pub enum Tab {
     Overview,
     Grants,
+    Incidents,
     Clients,
     Keys,
     Checkpoints,
@@ -28,9 +30,10 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Overview, "", "Overview"),
         (Self::Grants, "/grants", "Grants"),
+        (Self::Incidents, "/incidents", "Incidents"),
         (Self::Clients, "/clients", "Clients"),
         (Self::Checkpoints, "/checkpoints", "Checkpoints"),
         (Self::Keys, "/keys", "Keys"),
@@ -179,6 +182,16 @@ impl From<UnixTime> for Moment {
     fn from(at: UnixTime) -> Self {
         Self::of_ms(at.seconds().saturating_mul(1000))
     }
+}
+
+/// When a day begins, in UTC; nothing where none is given.
+pub fn from_day(text: &str) -> Result<Option<UnixTime>, String> {
+    if text.is_empty() { Ok(None) } else { period(text).map(|day| Some(day.from)) }
+}
+
+/// When a day is over.
+pub fn until_day(text: &str) -> Result<Option<UnixTime>, String> {
+    if text.is_empty() { Ok(None) } else { period(text).map(|day| Some(day.below)) }
 }
 
 /// How long, in the largest unit that fits and the next: `2 d 3 h`.

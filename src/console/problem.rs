@@ -8,6 +8,7 @@ use chancery_projections::Undecodable;
 
 use super::operator::{Operator, guarded};
 use super::page::{Chrome, Tab, answer};
+use crate::audit::AuditError;
 use crate::interaction::context::Visit;
 use crate::interaction::pages::{Frame, html};
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -90,6 +91,20 @@ impl Problem {
             answer.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         answer
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::NotFound { what, .. } => Self::not_found(what),
+            AuditError::Invalid(what) => {
+                let remedy = "Go back, and ask for something else.";
+                Self::of(StatusCode::BAD_REQUEST, "That can’t be asked", what, remedy)
+            }
+            AuditError::Store(error) => error.into(),
+            AuditError::Unreadable(error) => error.into(),
+        }
     }
 }
 

@@ -37,6 +37,8 @@ both_stores! {
     a_client_tells_what_each_change_changed,
     what_a_client_calls_itself_is_never_taken_for_markup,
     no_page_tells_who_people_are,
+    incidents_are_found_with_what_was_revoked_for_them,
+    grants_are_found_by_day_and_by_what_ended_them,
     it_is_not_there_when_it_is_off,
     it_is_there_below_an_issuers_path,
 }
@@ -107,6 +109,7 @@ async fn every_page_asks_for_a_login_and_leads_back(store: StoreKind) {
         ("/clients/rp", "client-id"),
         ("/keys", "key-list"),
         ("/checkpoints", "checkpoint-list"),
+        ("/incidents", "find-form"),
     ] {
         let mut browser = Browser::new(&place.scene.server);
         let login = browser.open(&place.url(path)).await.shows("login-form");
@@ -326,6 +329,7 @@ async fn every_page_is_sent_with_a_strict_policy(store: StoreKind) {
         "/clients/rp",
         "/keys",
         "/checkpoints",
+        "/incidents",
         &format!("/history/account/{}", place.auditor),
         "/nowhere",
         "/login?to=/x",
@@ -615,6 +619,64 @@ async fn no_page_tells_who_people_are(store: StoreKind) {
             assert!(!page.html.contains(personal), "{path}: {personal}");
         }
     }
+}
+
+async fn incidents_are_found_with_what_was_revoked_for_them(store: StoreKind) {
+    let mut place = begin(store).await;
+    let code = place.scene.code(&[]).await;
+    place.scene.rp.redeem(&code).await.ok();
+    place.scene.rp.redeem(&code).await.invalid_grant();
+    let grant = place.grant().await;
+    let mut browser = place.console("otto").await;
+    place.listed(&browser, "/incidents", &grant).await;
+    let today = "from=2027-01-15&to=2027-01-15";
+    for (query, found) in [
+        ("", true),
+        ("kind=code_replayed", true),
+        ("kind=refresh_token_reused", false),
+        ("client=rp", true),
+        ("client=other", false),
+        (today, true),
+        ("to=2027-01-14", false),
+        ("from=2027-01-16", false),
+    ] {
+        let page = place.open(&mut browser, &format!("/incidents?{query}")).await;
+        assert_eq!(page.html.contains(&grant), found, "{query}: {}", page.html);
+        assert_eq!(page.has("nothing-found"), !found, "{query}");
+    }
+    let page = place.open(&mut browser, "/incidents").await;
+    assert!(page.html.contains("the grant, with one access token"), "{}", page.html);
+    assert!(page.html.contains("true at position"));
+    assert!(place.open(&mut browser, "").await.has("incident-list"), "on the first page too");
+    for query in ["from=yesterday", "client=a%20b", "to=%00"] {
+        assert_eq!(place.open(&mut browser, &format!("/incidents?{query}")).await.status, 400);
+    }
+    assert_eq!(place.open(&mut browser, "/incidents?after=%00&kind=%00").await.status, 200);
+}
+
+async fn grants_are_found_by_day_and_by_what_ended_them(store: StoreKind) {
+    let mut place = begin(store).await;
+    place.scene.tokens(&[]).await;
+    let grant = place.grant().await;
+    let reason = "stolen laptop".to_owned();
+    place.scene.server.command_client("rp", ClientCommand::Disable { reason }).await;
+    let mut browser = place.console("otto").await;
+    place.listed(&browser, "/grants?ended_by=client/rp/2", &grant).await;
+    for (query, found) in [
+        ("from=2027-01-15&to=2027-01-15", true),
+        ("to=2027-01-14", false),
+        ("from=2027-01-16", false),
+        ("client=rp&from=2027-01-15", true),
+        ("ended_by=client/rp/1", false),
+    ] {
+        let page = place.open(&mut browser, &format!("/grants?{query}")).await;
+        assert_eq!(page.html.contains(&grant), found, "{query}");
+    }
+    for query in ["from=yesterday", "ended_by=weather/x/1"] {
+        assert_eq!(place.open(&mut browser, &format!("/grants?{query}")).await.status, 400);
+    }
+    let page = place.open(&mut browser, "/clients/rp").await;
+    assert!(page.html.contains("/console/grants?ended_by=client%2Frp%2F2"), "{}", page.html);
 }
 
 async fn it_is_not_there_when_it_is_off(store: StoreKind) {
