@@ -126,7 +126,7 @@ fn actor(envelope: &Envelope) -> Link {
     let text = timeline::actor(envelope);
     let path = envelope.actor.reference.as_deref().and_then(|who| match envelope.actor.kind {
         ActorKind::Client => Link::to(AggregateKind::Client, who).path,
-        ActorKind::Subject => Some(format!("/grants?subject={}", escaped(who))),
+        ActorKind::Subject => Some(format!("/people/{}", escaped(who))),
         ActorKind::Operator => {
             let account = who.strip_prefix("account ")?;
             Link::to(AggregateKind::Account, account).path

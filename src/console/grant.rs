@@ -254,7 +254,7 @@ impl<'a> Known<'a> {
             facts.push(Fact::new("Client", Link::to(AggregateKind::Client, client.as_str())));
         }
         if let Some(subject) = grant.subject() {
-            let path = Some(format!("/grants?subject={subject}"));
+            let path = Some(format!("/people/{subject}"));
             facts.push(Fact::new("Subject", Link { text: subject.to_string(), path }));
         }
         if let Some(asked) = self.asked.as_ref().filter(|asked| !asked.is_empty()) {

@@ -5,7 +5,8 @@
 //! history, which [`drawing`] turns into a picture ([`chart`]) and [`seals`] compares with
 //! what was sealed; [`clients`], [`keys`] and [`history`] tell that of everything else,
 //! [`checkpoints`] of the seals themselves. Reading here writes
-//! nothing; logging in and out is in the log, as it is for everybody.
+//! nothing, but for the log of who was shown who a [`person`] is, and why. Logging
+//! in and out is in the log, as it is for everybody.
 
 mod assets;
 mod chart;
@@ -23,6 +24,7 @@ mod login;
 mod operator;
 mod overview;
 mod page;
+mod person;
 mod problem;
 mod seals;
 
@@ -47,6 +49,11 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(web::resource("/console/clients/{id}").route(web::get().to(clients::get)))
         .service(web::resource("/console/checkpoints").route(web::get().to(checkpoints::get)))
         .service(web::resource("/console/incidents").route(web::get().to(incidents::get)))
+        .service(
+            form("/console/people/{id}")
+                .route(web::get().to(person::get))
+                .route(web::post().to(person::post)),
+        )
         .service(web::resource("/console/keys").route(web::get().to(keys::get)))
         .service(web::resource("/console/history/{kind}/{id}").route(web::get().to(history::get)))
         .service(web::resource("/console/{rest:.*}").route(web::get().to(problem::lost)));

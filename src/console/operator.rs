@@ -130,6 +130,12 @@ impl Operator {
         origin(visit, self.subject, self.session)
     }
 
+    /// How events name them.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        format!("account {}", self.subject)
+    }
+
     /// The role that says most.
     #[must_use]
     pub fn role(&self) -> &'static str {

@@ -74,6 +74,13 @@ impl Problem {
         Self::of(StatusCode::INTERNAL_SERVER_ERROR, "The seal is broken", what, remedy)
     }
 
+    /// An operation failed.
+    #[must_use]
+    pub fn failed(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "an operation of the console failed: {error}");
+        OAuthError::internal(&error).into()
+    }
+
     /// The page, in the console's frame.
     #[must_use]
     pub fn page(self, visit: &Visit, operator: Option<&Operator>) -> HttpResponse {

@@ -39,6 +39,7 @@ both_stores! {
     no_page_tells_who_people_are,
     incidents_are_found_with_what_was_revoked_for_them,
     grants_are_found_by_day_and_by_what_ended_them,
+    who_a_person_is_is_shown_for_a_reason_that_is_recorded,
     it_is_not_there_when_it_is_off,
     it_is_there_below_an_issuers_path,
 }
@@ -330,6 +331,7 @@ async fn every_page_is_sent_with_a_strict_policy(store: StoreKind) {
         "/keys",
         "/checkpoints",
         "/incidents",
+        &format!("/people/{}", place.auditor),
         &format!("/history/account/{}", place.auditor),
         "/nowhere",
         "/login?to=/x",
@@ -677,6 +679,46 @@ async fn grants_are_found_by_day_and_by_what_ended_them(store: StoreKind) {
     }
     let page = place.open(&mut browser, "/clients/rp").await;
     assert!(page.html.contains("/console/grants?ended_by=client%2Frp%2F2"), "{}", page.html);
+}
+
+async fn who_a_person_is_is_shown_for_a_reason_that_is_recorded(store: StoreKind) {
+    let place = begin(store).await;
+    let ada = place.scene.ada;
+    let mut browser = place.console("otto").await;
+    let path = format!("/people/{ada}");
+    let page = place.open(&mut browser, &path).await;
+    assert!(page.has("person-form") && !page.html.contains("Lovelace"));
+    let read = |log: &[chancery::stores::StoredEvent]| {
+        log.iter().filter(|stored| stored.event.event_type == "PersonalDataRead").count()
+    };
+    for reason in ["", " ", "a\nb"] {
+        let again = browser.submit(&page, "person-form", &[("reason", reason)]).await;
+        let again = again.shows("person-error");
+        assert_eq!(again.status, 400);
+        assert!(!again.html.contains("Lovelace"));
+    }
+    let url = place.url(&path);
+    let forged = [("csrf", "x"), ("reason", "curious")];
+    browser.post(&url, &forged).await.shows("problem");
+    assert_eq!(read(&place.scene.server.log().await), 0);
+
+    let shown = browser.submit(&page, "person-form", &[("reason", "complaint 7")]).await;
+    let shown = shown.shows("person-shown");
+    for told in ["Ada Lovelace", "ada@example.com", "complaint 7"] {
+        assert!(shown.html.contains(told), "{told}");
+    }
+    let log = place.scene.server.log().await;
+    assert_eq!(read(&log), 1);
+    let event = log.iter().find(|stored| stored.event.event_type == "PersonalDataRead").unwrap();
+    assert!(event.event.payload.contains("complaint 7"));
+    assert!(event.event.metadata.contains(&format!("account {}", place.auditor)));
+    assert!(!event.event.payload.contains("Lovelace"));
+    // It is not shown again without a reason, and its history says who looked.
+    assert!(!place.open(&mut browser, &path).await.html.contains("Lovelace"));
+    let history = place.open(&mut browser, &format!("/history/account/{ada}")).await;
+    assert!(history.html.contains("complaint 7"));
+    let nobody = "/people/00000000000000000000000000000000";
+    assert_eq!(place.open(&mut browser, nobody).await.status, 404);
 }
 
 async fn it_is_not_there_when_it_is_off(store: StoreKind) {
