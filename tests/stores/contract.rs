@@ -804,12 +804,12 @@ pub async fn of_two_projectors_at_one_checkpoint_one_wins(fixture: impl Fixture)
     let winner = race(None, 5).await;
     assert_eq!(
         store.select(widgets()).await.unwrap(),
-        [vec![text("a"), Value::Null, Value::Int(winner)]]
+        [vec![text("a"), Value::Null, Value::Int(winner), Value::Null]]
     );
     let winner = race(Some(at(5)), 9).await;
     assert_eq!(
         store.select(widgets()).await.unwrap(),
-        [vec![text("a"), Value::Null, Value::Int(winner)]]
+        [vec![text("a"), Value::Null, Value::Int(winner), Value::Null]]
     );
     assert_eq!(store.checkpoint("w").await.unwrap(), Some(at(9)));
     assert!(!store.project("w", Some(at(5)), at(10), Vec::new()).await.unwrap());
@@ -841,9 +841,9 @@ pub async fn a_put_leaves_other_columns_as_they_are(fixture: impl Fixture) {
     assert_eq!(
         store.select(widgets()).await.unwrap(),
         [
-            vec![text("a"), text("red"), Value::Int(-4)],
-            vec![text("b"), Value::Null, Value::Null],
-            vec![text("d"), Value::Null, Value::Int(i64::MAX)],
+            vec![text("a"), text("red"), Value::Int(-4), Value::Null],
+            vec![text("b"), Value::Null, Value::Null, Value::Null],
+            vec![text("d"), Value::Null, Value::Int(i64::MAX), Value::Null],
         ]
     );
 }
