@@ -19,6 +19,7 @@ use cqrs_es::Aggregate as _;
 use super::chart::{Caption, Chart};
 use super::drawing::{Drawing, Entry, View, runs};
 use super::events::{Line, history, look_at_seals};
+use super::export;
 use super::operator::{Operator, guarded};
 use super::page::{Chrome, Link, Moment, Tab, answer};
 use super::problem::Problem;
@@ -51,6 +52,8 @@ struct GrantPage<'a> {
     folded: usize,
     count: usize,
     groups: &'a [Group<'a>],
+    /// The token of the form that exports it.
+    csrf: &'a str,
 }
 
 /// Something known of the grant.
@@ -155,7 +158,9 @@ fn show(
     let last = lines.last().map_or(0, |line| line.sequence);
     let here = view.selected.unwrap_or(last);
     let (frame, chrome) = (Chrome::frame(visit), Chrome::of(visit, Some(operator), Tab::Grants));
+    let about = export::about("grant", &id.to_string());
     let html = html(&GrantPage {
+        csrf: &operator.token(visit, &chrome.csrf, &about),
         frame,
         chrome: &chrome,
         id: &id.to_string(),

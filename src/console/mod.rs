@@ -15,6 +15,7 @@ mod clients;
 mod diff;
 mod drawing;
 mod events;
+mod export;
 mod grant;
 mod grants;
 mod history;
@@ -49,6 +50,8 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(web::resource("/console/clients/{id}").route(web::get().to(clients::get)))
         .service(web::resource("/console/checkpoints").route(web::get().to(checkpoints::get)))
         .service(web::resource("/console/incidents").route(web::get().to(incidents::get)))
+        .service(form("/console/grants/{id}/export").route(web::post().to(export::of_grant)))
+        .service(form("/console/people/{id}/export").route(web::post().to(export::of_person)))
         .service(
             form("/console/people/{id}")
                 .route(web::get().to(person::get))

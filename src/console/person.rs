@@ -7,6 +7,7 @@ use askama::Template;
 use chancery_domain::ids::SubjectId;
 use serde_json::Value;
 
+use super::export;
 use super::operator::{Operator, guarded};
 use super::page::{Chrome, Moment, Tab, answer};
 use super::problem::Problem;
@@ -25,6 +26,8 @@ struct PersonPage<'a> {
     state: &'a str,
     since: Moment,
     csrf: &'a str,
+    /// The token of the form that exports it.
+    export_csrf: &'a str,
     error: Option<&'a str>,
     shown: Option<&'a Shown>,
 }
@@ -110,7 +113,9 @@ async fn show(
     let state = AccountView::pseudonym(account).state;
     let chrome = Chrome::of(visit, Some(operator), Tab::None);
     let csrf = operator.token(visit, &chrome.csrf, &format!("person {subject}"));
+    let about = export::about("person", &subject);
     let html = html(&PersonPage {
+        export_csrf: &operator.token(visit, &chrome.csrf, &about),
         frame: Chrome::frame(visit),
         chrome: &chrome,
         subject: &subject,

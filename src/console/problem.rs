@@ -9,6 +9,7 @@ use chancery_projections::Undecodable;
 use super::operator::{Operator, guarded};
 use super::page::{Chrome, Tab, answer};
 use crate::audit::AuditError;
+use crate::audit::export::ExportError;
 use crate::interaction::context::Visit;
 use crate::interaction::pages::{Frame, html};
 use crate::oauth_error::{ErrorCode, OAuthError};
@@ -98,6 +99,29 @@ impl Problem {
             answer.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         answer
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Audit(error) => error.into(),
+            ExportError::Store(error) | ExportError::Proof(ProofError::Store(error)) => {
+                error.into()
+            }
+            ExportError::Proof(ProofError::NothingSealed) => {
+                let what = "Nothing is sealed yet.".to_owned();
+                let remedy = "Wait a second, and try again.";
+                Self::of(StatusCode::CONFLICT, "Nothing was exported", what, remedy)
+            }
+            ExportError::Proof(error) => Self::broken(&error),
+            ExportError::TooLarge(_) => {
+                let remedy = "Use the command chancery audit export, which takes more.";
+                let what = error.to_string();
+                Self::of(StatusCode::BAD_REQUEST, "That is too much for a page", what, remedy)
+            }
+            error => Self::failed(&error),
+        }
     }
 }
 

@@ -40,6 +40,7 @@ both_stores! {
     incidents_are_found_with_what_was_revoked_for_them,
     grants_are_found_by_day_and_by_what_ended_them,
     who_a_person_is_is_shown_for_a_reason_that_is_recorded,
+    evidence_is_exported_by_a_form_of_the_session,
     it_is_not_there_when_it_is_off,
     it_is_there_below_an_issuers_path,
 }
@@ -719,6 +720,23 @@ async fn who_a_person_is_is_shown_for_a_reason_that_is_recorded(store: StoreKind
     assert!(history.html.contains("complaint 7"));
     let nobody = "/people/00000000000000000000000000000000";
     assert_eq!(place.open(&mut browser, nobody).await.status, 404);
+}
+
+async fn evidence_is_exported_by_a_form_of_the_session(store: StoreKind) {
+    let mut place = begin(store).await;
+    place.scene.lasting_tokens().await;
+    let grant = place.grant().await;
+    let mut browser = place.console("otto").await;
+    let ada = place.scene.ada;
+    for path in [format!("/grants/{grant}"), format!("/people/{ada}")] {
+        let forged = browser.post(&place.url(&format!("{path}/export")), &[("csrf", "x")]).await;
+        forged.shows("problem");
+        let page = place.open(&mut browser, &path).await;
+        let answer = browser.submit(&page, "export-form", &[]).await;
+        let zip = answer.page();
+        assert_eq!(zip.status, 200);
+        assert!(zip.html.starts_with("PK"), "no zip");
+    }
 }
 
 async fn it_is_not_there_when_it_is_off(store: StoreKind) {
