@@ -158,7 +158,7 @@ fn is_erased(account: &RegisteredAccount) -> bool {
 }
 
 /// A reason stands in the log for good.
-fn check_reason(reason: &str) -> Result<&str, AdminError> {
+pub fn check_reason(reason: &str) -> Result<&str, AdminError> {
     let reason = reason.trim();
     let fits = (1..=LONGEST_REASON).contains(&reason.chars().count())
         && !reason.chars().any(char::is_control);

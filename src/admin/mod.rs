@@ -32,7 +32,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::accounts::{NAME_RULE, account_view, find_account, is_account_name, list_accounts};
+pub use self::accounts::{
+    NAME_RULE, account_view, check_reason, find_account, is_account_name, list_accounts,
+};
 pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
 pub use self::registration::{NewRegistrationToken, RegistrationTokenView};

@@ -294,7 +294,7 @@ async fn who_people_are_is_seen_with_a_scope_of_its_own(store: StoreKind) {
         assert!(shown["notice"].as_str().unwrap().contains("?reason="), "{shown}");
     }
     is_problem(&admin.get(&format!("{path}?reason=ticket")).await, 403);
-    is_problem(&seeing.get(&format!("{path}?reason=%20")).await, 422);
+    is_problem(&seeing.get(&format!("{path}?reason=%20")).await, 400);
     let before = server.log().await.len();
     assert!(server.log().await.iter().all(|e| e.event.event_type != "PersonalDataRead"));
     let seen = seeing.get(&format!("{path}?reason=ticket%207")).await.ok();

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::clients::Reason;
 use crate::admin::{
     AccountView, Confidential, ConsentView, NewAccount, Operation, Outcome, ResetLinkView,
-    SessionView, account_view,
+    SessionView, account_view, check_reason,
 };
 use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, Nothing, PartOfList};
 use crate::http::api::problem::Problem;
@@ -226,6 +226,8 @@ async fn show(call: Call<Shown, NoBody>) -> Result<AccountView, Problem> {
         let detail = "the access token needs the scope pii:read to see who people are";
         return Err(Problem::forbidden("admin pii:read", detail));
     }
+    // It is a parameter here, and no member of a body.
+    check_reason(&reason).map_err(|error| Problem::bad_request(error.to_string()))?;
     let account_name = account_name.clone();
     account(call.perform(Operation::ReadAccount { account: account_name, reason }).await?)
 }
