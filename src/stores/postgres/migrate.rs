@@ -12,58 +12,28 @@ struct Migration {
     sql: &'static str,
 }
 
+macro_rules! migration {
+    ($version:literal, $file:literal, $name:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../../../migrations/postgres/", $file, "_", $name, ".sql")),
+        }
+    };
+}
+
 /// All of them, in order.
 const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "log",
-        sql: include_str!("../../../migrations/postgres/0001_log.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "beside_the_log",
-        sql: include_str!("../../../migrations/postgres/0002_beside_the_log.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "read_models",
-        sql: include_str!("../../../migrations/postgres/0003_read_models.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "lookups",
-        sql: include_str!("../../../migrations/postgres/0004_lookups.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "backchannel_logouts",
-        sql: include_str!("../../../migrations/postgres/0005_backchannel_logouts.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "scopes",
-        sql: include_str!("../../../migrations/postgres/0006_scopes.sql"),
-    },
-    Migration {
-        version: 7,
-        name: "merkle_log",
-        sql: include_str!("../../../migrations/postgres/0007_merkle_log.sql"),
-    },
-    Migration {
-        version: 8,
-        name: "questions",
-        sql: include_str!("../../../migrations/postgres/0008_questions.sql"),
-    },
-    Migration {
-        version: 9,
-        name: "erasures",
-        sql: include_str!("../../../migrations/postgres/0009_erasures.sql"),
-    },
-    Migration {
-        version: 10,
-        name: "personal_data_reads",
-        sql: include_str!("../../../migrations/postgres/0010_personal_data_reads.sql"),
-    },
+    migration!(1, "0001", "log"),
+    migration!(2, "0002", "beside_the_log"),
+    migration!(3, "0003", "read_models"),
+    migration!(4, "0004", "lookups"),
+    migration!(5, "0005", "backchannel_logouts"),
+    migration!(6, "0006", "scopes"),
+    migration!(7, "0007", "merkle_log"),
+    migration!(8, "0008", "questions"),
+    migration!(9, "0009", "erasures"),
+    migration!(10, "0010", "personal_data_reads"),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").
