@@ -12,7 +12,7 @@ use chancery_domain::session::{Session, SessionCommand, SessionEndCause, Session
 use crate::accounts::AccountFailure;
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{ExecuteError, Kept as _, Origin};
-use crate::lookups::{GrantFilter, Lookups, Part};
+use crate::lookups::{GrantFilter, Lookups, Page, Part};
 use crate::services::Services;
 use crate::stores::{Remains, Store, StoreError, Traces};
 
@@ -70,23 +70,27 @@ pub async fn remains(
 /// know; what their data keys know, the store adds.
 async fn traces(lookups: &Lookups, subject: SubjectId) -> Result<Traces, StoreError> {
     let id: Arc<str> = subject.to_string().into();
+    let grants_of = GrantFilter { subject: Some(subject), ..GrantFilter::default() };
     let mut owners = vec![Account::stream(&id)];
+    let sessions = all(|part| lookups.sessions(subject, part)).await?;
+    owners.extend(sessions.iter().map(|row| Session::stream(&row.session_id.to_string())));
+    let grants = all(|part| lookups.grants(&grants_of, part)).await?;
+    owners.extend(grants.iter().map(|row| Grant::stream(&row.grant_id.to_string())));
+    Ok(Traces { subject: id, owners })
+}
+
+/// Every row, page by page.
+async fn all<R, F: Future<Output = Result<Page<R>, StoreError>>>(
+    page: impl Fn(Part) -> F,
+) -> Result<Vec<R>, StoreError> {
+    let mut rows = Vec::new();
     let mut part = Part::first(PAGE);
     loop {
-        let page = lookups.sessions(subject, part.clone()).await?;
-        owners.extend(page.rows.iter().map(|row| Session::stream(&row.session_id.to_string())));
-        part.after = page.next;
+        let found = page(part.clone()).await?;
+        rows.extend(found.rows);
+        part.after = found.next;
         if part.after.is_none() {
-            break;
-        }
-    }
-    let filter = GrantFilter { subject: Some(subject), ..GrantFilter::default() };
-    loop {
-        let page = lookups.grants(&filter, part.clone()).await?;
-        owners.extend(page.rows.iter().map(|row| Grant::stream(&row.grant_id.to_string())));
-        part.after = page.next;
-        if part.after.is_none() {
-            return Ok(Traces { subject: id, owners });
+            return Ok(rows);
         }
     }
 }
@@ -113,26 +117,20 @@ async fn end_grants(
     subject: SubjectId,
 ) -> Result<(), Failure> {
     let filter = GrantFilter { subject: Some(subject), ..GrantFilter::default() };
-    let mut part = Part::first(PAGE);
-    loop {
-        let page = lookups.grants(&filter, part.clone()).await?;
-        for grant in page.rows.iter().filter(|grant| grant.is_live()) {
-            let mut origin = origin(subject);
-            origin.correlation_id = Some(grant.grant_id.to_string());
-            origin.client_id = Some(grant.client_id.clone());
-            let cause = RevocationCause::AccountErased;
-            let command = GrantCommand::Revoke(Revoke { cause, now: services.now() });
-            let work = services.work(origin)?;
-            match services.grants.execute(grant.grant_id, vec![command], work).await {
-                Ok(_) | Err(GrantFailure::Refused(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        part.after = page.next;
-        if part.after.is_none() {
-            return Ok(());
+    let grants = all(|part| lookups.grants(&filter, part)).await?;
+    for grant in grants.iter().filter(|grant| grant.is_live()) {
+        let mut origin = origin(subject);
+        origin.correlation_id = Some(grant.grant_id.to_string());
+        origin.client_id = Some(grant.client_id.clone());
+        let cause = RevocationCause::AccountErased;
+        let command = GrantCommand::Revoke(Revoke { cause, now: services.now() });
+        let work = services.work(origin)?;
+        match services.grants.execute(grant.grant_id, vec![command], work).await {
+            Ok(_) | Err(GrantFailure::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
 }
 
 async fn end_sessions(
@@ -140,24 +138,18 @@ async fn end_sessions(
     lookups: &Lookups,
     subject: SubjectId,
 ) -> Result<(), Failure> {
-    let mut part = Part::first(PAGE);
-    loop {
-        let page = lookups.sessions(subject, part.clone()).await?;
-        for session in page.rows.iter().filter(|session| session.is_live(services.now())) {
-            let (cause, now) = (SessionEndCause::AccountErased, services.now());
-            let end = SessionCommand::End { cause, now };
-            let work = services.work(origin(subject))?;
-            let id = session.session_id.to_string();
-            match services.sessions.execute(&id, vec![end], work).await {
-                Ok(_) | Err(ExecuteError::Refused(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        part.after = page.next;
-        if part.after.is_none() {
-            return Ok(());
+    let sessions = all(|part| lookups.sessions(subject, part)).await?;
+    for session in sessions.iter().filter(|session| session.is_live(services.now())) {
+        let (cause, now) = (SessionEndCause::AccountErased, services.now());
+        let end = SessionCommand::End { cause, now };
+        let work = services.work(origin(subject))?;
+        let id = session.session_id.to_string();
+        match services.sessions.execute(&id, vec![end], work).await {
+            Ok(_) | Err(ExecuteError::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
 }
 
 async fn withdraw_consents(
@@ -165,21 +157,15 @@ async fn withdraw_consents(
     lookups: &Lookups,
     subject: SubjectId,
 ) -> Result<(), Failure> {
-    let mut part = Part::first(PAGE);
-    loop {
-        let page = lookups.consents(subject, part.clone()).await?;
-        for consent in page.rows.iter().filter(|consent| consent.state == "given") {
-            let withdraw = ConsentCommand::Withdraw { now: services.now() };
-            let work = services.work(origin(subject))?;
-            let id = consent.consent_id.to_string();
-            match services.consents.execute(&id, vec![withdraw], work).await {
-                Ok(_) | Err(ExecuteError::Refused(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        part.after = page.next;
-        if part.after.is_none() {
-            return Ok(());
+    let consents = all(|part| lookups.consents(subject, part)).await?;
+    for consent in consents.iter().filter(|consent| consent.state == "given") {
+        let withdraw = ConsentCommand::Withdraw { now: services.now() };
+        let work = services.work(origin(subject))?;
+        let id = consent.consent_id.to_string();
+        match services.consents.execute(&id, vec![withdraw], work).await {
+            Ok(_) | Err(ExecuteError::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
 }
