@@ -4,7 +4,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chancery_domain::digest::Sha256Digest;
+use serde_json::{Value, json};
 use tlog_tiles::tlog;
 use tlog_tiles::{Error, Tile, TileHashReader, TileReader};
 
@@ -52,6 +55,42 @@ pub struct Consistency {
     pub new_size: u64,
     pub new_root: Sha256Digest,
     pub proof: Vec<Sha256Digest>,
+}
+
+impl Inclusion {
+    /// For whoever checks it: hashes in base64.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "position": self.entry.position,
+            "recorded_at_ms": self.entry.recorded_at_ms,
+            "digest": base64(&self.entry.digest),
+            "index": self.index,
+            "size": self.size,
+            "root": base64(&self.root),
+            "proof": self.proof.iter().map(base64).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Consistency {
+    /// For whoever checks it: hashes in base64.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "old_size": self.old_size,
+            "old_root": base64(&self.old_root),
+            "new_size": self.new_size,
+            "new_root": base64(&self.new_root),
+            "proof": self.proof.iter().map(base64).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A hash as C2SP writes it.
+#[must_use]
+pub fn base64(digest: &Sha256Digest) -> String {
+    STANDARD.encode(digest.as_bytes())
 }
 
 /// Proofs by the tiles of one checkpoint, which vouches for them.

@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chancery_domain::digest::Sha256Digest;
 use clap::Args as ClapArgs;
-use serde_json::json;
+use serde_json::Value;
 
 use super::verify;
 use crate::cli::StoreArgs;
 use crate::cli::access::Access;
 use crate::cli::exit::{CliError, ExitCode};
 use crate::cli::output;
-use crate::transparency::proofs::{ProofError, Proofs};
+use crate::transparency::proofs::{ProofError, Proofs, base64};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,16 +45,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
                 return Err(CliError::new(ExitCode::NotFound, what)
                     .hint("a running server seals new events within a second"));
             };
-            let answer = json!({
-                "position": position,
-                "recorded_at_ms": found.entry.recorded_at_ms,
-                "digest": text(&found.entry.digest),
-                "index": found.index,
-                "size": found.size,
-                "root": text(&found.root),
-                "proof": found.proof.iter().map(text).collect::<Vec<_>>(),
-                "checkpoint": note,
-            });
+            let answer = with(found.json(), [("checkpoint", note.into())]);
             return Ok((answer, ExitCode::Done));
         }
         let Some(held) = held else { return Err(CliError::usage("say what to prove")) };
@@ -70,15 +58,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         }
         let found = proofs.consistency(old.size, proofs.checkpoint.size).await?;
         let continues = found.old_root == old.root;
-        let answer = json!({
-            "continues": continues,
-            "old_size": found.old_size,
-            "old_root": text(&old.root),
-            "new_size": found.new_size,
-            "new_root": text(&found.new_root),
-            "proof": found.proof.iter().map(text).collect::<Vec<_>>(),
-            "checkpoint": note,
-        });
+        // What was held, also where it is not what the log has.
+        let held = base64(&old.root).into();
+        let more =
+            [("continues", continues.into()), ("old_root", held), ("checkpoint", note.into())];
+        let answer = with(found.json(), more);
         Ok((answer, if continues { ExitCode::Done } else { ExitCode::Differences }))
     })
     .await?;
@@ -86,8 +70,12 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     Ok(code)
 }
 
-fn text(digest: &Sha256Digest) -> String {
-    STANDARD.encode(digest.as_bytes())
+/// A proof, and what is told beside it.
+fn with<const N: usize>(mut proof: Value, more: [(&str, Value); N]) -> Value {
+    if let Some(members) = proof.as_object_mut() {
+        members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    }
+    proof
 }
 
 impl From<ProofError> for CliError {

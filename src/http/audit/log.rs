@@ -1,19 +1,15 @@
 //! The Merkle log for whoever wants to watch it: checkpoints, tiles (C2SP
 //! tlog-tiles) and proofs. Nothing in it is secret: hashes, positions, times.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chancery_domain::digest::Sha256Digest;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::http::api::problem::Problem;
 use crate::http::cors;
-use crate::http::render::uncached;
 use crate::services::Services;
-use crate::transparency::proofs::{Consistency, Inclusion, ProofError, Proofs, entry_bundle, tile};
+use crate::transparency::proofs::{Inclusion, ProofError, Proofs, base64, entry_bundle, tile};
 use crate::transparency::{TILE_WIDTH, keys};
 
 /// What never changes: a year.
@@ -84,36 +80,33 @@ async fn inclusion(services: web::Data<Services>, which: web::Query<Which>) -> H
     };
     let (checkpoint, inclusion) = match result.await {
         Ok(Ok(found)) => found,
-        Ok(Err(why)) => return problem(StatusCode::NOT_FOUND, why),
+        Ok(Err(why)) => return Problem::not_found(why).into_response(),
         Err(error) => return refused(&error),
     };
     if which.format.as_deref() == Some("tlog-proof") {
         if inclusion.size != checkpoint.size {
             let why = "a tlog-proof carries the last checkpoint: leave size out";
-            return problem(StatusCode::BAD_REQUEST, why);
+            return Problem::bad_request(why).into_response();
         }
         let text = tlog_proof(&inclusion, &checkpoint.note);
         return public("no-cache", "text/plain; charset=utf-8", text);
     }
-    let Inclusion { entry, index, size, root, proof } = inclusion;
-    let answer = json!({
-        "position": entry.position,
-        "recorded_at_ms": entry.recorded_at_ms,
-        "digest": STANDARD.encode(entry.digest.as_bytes()),
-        "index": index,
-        "size": size,
-        "root": STANDARD.encode(root.as_bytes()),
-        "proof": texts(&proof),
-        "checkpoint": checkpoint.note,
-    });
+    with_checkpoint(inclusion.json(), &checkpoint.note)
+}
+
+/// A proof as JSON, with the checkpoint that vouches for it.
+fn with_checkpoint(mut answer: Value, note: &str) -> HttpResponse {
+    if let Some(members) = answer.as_object_mut() {
+        members.insert("checkpoint".to_owned(), note.into());
+    }
     public("no-cache", "application/json", answer.to_string())
 }
 
 /// C2SP tlog-proof: the index, the proof and the checkpoint in one text.
 fn tlog_proof(inclusion: &Inclusion, note: &str) -> String {
     let mut text = format!("c2sp.org/tlog-proof@v1\nindex {}\n", inclusion.index);
-    for hash in texts(&inclusion.proof) {
-        text.push_str(&hash);
+    for hash in &inclusion.proof {
+        text.push_str(&base64(hash));
         text.push('\n');
     }
     text.push('\n');
@@ -136,29 +129,14 @@ async fn consistency(services: web::Data<Services>, sizes: web::Query<Sizes>) ->
         Ok::<_, ProofError>((proofs.checkpoint, consistency))
     };
     match result.await {
-        Ok((checkpoint, consistency)) => {
-            let Consistency { old_size, old_root, new_size, new_root, proof } = consistency;
-            let answer = json!({
-                "old_size": old_size,
-                "old_root": STANDARD.encode(old_root.as_bytes()),
-                "new_size": new_size,
-                "new_root": STANDARD.encode(new_root.as_bytes()),
-                "proof": texts(&proof),
-                "checkpoint": checkpoint.note,
-            });
-            public("no-cache", "application/json", answer.to_string())
-        }
+        Ok((checkpoint, consistency)) => with_checkpoint(consistency.json(), &checkpoint.note),
         Err(error) => refused(&error),
     }
 }
 
-fn texts(proof: &[Sha256Digest]) -> Vec<String> {
-    proof.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect()
-}
-
 /// A tile of hashes or a bundle of entries; full ones never change.
 async fn one_tile(request: HttpRequest, services: web::Data<Services>) -> HttpResponse {
-    let none = || problem(StatusCode::NOT_FOUND, "there is no such tile");
+    let none = || Problem::not_found("there is no such tile").into_response();
     let place = TilePlace::parse(request.match_info().get("place").unwrap_or_default());
     let Some(TilePlace { level, index, width }) = place else { return none() };
     let found = match level {
@@ -241,23 +219,14 @@ fn public(
 
 fn refused(error: &ProofError) -> HttpResponse {
     match error {
-        ProofError::NothingSealed => problem(StatusCode::NOT_FOUND, "nothing is sealed yet"),
-        ProofError::TooLong { .. } => problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        ProofError::NothingSealed => Problem::not_found("nothing is sealed yet").into_response(),
+        ProofError::TooLong { .. } => Problem::bad_request(error.to_string()).into_response(),
         ProofError::Tampered(_) | ProofError::Store(_) => failed(error),
     }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> HttpResponse {
-    tracing::error!(%error, "the log of checkpoints can't be read: {error}");
-    let why = "the log can't be read now: its operator knows more";
-    problem(StatusCode::INTERNAL_SERVER_ERROR, why)
-}
-
-/// Problem details (RFC 9457).
-fn problem(status: StatusCode, why: &str) -> HttpResponse {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({ "title": title, "status": status.as_u16(), "detail": why });
-    uncached(status).content_type("application/problem+json").body(body.to_string())
+    Problem::internal(error).into_response()
 }
 
 #[cfg(test)]
