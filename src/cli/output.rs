@@ -146,7 +146,8 @@ fn heading(name: &str, bold: bool) -> Cell {
 
 /// Names and texts come from outside: no control character of theirs may reach
 /// a terminal.
-fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 

@@ -77,6 +77,5 @@ fn told(report: &Report) -> String {
     }
     lines.push(String::new());
     // What stands in a damaged store may be anything.
-    let printable = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-    lines.join("\n").chars().map(printable).collect()
+    output::printable(&lines.join("\n"))
 }

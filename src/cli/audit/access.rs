@@ -1,15 +1,15 @@
 //! `chancery audit access`: who had access to what?
 
+use std::io;
+
 use chancery_domain::ids::{ClientId, SubjectId};
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note, shown, told};
+use super::{Asking, PartArgs, note, shown, told};
 use crate::audit::access::{Access as Answer, ByConsent, Whose, access};
-use crate::audit::{Period, Records, period};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use crate::audit::{Period, Records, StatedList, period};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,23 +35,17 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let whose = Whose { during: args.on, client_id: args.client, subject: args.subject };
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["grants"]).await?;
-        Ok(access(&Records::of(store.store()), &whose, part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| access(records, &whose, part).await;
+    args.asking.answer(&["grants"], ask, tell).await
+}
+
+fn tell(answer: &StatedList<Answer>) -> io::Result<()> {
     let headings = ["client_id", "subject", "scope", "from", "until", "by consent", "grant_id"];
     let row = |access: &Answer| {
         let ended = access.revoked.as_ref().map(|end| format!("\n({})", end.cause));
@@ -67,7 +61,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     };
     output::table(headings, answer.items.iter().map(row))?;
     note(&answer.as_of, answer.next.as_ref());
-    Ok(ExitCode::Done)
+    Ok(())
 }
 
 fn by(consent: &ByConsent) -> String {

@@ -1,16 +1,18 @@
 //! `chancery audit alive`: revoked tokens that live on elsewhere.
 
+use std::io;
+
 use chancery_domain::ids::GrantId;
 use chancery_domain::time::{Lifetime, UnixTime};
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note, shown, told};
-use crate::audit::still_alive::{LONGEST, LivingToken, StillAlive, of_grant, still_alive};
-use crate::audit::{AsOf, Period, Records, instant, period};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use super::{Asking, PartArgs, note, shown, told};
+use crate::audit::still_alive::{
+    LONGEST, LivingToken, StillAlive, StillAliveList, of_grant, still_alive,
+};
+use crate::audit::{AsOf, Period, Records, Stated, instant, period};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 use crate::clock::{Clock as _, SystemClock};
 
 const EXAMPLES: &str = "\
@@ -42,42 +44,31 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let at = args.at.unwrap_or_else(|| SystemClock.now());
     if let Some(grant) = args.grant {
-        let answer = Access::reading(&args.store, async |store| {
-            Ok(of_grant(&Records::of(store.store()), grant, at).await?)
-        })
-        .await?;
-        if args.format.json {
-            output::json(&answer)?;
-            return Ok(ExitCode::Done);
-        }
-        return print(&[answer.answer], &answer.as_of, None);
+        let ask = async |records: &Records| of_grant(records, grant, at).await;
+        let tell = |found: &Stated<StillAlive>| {
+            print(std::slice::from_ref(&found.answer), &found.as_of, None)
+        };
+        return args.asking.answer(&[], ask, tell).await;
     }
     let revoked = Period {
         from: args.since.map_or(at - LONGEST, |since| since.from),
         below: args.until.map_or(at + Lifetime::from_seconds(1), |until| until.below),
     };
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["grants"]).await?;
-        Ok(still_alive(&Records::of(store.store()), (revoked, at), part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
-    print(&answer.answer.items, &answer.as_of, answer.answer.next.as_ref())
+    let ask = async |records: &Records| still_alive(records, (revoked, at), part).await;
+    let tell = |found: &Stated<StillAliveList>| {
+        print(&found.answer.items, &found.as_of, found.answer.next.as_ref())
+    };
+    args.asking.answer(&["grants"], ask, tell).await
 }
 
-fn print(found: &[StillAlive], as_of: &AsOf, next: Option<&String>) -> Result<ExitCode, CliError> {
+fn print(found: &[StillAlive], as_of: &AsOf, next: Option<&String>) -> io::Result<()> {
     let headings = ["grant_id", "client_id", "jti", "for", "revoked", "lives on for", "until"];
     let row = |(grant, token): (&StillAlive, &LivingToken)| {
         [
@@ -93,5 +84,5 @@ fn print(found: &[StillAlive], as_of: &AsOf, next: Option<&String>) -> Result<Ex
     let tokens = found.iter().flat_map(|grant| grant.tokens.iter().map(move |own| (grant, own)));
     output::table(headings, tokens.map(row))?;
     note(as_of, next);
-    Ok(ExitCode::Done)
+    Ok(())
 }

@@ -1,14 +1,14 @@
 //! `chancery audit cascade`: what an event led to.
 
+use std::io;
+
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note, shown, told};
-use crate::audit::Records;
-use crate::audit::cascade::{EndedGrant, cascade};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use super::{Asking, PartArgs, note, shown, told};
+use crate::audit::cascade::{Cascade, EndedGrant, cascade};
+use crate::audit::{Records, Stated};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,22 +27,16 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["grants"]).await?;
-        Ok(cascade(&Records::of(store.store()), &args.event, part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| cascade(records, &args.event, part).await;
+    args.asking.answer(&["grants"], ask, tell).await
+}
+
+fn tell(answer: &Stated<Cascade>) -> io::Result<()> {
     let event = &answer.answer.event;
     output::fields([
         ("when", told(&event.at)),
@@ -63,5 +57,5 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     };
     output::table(headings, answer.answer.led_to.grants.iter().map(row))?;
     note(&answer.as_of, answer.answer.led_to.next.as_ref());
-    Ok(ExitCode::Done)
+    Ok(())
 }

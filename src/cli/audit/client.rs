@@ -1,15 +1,15 @@
 //! `chancery audit client`: who changed a client, how, and what it led to.
 
+use std::io;
+
 use chancery_domain::ids::ClientId;
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note, told};
-use crate::audit::Records;
+use super::{Asking, PartArgs, note, told};
 use crate::audit::client::{ClientChange, MemberChange, client_changes};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use crate::audit::{Records, StatedList};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,22 +26,16 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["grants"]).await?;
-        Ok(client_changes(&Records::of(store.store()), &args.id, part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| client_changes(records, &args.id, part).await;
+    args.asking.answer(&["grants"], ask, tell).await
+}
+
+fn tell(answer: &StatedList<ClientChange>) -> io::Result<()> {
     let headings = ["when", "what happened", "who", "what became other", "what it led to"];
     let row = |change: &ClientChange| {
         let diff: Vec<_> = change.diff.iter().map(member).collect();
@@ -56,7 +50,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     };
     output::table(headings, answer.items.iter().map(row))?;
     note(&answer.as_of, answer.next.as_ref());
-    Ok(ExitCode::Done)
+    Ok(())
 }
 
 fn member(change: &MemberChange) -> String {

@@ -1,15 +1,15 @@
 //! `chancery audit erased`: what is left of a person.
 
+use std::io;
+
 use chancery_domain::ids::SubjectId;
 use clap::Args as ClapArgs;
 
-use super::{note, told};
-use crate::audit::Records;
-use crate::audit::erasure::erasure;
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use super::{Asking, note, told};
+use crate::audit::erasure::{ErasureAnswer, erasure};
+use crate::audit::{Records, Stated};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 use crate::clock::{Clock as _, SystemClock};
 
 const EXAMPLES: &str = "\
@@ -25,21 +25,15 @@ pub struct Args {
     #[arg(value_name = "SUBJECT")]
     pub subject: SubjectId,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
-    let found = Access::with(&args.store, async |store| {
-        store.lookups(&["accounts", "grants", "sessions", "consents"]).await?;
-        Ok(erasure(&Records::of(store.store()), args.subject, SystemClock.now()).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&found)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| erasure(records, args.subject, SystemClock.now()).await;
+    args.asking.answer(&["accounts", "grants", "sessions", "consents"], ask, tell).await
+}
+
+fn tell(found: &Stated<ErasureAnswer>) -> io::Result<()> {
     let answer = &found.answer;
     for event in &answer.history {
         let reason = event.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -59,5 +53,5 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     output::line(verdict)?;
     output::note(&format!("not looked at: {}", answer.not_checked.join("; ")));
     note(&found.as_of, None);
-    Ok(ExitCode::Done)
+    Ok(())
 }

@@ -1,16 +1,16 @@
 //! `chancery audit grant`: a grant at some moment, and what its person saw.
 
+use std::io;
+
 use chancery_domain::ids::GrantId;
 use chancery_domain::time::UnixTime;
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::{note, shown, told};
+use super::{Asking, note, shown, told};
 use crate::audit::grant::{At, Clock, GrantAt, Seen, grant_at};
-use crate::audit::{Happening, Records, instant};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use crate::audit::{Happening, Records, Stated, instant};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,9 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub position: Option<u64>,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -58,14 +56,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         (None, Some(position)) => At::Position(position),
         (None, None) => At::Now,
     };
-    let answer = Access::reading(&args.store, async |store| {
-        Ok(grant_at(&Records::of(store.store()), args.id, at).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| grant_at(records, args.id, at).await;
+    args.asking.answer(&[], ask, tell).await
+}
+
+fn tell(answer: &Stated<GrantAt>) -> io::Result<()> {
     output::fields(fields(&answer.answer))?;
     output::line("")?;
     let headings = ["position", "when", "what happened", "who", "why"];
@@ -83,7 +78,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         output::note("more has happened to it since");
     }
     note(&answer.as_of, None);
-    Ok(ExitCode::Done)
+    Ok(())
 }
 
 fn fields(at: &GrantAt) -> Vec<(&'static str, String)> {

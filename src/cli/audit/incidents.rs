@@ -1,18 +1,18 @@
 //! `chancery audit incidents`: credentials in wrong hands.
 
+use std::io;
+
 use std::fmt::Write as _;
 
 use chancery_domain::ids::{ClientId, GrantId};
 use clap::Args as ClapArgs;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use super::{PartArgs, note, shown, told};
+use super::{Asking, PartArgs, note, shown, told};
 use crate::audit::incidents::{IncidentAnswer, IncidentKind, RevokedForIt, Which, incidents};
-use crate::audit::{Period, Records, period};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use crate::audit::{Period, Records, StatedList, period};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,9 +42,7 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 fn kind() -> impl clap::builder::TypedValueParser<Value = IncidentKind> {
@@ -65,15 +63,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         until: args.until.map(|until| until.below.into()),
     };
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["audit"]).await?;
-        Ok(incidents(&Records::of(store.store()), &which, part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| incidents(records, &which, part).await;
+    args.asking.answer(&["audit"], ask, tell).await
+}
+
+fn tell(answer: &StatedList<IncidentAnswer>) -> io::Result<()> {
     let headings = ["when", "what", "presented by", "grant_id", "whose", "revoked for it"];
     let row = |found: &IncidentAnswer| {
         [
@@ -87,7 +81,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     };
     output::table(headings, answer.items.iter().map(row))?;
     note(&answer.as_of, answer.next.as_ref());
-    Ok(ExitCode::Done)
+    Ok(())
 }
 
 fn revoked(revoked: &RevokedForIt) -> String {

@@ -1,17 +1,16 @@
 //! `chancery audit lineage`: all that descends from a consent or a grant.
 
 use std::fmt::Write as _;
+use std::io;
 
 use chancery_domain::ids::{ClientId, ConsentId, GrantId, SubjectId};
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note};
-use crate::audit::lineage::{Issue, Lineage, Revocation, of_consent, of_grant};
-use crate::audit::{Moment, Records};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use super::{Asking, PartArgs, note};
+use crate::audit::lineage::{ConsentLineage, Issue, Lineage, Revocation, of_consent, of_grant};
+use crate::audit::{Moment, Records, Stated};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,9 +42,7 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
@@ -54,37 +51,27 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         (None, Some(subject), Some(client)) => Some(ConsentId::of(subject, client)),
         _ => None,
     };
+    let part = args.part.part();
     match (args.grant, consent) {
-        (Some(grant), _) => of_one(&args, grant).await?,
-        (None, Some(consent)) => of_all(args, consent).await?,
-        (None, None) => return Err(CliError::usage("name a consent or a grant")),
+        (Some(grant), _) => {
+            let ask = async |records: &Records| of_grant(records, grant).await;
+            args.asking.answer(&[], ask, tell_one).await
+        }
+        (None, Some(consent)) => {
+            let ask = async |records: &Records| of_consent(records, consent, part).await;
+            args.asking.answer(&["consents", "grants"], ask, tell_all).await
+        }
+        (None, None) => Err(CliError::usage("name a consent or a grant")),
     }
-    Ok(ExitCode::Done)
 }
 
-async fn of_one(args: &Args, grant: GrantId) -> Result<(), CliError> {
-    let answer = Access::reading(&args.store, async |store| {
-        Ok(of_grant(&Records::of(store.store()), grant).await?)
-    })
-    .await?;
-    if args.format.json {
-        return Ok(output::json(&answer)?);
-    }
+fn tell_one(answer: &Stated<Lineage>) -> io::Result<()> {
     output::raw(&tree(&answer.answer))?;
     note(&answer.as_of, None);
     Ok(())
 }
 
-async fn of_all(args: Args, consent: ConsentId) -> Result<(), CliError> {
-    let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["consents", "grants"]).await?;
-        Ok(of_consent(&Records::of(store.store()), consent, part).await?)
-    })
-    .await?;
-    if args.format.json {
-        return Ok(output::json(&answer)?);
-    }
+fn tell_all(answer: &Stated<ConsentLineage>) -> io::Result<()> {
     let told = &answer.answer;
     let mut text =
         format!("consent {} of {} for {}\n", told.consent_id, told.subject, told.client_id);

@@ -16,11 +16,16 @@ pub mod reads;
 pub mod signed_by;
 pub mod verify;
 
-use clap::{Args as ClapArgs, Subcommand};
+use std::io;
 
+use clap::{Args as ClapArgs, Subcommand};
+use serde::Serialize;
+
+use super::StoreArgs;
+use super::access::Access;
 use super::exit::{CliError, ExitCode};
-use super::output;
-use crate::audit::{AsOf, AuditError, Moment, Part};
+use super::output::{self, Format};
+use crate::audit::{AsOf, AuditError, Moment, Part, Records};
 
 const EXAMPLES: &str = "\
 The questions:
@@ -108,6 +113,43 @@ pub struct PartArgs {
 impl PartArgs {
     fn part(self) -> Part {
         Part { after: self.after, limit: self.limit }
+    }
+}
+
+/// Of which store a question is asked, and how the answer is told.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Asking {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+impl Asking {
+    /// Asks, once these read models hold all that the log holds now; without any, the log alone
+    /// is read. The answer is told as JSON, or by `tell` for people.
+    async fn answer<T: Serialize>(
+        &self,
+        read_models: &[&str],
+        ask: impl AsyncFnOnce(&Records) -> Result<T, AuditError>,
+        tell: impl FnOnce(&T) -> io::Result<()>,
+    ) -> Result<ExitCode, CliError> {
+        let answer = if read_models.is_empty() {
+            let work = async |access: &Access| Ok(ask(&Records::of(access.store())).await?);
+            Access::reading(&self.store, work).await?
+        } else {
+            let work = async |access: &Access| {
+                access.lookups(read_models).await?;
+                Ok(ask(&Records::of(access.store())).await?)
+            };
+            Access::with(&self.store, work).await?
+        };
+        if self.format.json {
+            output::json(&answer)?;
+        } else {
+            tell(&answer)?;
+        }
+        Ok(ExitCode::Done)
     }
 }
 

@@ -1,15 +1,15 @@
 //! `chancery audit reads`: who saw personal data, and why.
 
+use std::io;
+
 use chancery_domain::ids::SubjectId;
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note, told};
+use super::{Asking, PartArgs, note, told};
 use crate::audit::reads::{Read, Which, reads};
-use crate::audit::{Period, Records, period};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use crate::audit::{Period, Records, StatedList, period};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,9 +37,7 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
@@ -50,15 +48,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         until: args.to.map(|to| to.below.into()),
     };
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["personal_data_reads"]).await?;
-        Ok(reads(&Records::of(store.store()), &which, part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask = async |records: &Records| reads(records, &which, part).await;
+    args.asking.answer(&["personal_data_reads"], ask, tell).await
+}
+
+fn tell(answer: &StatedList<Read>) -> io::Result<()> {
     let headings = ["when", "whose", "by", "what", "why"];
     let row = |read: &Read| {
         [
@@ -71,5 +65,5 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     };
     output::table(headings, answer.items.iter().map(row))?;
     note(&answer.as_of, answer.next.as_ref());
-    Ok(ExitCode::Done)
+    Ok(())
 }

@@ -1,15 +1,15 @@
 //! `chancery audit signed-by`: the grants whose tokens a key signed.
 
+use std::io;
+
 use chancery_domain::ids::{ClientId, KeyId};
 use clap::Args as ClapArgs;
 
-use super::{PartArgs, note, shown, told};
-use crate::audit::Records;
-use crate::audit::signed_by::{SignedGrant, SignedToken, signed_by};
-use crate::cli::StoreArgs;
-use crate::cli::access::Access;
+use super::{Asking, PartArgs, note, shown, told};
+use crate::audit::signed_by::{SignedBy, SignedGrant, SignedToken, signed_by};
+use crate::audit::{Records, Stated};
 use crate::cli::exit::{CliError, ExitCode};
-use crate::cli::output::{self, Format};
+use crate::cli::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,23 +31,17 @@ pub struct Args {
     #[command(flatten)]
     pub part: PartArgs,
     #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub format: Format,
+    pub asking: Asking,
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let part = args.part.part();
-    let answer = Access::with(&args.store, async |store| {
-        store.lookups(&["audit"]).await?;
-        let records = Records::of(store.store());
-        Ok(signed_by(&records, &args.key, args.client.as_ref(), part).await?)
-    })
-    .await?;
-    if args.format.json {
-        output::json(&answer)?;
-        return Ok(ExitCode::Done);
-    }
+    let ask =
+        async |records: &Records| signed_by(records, &args.key, args.client.as_ref(), part).await;
+    args.asking.answer(&["audit"], ask, tell).await
+}
+
+fn tell(answer: &Stated<SignedBy>) -> io::Result<()> {
     let headings = ["grant_id", "state", "client_id", "subject", "issued", "what", "until"];
     let row = |(grant, token): (&SignedGrant, &SignedToken)| {
         let jti = token.jti.as_ref().map(|jti| format!(" {jti}")).unwrap_or_default();
@@ -65,5 +59,5 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let tokens = grants.flat_map(|grant| grant.tokens.iter().map(move |token| (grant, token)));
     output::table(headings, tokens.map(row))?;
     note(&answer.as_of, answer.answer.next.as_ref());
-    Ok(ExitCode::Done)
+    Ok(())
 }
