@@ -167,6 +167,11 @@ struct End {
     digest: [u8; 16],
 }
 
+impl End {
+    /// Before the first event.
+    const NONE: Self = Self { sequence: 0, digest: [0; 16] };
+}
+
 struct Check<'a> {
     store: &'a dyn Store,
     tree: Tree,
@@ -329,21 +334,20 @@ impl<'a> Check<'a> {
     fn chain(&mut self, event: &Scanned) {
         let name = &*event.stream;
         let key = (self.hashers.0.hash_one(name), self.hashers.1.hash_one(name));
-        let end = self.ends.get(&key).copied();
-        let (sequence, digest) = end.map_or((0, [0; 16]), |end| (end.sequence, end.digest));
-        if event.sequence != sequence + 1 {
-            let place = format!("{name}/{}", event.sequence);
-            let what = if event.sequence <= sequence {
-                format!("comes after {sequence} of its history: the order was changed")
-            } else {
-                format!("comes right after {sequence} of its history: what was between is gone")
-            };
-            self.found(Some(event.position), place, what);
-        } else if half(event.prev_digest) != digest {
-            let place = format!("{name}/{}", event.sequence);
-            self.found(Some(event.position), place, "does not continue the event before it");
-        }
-        self.ends.insert(key, End { sequence: event.sequence, digest: half(event.computed) });
+        let end = End { sequence: event.sequence, digest: half(event.computed) };
+        let before = self.ends.insert(key, end).unwrap_or(End::NONE);
+        let what = if event.sequence <= before.sequence {
+            format!("comes after {} of its history: the order was changed", before.sequence)
+        } else if event.sequence != before.sequence + 1 {
+            let sequence = before.sequence;
+            format!("comes right after {sequence} of its history: what was between is gone")
+        } else if half(event.prev_digest) != before.digest {
+            "does not continue the event before it".to_owned()
+        } else {
+            return;
+        };
+        let place = format!("{name}/{}", event.sequence);
+        self.found(Some(event.position), place, what);
     }
 
     /// Is it what the tiles say that was sealed at this position?
