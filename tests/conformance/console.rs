@@ -34,6 +34,7 @@ both_stores! {
     a_long_family_is_told_in_runs,
     a_cascade_leads_to_its_cause,
     every_event_tells_whether_it_is_sealed,
+    an_event_that_was_changed_does_not_verify,
     a_client_tells_what_each_change_changed,
     what_a_client_calls_itself_is_never_taken_for_markup,
     no_page_tells_who_people_are,
@@ -552,6 +553,30 @@ async fn every_event_tells_whether_it_is_sealed(store: StoreKind) {
     let checks = checks.split("</ul>").next().unwrap();
     assert_eq!(checks.matches(">yes<").count(), 2, "{checks}");
     assert!(!page.html.contains(">no<") && !page.html.contains(">not continued<"));
+}
+
+async fn an_event_that_was_changed_does_not_verify(store: StoreKind) {
+    let mut place = begin(store).await;
+    place.scene.tokens(&[]).await;
+    let grant = place.grant().await;
+    let mut browser = place.console("otto").await;
+    let path = format!("/grants/{grant}");
+    until("all five events are sealed", || async {
+        let page = place.open(&mut browser.clone(), &path).await;
+        page.html.matches(">sealed in checkpoint ").count() == 5
+    })
+    .await;
+    // Whoever may write to the database moves the moment of a consent.
+    let earlier = match store {
+        StoreKind::Sqlite => "recorded_at - 3600000",
+        StoreKind::Postgres => "recorded_at - interval '1 hour'",
+    };
+    let statement =
+        format!("UPDATE events SET recorded_at = {earlier} WHERE event_type = 'ConsentGiven'");
+    place.scene.server.tamper(&statement).await;
+    let page = place.open(&mut browser, &path).await;
+    assert_eq!(page.html.matches(">does not verify<").count(), 1, "{}", page.html);
+    assert_eq!(page.html.matches(">sealed in checkpoint ").count(), 4);
 }
 
 async fn a_client_tells_what_each_change_changed(store: StoreKind) {

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix::ArbiterHandle;
 use actix_web::dev::ServerHandle;
@@ -187,6 +188,26 @@ impl TestServer {
                 .await
                 .unwrap();
                 files.into_iter().flat_map(|(bytes,)| bytes).collect()
+            }
+        }
+    }
+
+    /// Writes to the database behind the server's back, as whoever holds it can: without the
+    /// triggers that keep the events as they are.
+    pub async fn tamper(&self, statement: &str) {
+        match &*self.home {
+            Home::Sqlite(folder) => {
+                let database =
+                    rusqlite::Connection::open(folder.path().join("chancery.db")).unwrap();
+                database.busy_timeout(Duration::from_secs(10)).unwrap();
+                database.execute_batch("DROP TRIGGER events_are_not_updated").unwrap();
+                database.execute_batch(statement).unwrap();
+            }
+            Home::Postgres(database) => {
+                let mut connection = database.connection().await;
+                let unguard = "DROP TRIGGER events_are_append_only ON events";
+                connection.execute(unguard).await.unwrap();
+                connection.execute(statement).await.unwrap();
             }
         }
     }
