@@ -34,6 +34,7 @@ use crate::config::master_key::MasterKeyError;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::erasure::{self, Company, Eraser};
+use crate::events::readers::Readers;
 use crate::feed::{Feed, Polling};
 use crate::hooks::{HookSetupError, Hooks};
 use crate::http::Closed;
@@ -46,7 +47,7 @@ use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
 use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
-use crate::services::{Published, Services};
+use crate::services::{Closing, Published, Services};
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
@@ -205,6 +206,9 @@ impl Node {
             verified_tokens: VerifiedTokens::default(),
             added_claims: AddedClaims::default(),
             tallies: Tallies::default(),
+            readers: Readers::default(),
+            event_budget: Budget::default(),
+            closing: Closing::default(),
             push_budget: Budget::default(),
             registration_budget: Budget::default(),
             throttle: Throttle::new(&config.login),

@@ -11,6 +11,7 @@ use chancery_domain::scope_definition::ScopeDefinition;
 use chancery_domain::session::Session;
 use chancery_domain::time::UnixTime;
 use ipnet::IpNet;
+use tokio::sync::watch;
 
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
@@ -21,6 +22,7 @@ use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
+use crate::events::readers::Readers;
 use crate::feed::Feed;
 use crate::hooks::Hooks;
 use crate::interaction::throttle::Throttle;
@@ -77,6 +79,12 @@ pub struct Services {
     /// The server metadata, ready to be sent.
     pub metadata: Published,
     pub feed: Feed,
+    /// Who reads events from outside.
+    pub readers: Readers,
+    /// What each of them may ask.
+    pub event_budget: Budget<String>,
+    /// Ends answers that would go on for ever.
+    pub closing: Closing,
     /// Calls to others' servers.
     pub outbound: Outbound,
     /// Scripts and webhooks of the operator.
@@ -85,6 +93,28 @@ pub struct Services {
     pub request_uris: RequestUris,
     /// What this server shows to those who connect by TLS.
     pub certificates: Option<Arc<Certificates>>,
+}
+
+/// Whether the server is about to stop.
+pub struct Closing(watch::Sender<bool>);
+
+impl Default for Closing {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Closing {
+    /// The server stops: whoever waits for that is told.
+    pub fn begin(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until the server is about to stop.
+    pub async fn told(&self) {
+        // The sender is here: the wait can't fail.
+        let _ = self.0.subscribe().wait_for(|closing| *closing).await;
+    }
 }
 
 /// A text for all who ask, put together anew when something in it changes.

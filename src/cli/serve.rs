@@ -71,10 +71,11 @@ pub async fn serve(
     let issuer = node.services.issuer();
     tracing::info!(server.issuer = %issuer, node = %node.services.node, "ready as {issuer}");
     ready(&node);
-    let stop = listening.handle.clone();
+    let (stop, services) = (listening.handle.clone(), Arc::clone(&node.services));
     let told = tokio::spawn(async move {
         told_to_stop.await;
         tracing::info!("stopping: running requests finish first");
+        services.closing.begin();
         stop.stop(true).await;
     });
     let served = listening.run().await;

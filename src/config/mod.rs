@@ -13,6 +13,7 @@ pub mod audit;
 pub mod authorization;
 pub mod declaration;
 mod embedded;
+pub mod events;
 pub mod features;
 pub mod hooks;
 pub mod http;
@@ -99,6 +100,7 @@ sections! {
     login: login::Login,
     accounts: accounts::Accounts,
     audit: audit::Audit,
+    events: events::Events,
     mail: mail::Mail,
     http: http::Http,
     limits: limits::Limits,

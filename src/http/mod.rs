@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 pub mod audit;
 pub mod cors;
+pub mod events;
 pub mod features;
 pub mod health;
 pub mod oauth;

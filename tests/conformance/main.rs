@@ -26,6 +26,7 @@ mod cascades;
 mod console;
 mod custom_parameters;
 mod erasure;
+mod events_feed;
 mod evidence;
 mod feature_flags;
 mod hooks;

@@ -24,6 +24,8 @@ pub struct Problem {
     detail: String,
     challenge: Option<String>,
     allow: Option<String>,
+    /// In seconds.
+    retry_after: Option<u32>,
 }
 
 /// Problem details (RFC 9457 §3.1).
@@ -40,7 +42,7 @@ pub struct Body {
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), challenge: None, allow: None }
+        Self { status, detail: detail.into(), challenge: None, allow: None, retry_after: None }
     }
 
     /// No token, or none that is good for an API that needs this scope (RFC 6750 §3.1).
@@ -80,6 +82,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, detail)
+    }
+
+    /// Too much was asked for: again after so many seconds (RFC 6585 §4).
+    pub fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body is longer than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -104,8 +116,8 @@ impl Problem {
     pub fn into_response(self) -> HttpResponse {
         let mut answer = uncached(self.status);
         answer.content_type(MEDIA_TYPE);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            answer.insert_header((RETRY_AFTER, RETRY));
+        if let Some(seconds) = self.retry_after {
+            answer.insert_header((RETRY_AFTER, seconds));
         }
         for (name, value) in [(WWW_AUTHENTICATE, self.challenge), (ALLOW, self.allow)] {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
@@ -136,7 +148,8 @@ impl Problem {
     fn unavailable(error: &dyn std::fmt::Display) -> Self {
         tracing::warn!(%error, "an API can't answer: {error}");
         let detail = "the store does not answer: try again in a moment";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Self { retry_after: Some(RETRY), ..problem }
     }
 }
 

@@ -1,0 +1,8 @@
+//! The log as a product of its own: for those who read it from outside, in
+//! order and whole.
+
+pub mod cursor;
+pub mod envelope;
+pub mod filter;
+pub mod page;
+pub mod readers;

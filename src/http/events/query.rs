@@ -1,0 +1,108 @@
+//! What a reader asks for, and who it is.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use chancery_domain::ids::ClientId;
+use serde::Deserialize;
+
+use super::EVENTS;
+use crate::events::cursor::{CursorError, Cursors};
+use crate::events::envelope::CloudEvents;
+use crate::events::filter::Filter;
+use crate::events::page::Asked;
+use crate::http::api::operator::Operator;
+use crate::http::api::problem::Problem;
+use crate::services::Services;
+
+/// So many types or clients may be named.
+const MOST: usize = 100;
+
+/// The parameters of a query.
+#[derive(Debug, Deserialize)]
+pub struct Query {
+    after: Option<String>,
+    limit: Option<usize>,
+    wait: Option<u64>,
+    types: Option<String>,
+    client: Option<String>,
+}
+
+/// A reader that may read.
+pub struct Reader {
+    pub services: web::Data<Services>,
+    /// Who it is, for the list of readers.
+    pub name: String,
+    pub events: CloudEvents,
+}
+
+impl Reader {
+    /// Asks whether the sender of a request may read, and takes one of its requests a minute.
+    pub async fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let Some(services) = request.app_data::<web::Data<Services>>().cloned() else {
+            return Err(Problem::internal(&"no services"));
+        };
+        let Operator { name, .. } = Operator::of(&EVENTS, &services, request).await?;
+        let limit = services.config.events.requests_per_minute;
+        services.event_budget.take(&name, limit, services.now()).map_err(|wait| {
+            let detail = format!("more than {limit} requests a minute; wait and go on");
+            Problem::too_many(detail, wait.seconds())
+        })?;
+        let cursors = Cursors::of(&*services.store);
+        let events = CloudEvents::new(services.issuer(), cursors);
+        Ok(Self { services, name, events })
+    }
+
+    /// What it asks for. A cursor in `before`, which browsers send by themselves, goes before
+    /// that of the query.
+    pub async fn asked(&self, query: Query, before: Option<&str>) -> Result<Asked, Problem> {
+        let Query { after, limit, wait, types, client } = query;
+        let config = &self.services.config.events;
+        let limit = limit.unwrap_or(1000);
+        if !(1..=10_000).contains(&limit) {
+            return Err(Problem::bad_request("limit must be from 1 to 10000"));
+        }
+        let wait = wait.unwrap_or(0);
+        let longest = u64::from(config.longest_wait.seconds());
+        if wait > longest {
+            let detail = format!("wait must be from 0 to {longest} seconds");
+            return Err(Problem::bad_request(detail));
+        }
+        let clients = listed(client.as_deref(), "client")?;
+        let clients: Result<Vec<_>, _> = clients.map(ClientId::parse).collect();
+        let clients = clients.map_err(|_| Problem::bad_request("client must be ids of clients"))?;
+        let types = listed(types.as_deref(), "types")?.map(str::to_owned);
+        Ok(Asked {
+            after: self.position(before.or(after.as_deref())).await?,
+            limit,
+            wait: Duration::from_secs(wait),
+            filter: Filter::new(types, clients),
+        })
+    }
+
+    /// The position that a cursor stands for: none is the beginning, `now` the end.
+    async fn position(&self, cursor: Option<&str>) -> Result<u64, Problem> {
+        let end = || self.services.store.last_position();
+        match cursor {
+            None | Some("") => Ok(0),
+            Some("now") => Ok(end().await?),
+            Some(cursor) => {
+                let position = self.events.cursors().read(cursor)?;
+                let known = self.services.feed.position().is_some_and(|known| position <= known);
+                if !known && position > end().await? {
+                    return Err(CursorError::Ahead.into());
+                }
+                Ok(position)
+            }
+        }
+    }
+}
+
+/// The entries of a list with commas.
+fn listed<'a>(text: Option<&'a str>, name: &str) -> Result<impl Iterator<Item = &'a str>, Problem> {
+    let entries = text.unwrap_or_default().split(',').filter(|entry| !entry.is_empty());
+    if entries.clone().count() > MOST {
+        return Err(Problem::bad_request(format!("{name} takes up to {MOST} entries")));
+    }
+    Ok(entries)
+}
