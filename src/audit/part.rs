@@ -1,10 +1,15 @@
 //! Which part of a list, and how a part is filled.
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::error::AuditError;
 use crate::lookups::{Order, Page, Part as Rows};
 
 /// How many rows are looked at for one part of a list: what bounds its cost.
 const MOST_LOOKED_AT: usize = 5000;
+
+/// How many rows are looked at at once: while one waits for the store, others work.
+const AT_ONCE: usize = 16;
 
 /// Which part of a list.
 #[derive(Debug, Clone)]
@@ -44,10 +49,11 @@ impl<T> Filling<T> {
             let missing = (self.limit + 1 - self.items.len()).clamp(1, 200);
             let limit = u32::try_from(missing).unwrap_or(u32::MAX);
             let found = page(Rows { order, after, limit }).await?;
-            for row in &found.rows {
-                let own = name(row);
+            let rows = stream::iter(&found.rows);
+            let mut items = rows.map(async |row| (name(row), item(row).await)).buffered(AT_ONCE);
+            while let Some((own, item)) = items.next().await {
                 self.looked_at += 1;
-                if let Some(item) = item(row).await? {
+                if let Some(item) = item? {
                     self.items.push((item, own.clone()));
                 }
                 self.last = Some(own);
