@@ -3,7 +3,8 @@
 //! One interface, two implementations ([`sqlite`], [`postgres`]), one contract
 //! suite (`tests/stores.rs`). The log is the truth: everything else here is a
 //! secret kept out of it (sealed values, wrapped keys), a fact with a time
-//! limit (used once), or derived from it (snapshots, read models).
+//! limit (used once), derived from it (snapshots, read models), or no
+//! history at all (documents).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use chancery_domain::ids::AggregateKind;
 use chancery_projections::{Change, Table, Value};
 use futures_util::future::BoxFuture;
 
+mod documents;
 pub mod postgres;
 pub mod sqlite;
 mod tiles;
 
+pub use self::documents::Document;
 pub use self::tiles::{ListedHead, LogCheckpoint, LogTile, Scanned, Seal};
 
 /// Which aggregate: its kind and its id.
@@ -443,6 +446,33 @@ pub trait Store: Send + Sync + 'static {
         after: (String, String),
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<ListedHead>, StoreError>>;
+
+    /// A document that is kept beside the log.
+    fn document<'a>(
+        &'a self,
+        kind: &'static str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Document>, StoreError>>;
+
+    /// Documents of a kind in the order of their keys, those after one.
+    fn documents<'a>(
+        &'a self,
+        kind: &'static str,
+        after: &'a str,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Document>, StoreError>>;
+
+    /// Writes a document in place of the one with its version (0: there is none), durable when
+    /// it returns. False: somebody else has written it.
+    fn put_document(&self, document: Document) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Deletes the document with this version. False: somebody else has written it.
+    fn delete_document<'a>(
+        &'a self,
+        kind: &'static str,
+        key: &'a str,
+        version: u64,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Forgets what has expired by `now` (seconds since 1970): used-once facts. Returns how many.
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>>;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery::stores::{
-    Append, AppendError, Bounds, Checkpoint, DataKeyRow, Head, NameChange, NewEvent, Query,
-    Remains, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, UsedOnce,
-    WrappedKeyRow,
+    Append, AppendError, Bounds, Checkpoint, DataKeyRow, Document, Head, NameChange, NewEvent,
+    Query, Remains, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces,
+    UsedOnce, WrappedKeyRow,
 };
 use chancery_domain::account::Destroyed;
 use chancery_domain::digest::Sha256Digest;
@@ -91,6 +91,7 @@ macro_rules! contract {
             events_are_neither_updated_nor_deleted
             an_append_that_the_database_fails_on_leaves_nothing_and_harms_no_other
             reopening_keeps_everything
+            a_document_is_written_by_whoever_read_it_last
             a_closed_store_refuses
         );
     };
@@ -478,6 +479,39 @@ pub async fn a_fact_used_twice_in_one_batch_is_taken_once(fixture: impl Fixture)
         results.iter().filter(|result| matches!(result, Err(AppendError::AlreadyUsed))).count();
     assert_eq!((taken, refused), (1, 1), "{results:?}");
     assert_eq!(whole_log(&store).await.len(), 1);
+}
+
+pub async fn a_document_is_written_by_whoever_read_it_last(mut fixture: impl Fixture) {
+    let store = fixture.store();
+    let document = |key: &str, version, body: &str| Document {
+        kind: "thing",
+        key: key.to_owned(),
+        version,
+        body: body.to_owned(),
+    };
+    assert_eq!(store.document("thing", "a").await.unwrap(), None);
+    assert!(store.put_document(document("a", 0, "1")).await.unwrap());
+    assert!(!store.put_document(document("a", 0, "2")).await.unwrap(), "there is one");
+    assert!(store.put_document(document("a", 1, "3")).await.unwrap());
+    assert!(!fixture.another().await.put_document(document("a", 1, "4")).await.unwrap());
+    assert!(!store.put_document(document("b", 1, "5")).await.unwrap(), "there is none");
+    assert_eq!(store.document("thing", "a").await.unwrap(), Some(document("a", 2, "3")));
+    assert_eq!(store.document("other", "a").await.unwrap(), None);
+    assert!(store.put_document(document("c", 0, "6")).await.unwrap());
+    assert!(store.put_document(document("b", 0, "7")).await.unwrap());
+    let keys = async |store: Arc<dyn Store>, after: &str, limit| {
+        let found = store.documents("thing", after, limit).await.unwrap();
+        found.into_iter().map(|document| document.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(fixture.store(), "", 10).await, ["a", "b", "c"]);
+    assert_eq!(keys(fixture.store(), "a", 1).await, ["b"]);
+    drop(store);
+    fixture.reopen().await;
+    let store = fixture.store();
+    assert!(!store.delete_document("thing", "a", 1).await.unwrap());
+    assert!(store.delete_document("thing", "a", 2).await.unwrap());
+    assert_eq!(keys(fixture.store(), "", 10).await, ["b", "c"]);
+    assert!(store.put_document(document("a", 0, "8")).await.unwrap());
 }
 
 pub async fn sealed_rows_come_back_in_order(fixture: impl Fixture) {

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008", "questions"),
     migration!(9, "0009", "erasures"),
     migration!(10, "0010", "personal_data_reads"),
+    migration!(11, "0011", "documents"),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

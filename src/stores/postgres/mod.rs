@@ -22,13 +22,14 @@ use self::append::Writer;
 use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
-    Append, AppendError, Appended, Checkpoint, Head, ListedHead, Loaded, LogCheckpoint, LogReader,
-    LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError,
-    StoredEvent, StreamId, Traces, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, Document, Head, ListedHead, Loaded, LogCheckpoint,
+    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store,
+    StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod append;
 mod beside;
+mod documents;
 mod erasure;
 mod insert;
 mod keys;
@@ -451,6 +452,36 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<ListedHead>, StoreError>> {
         tiles::heads(&self.pool, through, after, limit).boxed()
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'static str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
+        documents::document(&self.pool, kind, key).boxed()
+    }
+
+    fn documents<'a>(
+        &'a self,
+        kind: &'static str,
+        after: &'a str,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        documents::documents(&self.pool, kind, after, limit).boxed()
+    }
+
+    fn put_document(&self, document: Document) -> BoxFuture<'_, Result<bool, StoreError>> {
+        documents::put(&self.pool, document).boxed()
+    }
+
+    fn delete_document<'a>(
+        &'a self,
+        kind: &'static str,
+        key: &'a str,
+        version: u64,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        documents::delete(&self.pool, kind, key, version).boxed()
     }
 
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -25,6 +25,7 @@ pub(super) const LOG: &[Migration] = &[
     migration!(2, "0002_beside_the_log"),
     migration!(7, "0007_merkle_log"),
     migration!(9, "0009_erasures"),
+    migration!(11, "0011_documents"),
 ];
 
 /// The steps of `views.db`.

@@ -6,6 +6,7 @@
 //! all others are read-only and never checkpoint. (SQLite 3.46.0 can lose data
 //! when two connections write or checkpoint at once.)
 
+mod documents;
 mod erasure;
 mod folder;
 mod migrate;
@@ -33,9 +34,9 @@ use self::views::Views;
 use self::worker::Worker;
 use self::writer::Writer;
 use super::{
-    Append, AppendError, Appended, Checkpoint, ListedHead, Loaded, LogCheckpoint, LogReader,
-    LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store, StoreError,
-    StoredEvent, StreamId, Traces, WrappedKeyRow,
+    Append, AppendError, Appended, Checkpoint, Document, ListedHead, Loaded, LogCheckpoint,
+    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store,
+    StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 /// How many threads read.
@@ -387,6 +388,44 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<ListedHead>, StoreError>> {
         self.read(move |reader| reader.heads(through, &after, limit))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'static str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
+        let key = key.to_owned();
+        self.read(move |reader| reader.document(kind, key))
+    }
+
+    fn documents<'a>(
+        &'a self,
+        kind: &'static str,
+        after: &'a str,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        let after = after.to_owned();
+        self.read(move |reader| reader.documents(kind, &after, limit))
+    }
+
+    fn put_document(&self, document: Document) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.writers()?.log.run(move |writer| writer.put_document(&document)).await
+        })
+    }
+
+    fn delete_document<'a>(
+        &'a self,
+        kind: &'static str,
+        key: &'a str,
+        version: u64,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let key = key.to_owned();
+        Box::pin(async move {
+            let deleted = move |writer: &mut Writer| writer.delete_document(kind, &key, version);
+            self.writers()?.log.run(deleted).await
+        })
     }
 
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<u64, StoreError>> {
