@@ -114,6 +114,12 @@ impl CloudEvents {
         written.map_err(|source| Unreadable { position: stored.position, source })
     }
 
+    /// An event as JSON.
+    pub fn text(&self, stored: &StoredEvent) -> Result<String, Unreadable> {
+        let text = self.event(stored).and_then(|event| serde_json::to_string(&event));
+        text.map_err(|source| Unreadable { position: stored.position, source })
+    }
+
     fn event<'a>(&'a self, stored: &'a StoredEvent) -> Result<CloudEvent<'a>, serde_json::Error> {
         let event = &stored.event;
         let (kind, name) = (event.stream.kind.as_str(), &event.event_type);

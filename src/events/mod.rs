@@ -4,5 +4,6 @@
 pub mod cursor;
 pub mod envelope;
 pub mod filter;
+pub mod groups;
 pub mod page;
 pub mod readers;

@@ -76,28 +76,52 @@ impl Page {
     }
 }
 
+/// How long is looked for events, and waited for them.
+pub struct Patience {
+    looking: Instant,
+    waiting: Instant,
+    waits: bool,
+}
+
+impl Patience {
+    /// Of whoever waits so long for the first event.
+    #[must_use]
+    pub fn new(wait: Duration) -> Self {
+        let now = Instant::now();
+        Self { looking: now + LOOK.max(wait), waiting: now + wait, waits: !wait.is_zero() }
+    }
+
+    /// The events that come after a position; None: what there is has to do. Who has some does
+    /// not wait for more.
+    pub async fn next(
+        &self,
+        log: &mut Subscription,
+        (feed, through): (&Feed, u64),
+        has_some: bool,
+    ) -> Result<Option<Batch>, StoreError> {
+        let at_end = through >= end(feed).await?;
+        if at_end && (has_some || !self.waits) {
+            return Ok(None);
+        }
+        let deadline = if at_end { self.waiting } else { self.looking };
+        timeout_at(deadline, log.next()).await.ok().transpose()
+    }
+}
+
 /// Reads events from the log: as many as are there, up to the limit. Where there is none yet,
 /// waits for the first.
 pub async fn read(feed: &Feed, events: &CloudEvents, asked: &Asked) -> Result<Page, ReadError> {
     let mut log = feed.subscribe(asked.after);
     let mut page = Page { through: asked.after, last: asked.after, ..Page::default() };
-    let now = Instant::now();
-    let (looking, waiting) = (now + LOOK.max(asked.wait), now + asked.wait);
-    loop {
-        // Nothing to be had at once is no reason to wait for who does not want to, or has some.
-        let at_end = page.through >= end(feed).await?;
-        if at_end && (page.count > 0 || asked.wait.is_zero()) {
-            return Ok(page);
-        }
-        let deadline = if at_end { waiting } else { looking };
-        let Ok(batch) = timeout_at(deadline, log.next()).await else { return Ok(page) };
-        if !page.take(&batch?, asked, events)? || !take_more(&mut page, &mut log, asked, events)? {
-            return Ok(page);
-        }
-        if page.count >= asked.limit {
-            return Ok(page);
+    let patience = Patience::new(asked.wait);
+    while page.count < asked.limit {
+        let from = (feed, page.through);
+        let Some(batch) = patience.next(&mut log, from, page.count > 0).await? else { break };
+        if !page.take(&batch, asked, events)? || !take_more(&mut page, &mut log, asked, events)? {
+            break;
         }
     }
+    Ok(page)
 }
 
 fn take_more(

@@ -27,6 +27,7 @@ mod console;
 mod custom_parameters;
 mod erasure;
 mod events_feed;
+mod events_groups;
 mod evidence;
 mod feature_flags;
 mod hooks;

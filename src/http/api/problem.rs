@@ -107,6 +107,16 @@ impl Problem {
         Self { allow: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
+    /// Another node answers, or this one when it is back.
+    pub fn closing() -> Self {
+        Self::try_again("the server stops: ask again in a moment")
+    }
+
+    fn try_again(detail: &str) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Self { retry_after: Some(RETRY), ..problem }
+    }
+
     /// The log says why.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "an API failed: {error}");
@@ -147,9 +157,7 @@ impl From<AdminError> for Problem {
 impl Problem {
     fn unavailable(error: &dyn std::fmt::Display) -> Self {
         tracing::warn!(%error, "an API can't answer: {error}");
-        let detail = "the store does not answer: try again in a moment";
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        Self { retry_after: Some(RETRY), ..problem }
+        Self::try_again("the store does not answer: try again in a moment")
     }
 }
 

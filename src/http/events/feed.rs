@@ -26,7 +26,8 @@ async fn answer(request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let query = query.map_err(|error| Problem::bad_request(error.to_string()))?.into_inner();
     let asked = reader.asked(query, None).await?;
     let services = &reader.services;
-    let mut page = read(&services.feed, &reader.events, &asked).await?;
+    let page = read(&services.feed, &reader.events, &asked);
+    let mut page = reader.unless_closing(page).await?;
     let cursor = reader.events.cursors().at(page.through);
     if page.count == 0 || page.is_behind() {
         let line = json!({ "cursor": cursor }).to_string();

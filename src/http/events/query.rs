@@ -11,6 +11,7 @@ use crate::events::cursor::{CursorError, Cursors};
 use crate::events::envelope::CloudEvents;
 use crate::events::filter::Filter;
 use crate::events::page::Asked;
+use crate::http::api::endpoint::Call;
 use crate::http::api::operator::Operator;
 use crate::http::api::problem::Problem;
 use crate::services::Services;
@@ -43,6 +44,15 @@ impl Reader {
             return Err(Problem::internal(&"no services"));
         };
         let Operator { name, .. } = Operator::of(&EVENTS, &services, request).await?;
+        Self::named(services, name)
+    }
+
+    /// The sender of a call, who may read. Takes one of its requests a minute.
+    pub fn calling<P, B>(call: &Call<P, B>) -> Result<Self, Problem> {
+        Self::named(call.services.clone(), call.operator.name.clone())
+    }
+
+    fn named(services: web::Data<Services>, name: String) -> Result<Self, Problem> {
         let limit = services.config.events.requests_per_minute;
         services.event_budget.take(&name, limit, services.now()).map_err(|wait| {
             let detail = format!("more than {limit} requests a minute; wait and go on");
@@ -51,6 +61,20 @@ impl Reader {
         let cursors = Cursors::of(&*services.store);
         let events = CloudEvents::new(services.issuer(), cursors);
         Ok(Self { services, name, events })
+    }
+
+    /// Waits for an answer, but not while the server stops.
+    pub async fn unless_closing<T, E>(
+        &self,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
+        tokio::select! {
+            answer = answer => Ok(answer?),
+            () = self.services.closing.told() => Err(Problem::closing()),
+        }
     }
 
     /// What it asks for. A cursor in `before`, which browsers send by themselves, goes before
@@ -81,7 +105,7 @@ impl Reader {
     }
 
     /// The position that a cursor stands for: none is the beginning, `now` the end.
-    async fn position(&self, cursor: Option<&str>) -> Result<u64, Problem> {
+    pub async fn position(&self, cursor: Option<&str>) -> Result<u64, Problem> {
         let end = || self.services.store.last_position();
         match cursor {
             None | Some("") => Ok(0),
