@@ -1,6 +1,7 @@
 //! What stands beside an event's payload: who did it, when, and in the course
 //! of what. Flat strings, short names, never a secret, never personal data.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, CommandId, SessionId, SubjectId};
@@ -8,7 +9,7 @@ use crate::ids::{ClientId, CommandId, SessionId, SubjectId};
 /// The metadata of an event; the same for all events of one command.
 ///
 /// Stored as one flat JSON object of strings. What is absent is left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
     /// The command that caused the event.
     pub command_id: CommandId,
@@ -45,7 +46,7 @@ pub struct Envelope {
 }
 
 /// Who acted: kind, and which one of the kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Actor {
     /// What kind of actor.
     #[serde(rename = "actor")]
@@ -59,7 +60,7 @@ pub struct Actor {
 }
 
 /// The kinds of actors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
     /// A client at one of its endpoints.

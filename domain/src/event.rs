@@ -4,6 +4,8 @@
 //! format is public and forever: fields are added with a default, a change of
 //! meaning is a new version with an upcaster beside the event.
 
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::ids::AggregateKind;
@@ -21,6 +23,73 @@ pub trait EventFormat: cqrs_es::DomainEvent {
 
     /// Reads an event as stored, of any version that ever was.
     fn from_json(name: &str, version: &str, payload: Value) -> Result<Self, DecodeError>;
+
+    /// The JSON Schema of each event's fields, with its type and version.
+    fn schemas() -> Vec<(&'static str, &'static str, Schema)>;
+}
+
+/// What is written of an event, for those who read it elsewhere.
+#[derive(Debug, Clone)]
+pub struct EventSchema {
+    /// `aggregate_type`
+    pub kind: AggregateKind,
+    /// `event_type`
+    pub name: &'static str,
+    /// `event_version`
+    pub version: &'static str,
+    /// Of the payload (JSON Schema 2020-12). Members that it does not name may
+    /// come at any time.
+    pub schema: Schema,
+}
+
+/// All events that there are, as they are written now.
+#[must_use]
+pub fn schemas() -> Vec<EventSchema> {
+    fn of<E: EventFormat>(kind: AggregateKind) -> impl Iterator<Item = EventSchema> {
+        let schemas = E::schemas().into_iter();
+        schemas.map(move |(name, version, schema)| EventSchema { kind, name, version, schema })
+    }
+    let mut all = Vec::new();
+    for kind in AggregateKind::ALL {
+        match kind {
+            AggregateKind::Grant => all.extend(of::<crate::grant::GrantEvent>(kind)),
+            AggregateKind::Client => all.extend(of::<crate::client::ClientEvent>(kind)),
+            AggregateKind::Account => all.extend(of::<crate::account::AccountEvent>(kind)),
+            AggregateKind::Session => all.extend(of::<crate::session::SessionEvent>(kind)),
+            AggregateKind::Consent => all.extend(of::<crate::consent::ConsentEvent>(kind)),
+            AggregateKind::SigningKey => {
+                all.extend(of::<crate::signing_key::SigningKeyEvent>(kind));
+            }
+            AggregateKind::Tally => all.extend(of::<crate::tally::TallyEvent>(kind)),
+            AggregateKind::RegistrationToken => {
+                all.extend(of::<crate::registration_token::RegistrationTokenEvent>(kind));
+            }
+            AggregateKind::ScopeDefinition => {
+                all.extend(of::<crate::scope_definition::ScopeDefinitionEvent>(kind));
+            }
+            AggregateKind::Log => all.extend(of::<crate::sealed_log::SealedLogEvent>(kind)),
+        }
+    }
+    all
+}
+
+/// The schema of what stands beside an event's payload.
+#[must_use]
+pub fn metadata_schema() -> Schema {
+    written::<crate::envelope::Envelope>()
+}
+
+/// The schema of what is written of a value.
+pub(crate) fn written<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
+/// What an event is called outside: `chancery.grant.CodeRedeemed.v1`
+/// (CloudEvents 1.0 §3.1.1: `type`).
+#[must_use]
+pub fn type_name(kind: AggregateKind, name: &str, version: &str) -> String {
+    format!("chancery.{kind}.{name}.v{version}")
 }
 
 /// Why a stored event can't be read.
@@ -87,6 +156,10 @@ macro_rules! events {
                 match self {
                     $(Self::$event(event) => serde_json::to_string(event),)*
                 }
+            }
+
+            fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
+                vec![$((stringify!($event), $version, $crate::event::written::<$event>()),)*]
             }
 
             fn from_json(

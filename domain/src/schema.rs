@@ -5,11 +5,15 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::ids::{ClientId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId};
+use crate::digest::{Salt, Sha256Digest};
+use crate::ids::{
+    ClientId, CommandId, ConsentId, GrantId, KeyId, RegistrationTokenId, SessionId, SubjectId,
+};
 use crate::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
 use crate::protocol::signing_algorithm::SigningAlgorithm;
+use crate::secret::Digest;
 use crate::signing_key::KeyAlgorithm;
 use crate::time::{Lifetime, UnixTime};
 
@@ -57,6 +61,17 @@ schema! {
         "enum": ([SigningAlgorithm::NAMES, KeyManagementAlgorithm::NAMES].concat()),
     },
     RedirectUri: { "type": "string", "format": "uri" },
+    CommandId: { "type": "string", "pattern": "^[0-9a-f]{32}$" },
+    Sha256Digest: {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{43}$",
+        "description": "A SHA-256 digest, base64url without padding.",
+    },
+    Salt: {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{22}$",
+        "description": "Sixteen bytes, base64url without padding.",
+    },
 }
 
 #[cfg(test)]
@@ -68,5 +83,20 @@ mod tests {
         let schema = schemars::schema_for!(Vec<GrantId>).to_value();
         assert_eq!(schema["items"]["$ref"], "#/$defs/GrantId");
         assert_eq!(schema["$defs"]["GrantId"]["pattern"], "^[0-9a-f]{32}$");
+    }
+}
+
+/// The digest of a secret: of which kind, the member's name says.
+impl<K> JsonSchema for Digest<K> {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretDigest".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]{43}$",
+            "description": "The SHA-256 digest of a secret, base64url without padding.",
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
@@ -40,7 +41,7 @@ crate::protocol::parameter_values! {
 }
 
 /// An account was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountRegistered {
     /// The person's pseudonym, `sub` to relying parties.
     pub subject: SubjectId,
@@ -51,7 +52,7 @@ pub struct AccountRegistered {
 }
 
 /// The person has a (new) password.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordSet {
     /// The commitment to its sealed hash.
     pub hash: Sha256Digest,
@@ -60,7 +61,7 @@ pub struct PasswordSet {
 }
 
 /// The same password, hashed by today's parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordRehashed {
     /// The commitment to its sealed hash.
     pub hash: Sha256Digest,
@@ -70,7 +71,7 @@ pub struct PasswordRehashed {
 
 /// A one-time link was made by which the person can choose a new password.
 /// It takes the place of an earlier one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordResetRequested {
     /// The digest of the secret in the link.
     pub token: Digest<PasswordResetToken>,
@@ -81,7 +82,7 @@ pub struct PasswordResetRequested {
 }
 
 /// The person chose a new password by a one-time link; all sessions end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordReset {
     /// The commitment to its sealed hash.
     pub hash: Sha256Digest,
@@ -90,7 +91,7 @@ pub struct PasswordReset {
 }
 
 /// All sessions that began before this end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionsDismissed {
     /// But not this one, in which the person asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,14 +101,14 @@ pub struct SessionsDismissed {
 }
 
 /// The account has these roles from now on, and no others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RolesReplaced {
     /// All of them.
     pub roles: BTreeSet<Role>,
 }
 
 /// Name or claims have changed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProfileReplaced {
     /// The commitment to the sealed [`Profile`].
     pub profile: Sha256Digest,
@@ -117,19 +118,19 @@ pub struct ProfileReplaced {
 }
 
 /// Nobody can log in to it; its grants end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountLocked {
     /// Why, in the operator's words: nothing personal.
     pub reason: String,
 }
 
 /// It can be logged in to again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountUnlocked {}
 
 /// Somebody else than the person has seen what is sealed of them. Recorded
 /// before it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PersonalDataRead {
     /// The names of what was shown: `username`, and claims.
     pub what: Vec<String>,
@@ -141,7 +142,7 @@ pub struct PersonalDataRead {
 
 /// Everything personal is to be destroyed; from here on the account is as good
 /// as gone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErasureRequested {
     /// Why, in the operator's words: nothing personal.
     pub reason: String,
@@ -151,7 +152,7 @@ pub struct ErasureRequested {
 
 /// Everything personal has been destroyed. Comes again where something had
 /// been left or brought back, which was destroyed after that.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountErased {
     /// What it was, all in all.
     #[serde(flatten)]
@@ -161,7 +162,7 @@ pub struct AccountErased {
 }
 
 /// How much of a person was destroyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Destroyed {
     /// Data keys: of the account, of its grants, of its sessions.
     pub data_keys: u64,
@@ -182,7 +183,7 @@ pub enum Erasure {
 }
 
 /// Who the person is: never in an event, sealed beside the log.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Profile {
     /// The name that they log in with.
     pub username: String,

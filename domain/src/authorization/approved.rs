@@ -1,5 +1,6 @@
 //! What a person approved: the facts that tokens are made from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, SessionId, SubjectId};
@@ -8,7 +9,7 @@ use crate::protocol::scope::Scope;
 use crate::time::UnixTime;
 
 /// A person proved who they are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Authentication {
     /// Who.
     pub subject: SubjectId,
@@ -25,7 +26,7 @@ pub struct Authentication {
 }
 
 /// What a client has been authorized to do, and by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Authorization {
     /// The client.
     pub client_id: ClientId,

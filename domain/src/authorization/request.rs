@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::RequestError;
@@ -19,7 +20,7 @@ use crate::time::Lifetime;
 
 /// An authorization request that passed every check (RFC 6749 §4.1.1, OpenID
 /// Connect Core §3.1.2.1). Its clear part; [`SealedParameters`] is the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuthorizationRequest {
     /// Who asks.
     pub client_id: ClientId,

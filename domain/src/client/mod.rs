@@ -8,6 +8,7 @@
 mod metadata;
 mod sector;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::metadata::{
@@ -36,7 +37,7 @@ events! {
 }
 
 /// A client was registered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientRegistered {
     /// Its identifier.
     pub client_id: ClientId,
@@ -53,7 +54,7 @@ pub struct ClientRegistered {
 }
 
 /// How a client registered itself (RFC 7591).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Registration {
     /// Who let it.
     pub by: Registrar,
@@ -65,7 +66,7 @@ pub struct Registration {
 }
 
 /// Who let a client register itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Registrar {
     /// An operator, by this initial access token.
@@ -75,14 +76,14 @@ pub enum Registrar {
 }
 
 /// All of a client's metadata was replaced.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientMetadataReplaced {
     /// What it is and may do from now on.
     pub metadata: Box<ClientMetadata>,
 }
 
 /// A client got a new secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientSecretRotated {
     /// The new one.
     pub secret: SecretRecord,
@@ -92,25 +93,25 @@ pub struct ClientSecretRotated {
 }
 
 /// A client was switched off; its grants end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientDisabled {
     /// Why, in the operator's words.
     pub reason: String,
 }
 
 /// A client was switched on again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientEnabled {}
 
 /// A client is no more; its grants end. (Its identifier is never given again.)
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientDeleted {
     /// When.
     pub at: UnixTime,
 }
 
 /// What is kept of a client secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretRecord {
     /// Generated, 256 bits: its digest.

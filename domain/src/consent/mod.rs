@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{aggregate, events};
@@ -19,7 +20,7 @@ events! {
 }
 
 /// The person allowed something, once or once more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsentRecorded {
     /// Who.
     pub subject: SubjectId,
@@ -38,7 +39,7 @@ pub struct ConsentRecorded {
 }
 
 /// The person took it back; the client's grants of this person end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsentWithdrawn {
     /// Who.
     pub subject: SubjectId,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::GrantError;
@@ -40,7 +41,7 @@ events! {
 }
 
 /// A client pushed an authorization request (RFC 9126 §2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestPushed {
     /// The request.
     pub request: Arc<AuthorizationRequest>,
@@ -53,7 +54,7 @@ pub struct RequestPushed {
 }
 
 /// A browser brought an authorization request, and a person to answer it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestReceived {
     /// The request.
     pub request: Arc<AuthorizationRequest>,
@@ -62,7 +63,7 @@ pub struct RequestReceived {
 }
 
 /// The person is known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SubjectAuthenticated {
     /// Who, and how.
     #[serde(flatten)]
@@ -70,7 +71,7 @@ pub struct SubjectAuthenticated {
 }
 
 /// The person consented, now or before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsentGiven {
     /// To what.
     pub scope: Scope,
@@ -84,7 +85,7 @@ pub struct ConsentGiven {
 }
 
 /// What a person saw when they were asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Presented {
     /// The language of the page (BCP 47).
     pub locale: String,
@@ -98,7 +99,7 @@ pub struct Presented {
 }
 
 /// One claim on the consent page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PresentedClaim {
     /// The claim.
     pub name: String,
@@ -107,7 +108,7 @@ pub struct PresentedClaim {
 }
 
 /// One line of the consent page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PresentedScope {
     /// The scope.
     pub name: String,
@@ -116,14 +117,14 @@ pub struct PresentedScope {
 }
 
 /// The request ended without a code; the client was told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestDeclined {
     /// Why.
     pub reason: DeclineReason,
 }
 
 /// Why a request ended without a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeclineReason {
     /// The person said no to the consent.
@@ -145,7 +146,7 @@ pub enum DeclineReason {
 }
 
 /// A code was issued (RFC 6749 §4.1.2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeIssued {
     /// Its digest.
     pub code: Digest<AuthorizationCode>,
@@ -157,7 +158,7 @@ pub struct CodeIssued {
 
 /// Tokens were issued by the browser, with the authorization response (RFC
 /// 6749 §4.2.2, OpenID Connect Core §3.2.2.5, §3.3.2.5).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FrontChannelTokensIssued {
     /// What was asked for; with a code in it, that stands in the event before.
     pub response_type: ResponseType,
@@ -168,21 +169,21 @@ pub struct FrontChannelTokensIssued {
 }
 
 /// The code was redeemed for tokens (RFC 6749 §4.1.4).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeRedeemed {
     /// The tokens issued for it.
     pub tokens: Arc<IssuedTokens>,
 }
 
 /// The code came again (RFC 6749 §4.1.2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeReplayed {
     /// Who presented it.
     pub client_id: ClientId,
 }
 
 /// A refresh token was used and replaced (RFC 9700 §4.14.2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshTokenRotated {
     /// The tokens issued for it, its successor among them.
     pub tokens: Arc<IssuedTokens>,
@@ -191,14 +192,14 @@ pub struct RefreshTokenRotated {
 }
 
 /// A refresh token was used and stays good (RFC 6749 §6).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshTokenUsed {
     /// The tokens issued for it, itself among them.
     pub tokens: Arc<IssuedTokens>,
 }
 
 /// A refresh token came again after it had been replaced (RFC 9700 §4.14.2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshTokenReused {
     /// Who presented it.
     pub client_id: ClientId,
@@ -208,7 +209,7 @@ pub struct RefreshTokenReused {
 
 /// A genuine credential was refused for a reason worth remembering: each
 /// reason is noted once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusalNoted {
     /// Why.
     pub reason: RefusalReason,
@@ -217,7 +218,9 @@ pub struct RefusalNoted {
 }
 
 /// Why a genuine credential was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalReason {
     /// The verifier is not the challenge's, or is missing (RFC 7636 §4.6).
@@ -231,7 +234,7 @@ pub enum RefusalReason {
 }
 
 /// A client got tokens without a person.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TokensIssued {
     /// By which grant type.
     pub grant_type: GrantType,
@@ -242,7 +245,7 @@ pub struct TokensIssued {
 }
 
 /// One access token was revoked (RFC 7009 §2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessTokenRevoked {
     /// Which one.
     pub number: u32,
@@ -251,7 +254,7 @@ pub struct AccessTokenRevoked {
 }
 
 /// The grant ended: nothing that came of it works any more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GrantRevoked {
     /// Why.
     #[serde(flatten)]
@@ -261,7 +264,7 @@ pub struct GrantRevoked {
 }
 
 /// Why a grant ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum RevocationCause {
     /// Its code came twice.

@@ -1,6 +1,7 @@
 //! The facts about issued tokens: from them, and from nothing else, the tokens
 //! are made after the commit, and made again where an answer was lost.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Salt, Sha256Digest};
@@ -12,7 +13,7 @@ use crate::time::{Lifetime, UnixTime};
 
 /// What the refresh tokens and opaque access tokens of a grant are derived
 /// from, together with the handle key: worth nothing without that key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HandleSeed {
     /// Which handle key.
     pub key: KeyId,
@@ -21,7 +22,7 @@ pub struct HandleSeed {
 }
 
 /// What an access token is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessTokenForm {
     /// A JWT (RFC 9068), signed by this key.
@@ -31,7 +32,7 @@ pub enum AccessTokenForm {
 }
 
 /// One access token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessTokenFacts {
     /// Counts the access tokens of this grant, from 1. Grant and number
     /// together are its `jti`.
@@ -53,7 +54,7 @@ pub struct AccessTokenFacts {
 }
 
 /// What signs an ID token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdTokenKey {
     /// The server's key with this `kid`.
@@ -63,7 +64,7 @@ pub enum IdTokenKey {
 }
 
 /// One ID token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdTokenFacts {
     /// What signs it.
     #[serde(flatten)]
@@ -81,7 +82,7 @@ pub struct IdTokenFacts {
 }
 
 /// One refresh token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshTokenFacts {
     /// Counts the refresh tokens of this grant, from 1.
     pub generation: u32,
@@ -90,7 +91,7 @@ pub struct RefreshTokenFacts {
 }
 
 /// The tokens of one answer of the token endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedTokens {
     /// The access token.
     pub access: AccessTokenFacts,
@@ -108,7 +109,7 @@ pub struct IssuedTokens {
 
 /// The tokens that came by the browser, with the authorization response: no
 /// refresh token is among them (RFC 6749 §4.2.2, RFC 9700 §2.1.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FrontChannelTokens {
     /// The access token, if the response type asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -160,7 +161,7 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
 }
 
 /// The names of claims, by the place where they come.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimNames {
     /// Those of the ID token.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

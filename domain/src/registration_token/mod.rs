@@ -25,7 +25,7 @@ events! {
 }
 
 /// An operator made it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistrationTokenIssued {
     /// Its identifier.
     pub token_id: RegistrationTokenId,
@@ -48,7 +48,7 @@ pub struct RegistrationTokenIssued {
 }
 
 /// A client was registered by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistrationTokenUsed {
     /// Which.
     pub client_id: ClientId,
@@ -57,7 +57,7 @@ pub struct RegistrationTokenUsed {
 }
 
 /// An operator ended it. Its clients stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistrationTokenRevoked {
     /// When.
     pub at: UnixTime,

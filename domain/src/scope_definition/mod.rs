@@ -24,7 +24,7 @@ events! {
 }
 
 /// An operator said what the scope means, for the first time or anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeDefined {
     /// The scope.
     pub name: String,
@@ -37,7 +37,7 @@ pub struct ScopeDefined {
 
 /// An operator took the definition back. A standard scope, or one of the
 /// settings, means again what it meant before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeRemoved {
     /// When.
     pub at: UnixTime,

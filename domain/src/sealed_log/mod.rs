@@ -3,6 +3,7 @@
 //!
 //! One aggregate for each origin (C2SP tlog-checkpoint): its id is the origin.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
@@ -20,7 +21,7 @@ events! {
 }
 
 /// A key signs checkpoints from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointKeyPublished {
     /// Names it.
     pub key_id: KeyId,
@@ -31,7 +32,7 @@ pub struct CheckpointKeyPublished {
 }
 
 /// A key was replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointKeyRetired {
     /// Which.
     pub key_id: KeyId,
@@ -44,7 +45,7 @@ pub struct CheckpointKeyRetired {
 
 /// Where the chain of every aggregate ended: so that it shows when one is held
 /// back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeadsListed {
     /// All events up to this position are looked at.
     pub through: u64,
@@ -58,7 +59,7 @@ pub struct HeadsListed {
 }
 
 /// A key that signs checkpoints, or did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointKey {
     /// Names it.
     pub key_id: KeyId,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Begun, SessionEvent};
@@ -23,7 +24,7 @@ pub const RETRY_AFTER: [Lifetime; 5] = [
 const LONG_AGO: Lifetime = Lifetime::from_seconds(24 * 60 * 60);
 
 /// These clients took part in the session, and are to be told that it has ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackchannelLogoutRequested {
     /// Those that registered where.
     pub clients: Vec<ClientId>,
@@ -32,7 +33,7 @@ pub struct BackchannelLogoutRequested {
 }
 
 /// A client has been told, and has answered that it knows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackchannelLogoutDelivered {
     /// Which client.
     pub client_id: ClientId,
@@ -43,7 +44,7 @@ pub struct BackchannelLogoutDelivered {
 }
 
 /// A client could not be told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackchannelLogoutFailed {
     /// Which client.
     pub client_id: ClientId,
@@ -62,7 +63,7 @@ pub struct BackchannelLogoutFailed {
 }
 
 /// Why a client could not be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BackchannelFailure {
     /// It answered, but not with success.
@@ -76,7 +77,7 @@ pub enum BackchannelFailure {
 }
 
 /// What is known of telling one client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Notice {
     /// It is still to be told.
     Owed {

@@ -4,6 +4,7 @@ mod logout;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::logout::{
@@ -30,7 +31,7 @@ events! {
 }
 
 /// A person logged in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionStarted {
     /// Who, and how.
     #[serde(flatten)]
@@ -45,7 +46,7 @@ pub struct SessionStarted {
 }
 
 /// The person entered their credentials again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionReauthenticated {
     /// Who, and how.
     #[serde(flatten)]
@@ -57,7 +58,7 @@ pub struct SessionReauthenticated {
 }
 
 /// The session ended before its time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionEnded {
     /// Why.
     pub cause: SessionEndCause,
@@ -66,7 +67,7 @@ pub struct SessionEnded {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEndCause {
     /// The person logged out.

@@ -3,6 +3,7 @@
 
 mod algorithm;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{aggregate, events};
@@ -21,7 +22,7 @@ events! {
 }
 
 /// The public key stands in the JWKS from now on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyPublished {
     /// `kid`
     pub key_id: KeyId,
@@ -34,14 +35,14 @@ pub struct KeyPublished {
 }
 
 /// The key signs from now on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyActivated {
     /// When.
     pub at: UnixTime,
 }
 
 /// The key signs no more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRetired {
     /// When.
     pub at: UnixTime,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{aggregate, events};
@@ -17,7 +18,7 @@ events! {
 }
 
 /// A window ended in which something was counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowCounted {
     /// When it began.
     pub from: UnixTime,
@@ -28,7 +29,7 @@ pub struct WindowCounted {
 }
 
 /// How often one thing happened in a window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Count {
     /// What: `login_failed`, `authorization_request_refused`, …
     pub what: String,
