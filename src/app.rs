@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::dev::{ServerHandle, Service as _};
@@ -208,6 +208,7 @@ impl Node {
             tallies: Tallies::default(),
             readers: Readers::default(),
             event_budget: Budget::default(),
+            event_schemas: OnceLock::new(),
             closing: Closing::default(),
             push_budget: Budget::default(),
             registration_budget: Budget::default(),

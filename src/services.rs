@@ -1,6 +1,6 @@
 //! What the server's use cases work with: put together once, in `app.rs`.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use chancery_domain::account::Account;
 use chancery_domain::client::Client;
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
 use crate::events::readers::Readers;
+use crate::events::schemas::Schemas;
 use crate::feed::Feed;
 use crate::hooks::Hooks;
 use crate::interaction::throttle::Throttle;
@@ -83,6 +84,8 @@ pub struct Services {
     pub readers: Readers,
     /// What each of them may ask.
     pub event_budget: Budget<String>,
+    /// What events look like; made when somebody asks first.
+    pub event_schemas: OnceLock<Schemas>,
     /// Ends answers that would go on for ever.
     pub closing: Closing,
     /// Calls to others' servers.
@@ -156,6 +159,11 @@ impl Services {
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.config.server.issuer.as_str()
+    }
+
+    /// What events look like.
+    pub fn schemas(&self) -> &Schemas {
+        self.event_schemas.get_or_init(|| Schemas::of(self.issuer()))
     }
 
     /// What key rotation works with.

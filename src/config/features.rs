@@ -34,7 +34,8 @@ settings! {
         console: bool = default true;
         /// What auditors ask: the API at /audit, for clients with its scope.
         audit_api: bool = default true;
-        /// The stream of events at /events, for clients with its scope.
+        /// The stream of events at /events, for clients with its scope, and the schemas of
+        /// events at /schemas, for everybody.
         events: bool = default true;
         /// Is the server up, and ready? At /health.
         health: bool = default true;

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use chancery_domain::event::type_name;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -129,7 +130,7 @@ impl CloudEvents {
             specversion: "1.0",
             id: event.digest.to_string(),
             source: &self.issuer,
-            r#type: format!("chancery.{kind}.{name}.v{version}"),
+            r#type: type_name(event.stream.kind, name, version),
             subject: format!("{kind}/{id}"),
             time: std::mem::take(&mut beside.occurred_at),
             datacontenttype: "application/json",

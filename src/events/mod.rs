@@ -7,3 +7,4 @@ pub mod filter;
 pub mod groups;
 pub mod page;
 pub mod readers;
+pub mod schemas;

@@ -12,6 +12,7 @@ pub mod oidc;
 pub mod render;
 pub mod request;
 mod routes;
+mod schemas;
 
 pub use self::features::Closed;
 pub use self::routes::{configure, well_known};

@@ -4,7 +4,7 @@
 use actix_web::{Resource, web};
 
 use super::cors::preflight;
-use super::{admin, audit, events, health, oauth, oidc};
+use super::{admin, audit, events, health, oauth, oidc, schemas};
 
 /// The endpoints that programs call.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -36,6 +36,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         )
         .configure(audit::configure)
         .configure(events::configure)
+        .configure(schemas::configure)
         .configure(|service| admin::ADMIN.configure(service))
         .service(web::resource("/health/live").route(web::get().to(health::live)))
         .service(web::resource("/health/ready").route(web::get().to(health::ready)));

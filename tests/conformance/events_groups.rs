@@ -220,6 +220,7 @@ async fn what_is_wrong_is_told(store: StoreKind) {
         json!({ "partitions": 257 }),
         json!({ "clients": ["\u{e9}"] }),
         json!({ "unknown": 1 }),
+        json!({ "types": ["NoSuchEvent"] }),
     ] {
         is_problem(&worker.send(Method::PUT, "g", &body).await, 422);
     }

@@ -26,6 +26,7 @@ mod cascades;
 mod console;
 mod custom_parameters;
 mod erasure;
+mod event_schemas;
 mod events_feed;
 mod events_groups;
 mod evidence;

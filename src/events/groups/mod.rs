@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_domain::ids::ClientId;
-
 pub use self::state::{GroupState, Leased, Partition};
-use super::filter::Filter;
+use super::filter::{Filter, FilterError};
 use super::page::Patience;
+use super::schemas::Schemas;
 use crate::feed::{Feed, FeedEvent};
 use crate::stores::{Document, Store, StoreError};
 
@@ -50,6 +49,7 @@ pub enum GroupError {
 /// What a member asks for.
 #[derive(Debug, Clone)]
 pub struct Fetch {
+    pub filter: Filter,
     pub limit: usize,
     pub wait: Duration,
 }
@@ -147,9 +147,10 @@ impl Group {
 }
 
 impl GroupState {
-    fn filter(&self) -> Filter {
-        let clients = self.clients.iter().filter_map(|client| ClientId::parse(client).ok());
-        Filter::new(self.types.iter().cloned(), clients)
+    /// The events that the group is for.
+    pub fn filter(&self, schemas: &Schemas) -> Result<Filter, FilterError> {
+        let text = String::as_str;
+        Filter::new(schemas, self.types.iter().map(text), self.clients.iter().map(text))
     }
 
     /// Reads the events that a member has not taken yet. Where there is none, waits for the
@@ -167,7 +168,6 @@ impl GroupState {
             tokio::time::sleep(fetch.wait.min(Duration::from_secs(1))).await;
             return Ok(Fetched { events: vec![], through: 0 });
         };
-        let filter = self.filter();
         let mut log = feed.subscribe(start);
         let mut fetched = Fetched { events: vec![], through: start };
         let patience = Patience::new(fetch.wait);
@@ -180,7 +180,8 @@ impl GroupState {
                 let stored = &event.stored.event;
                 let number = self.partition_of(&stored.stream.id);
                 let own = positions.get(&number);
-                if own.is_some_and(|taken| event.position() > *taken) && filter.takes(stored) {
+                if own.is_some_and(|taken| event.position() > *taken) && fetch.filter.takes(stored)
+                {
                     if fetched.events.len() >= fetch.limit {
                         return Ok(fetched);
                     }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use chancery_domain::ids::ClientId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::query::Reader;
 use crate::clock::rfc3339_ms;
+use crate::events::filter::Filter;
 use crate::events::groups::{Fetch, Group, GroupError, GroupState, Groups};
 use crate::events::page::end;
 use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
@@ -19,8 +19,6 @@ use crate::http::api::problem::Problem;
 
 /// The most partitions that a group has.
 const MOST_PARTITIONS: u16 = 256;
-/// How many names of types or clients a group may have.
-const MOST_NAMES: usize = 100;
 
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -277,17 +275,12 @@ async fn create(call: Call<Named, Json<NewEventGroup>>) -> Result<EventGroup, Pr
     if !(1..=MOST_PARTITIONS).contains(&new.partitions) {
         return Err(Problem::invalid(format!("partitions must be from 1 to {MOST_PARTITIONS}")));
     }
-    if new.types.len() > MOST_NAMES || new.clients.len() > MOST_NAMES {
-        return Err(Problem::invalid(format!("types and clients take up to {MOST_NAMES} names")));
-    }
-    if new.clients.iter().any(|client| ClientId::parse(client).is_err()) {
-        return Err(Problem::invalid("clients must be ids of clients"));
-    }
     let position = reader.position(new.from.as_deref()).await?;
     let now_ms = reader.services.clock.now_ms();
     let mut state = GroupState::new(&reader.name, new.partitions, position, now_ms);
     state.types.clone_from(&new.types);
     state.clients.clone_from(&new.clients);
+    reader.filter(&state)?;
     let groups = Groups::of(&*reader.services.store);
     let group = groups.create(named(&call.parameters)?, state).await?;
     Ok(told(&reader, group, end(&reader.services.feed).await?))
@@ -334,6 +327,7 @@ async fn next(call: Call<Named, Json<NextEvents>>) -> Result<GivenEvents, Proble
     });
     let (group, (lost, leased)) = changed.await?;
     let fetch = Fetch {
+        filter: reader.filter(&group.state)?,
         limit: usize::try_from(asked.limit).unwrap_or(usize::MAX),
         wait: Duration::from_secs(asked.wait.into()),
     };
@@ -383,6 +377,11 @@ impl Reader {
     /// What was done: a position, and partitions with their epochs.
     fn done(&self, done: &Done) -> Result<(u64, BTreeMap<u16, u64>), Problem> {
         Ok((self.events.cursors().read(&done.through)?, done.partitions.clone()))
+    }
+
+    fn filter(&self, group: &GroupState) -> Result<Filter, Problem> {
+        let filter = group.filter(self.services.schemas());
+        filter.map_err(|error| Problem::invalid(error.to_string()))
     }
 
     fn longest_wait(&self) -> u32 {
