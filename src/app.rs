@@ -35,6 +35,7 @@ use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::erasure::{self, Company, Eraser};
 use crate::events::readers::Readers;
+use crate::events::sinks;
 use crate::feed::{Feed, Polling};
 use crate::hooks::{HookSetupError, Hooks};
 use crate::http::Closed;
@@ -268,6 +269,13 @@ impl Node {
         }
         if let Some(owed) = projectors.progress("backchannel_logouts") {
             handles.push(backchannel::start(services, owed));
+        }
+        for name in services.config.sinks.keys() {
+            let (services, name) = (Arc::clone(services), name.clone());
+            let run = move || -> BoxFuture<'static, ()> {
+                Box::pin(sinks::run(Arc::clone(&services), name.clone()))
+            };
+            handles.push(Service::start("sink", Arc::new(run)));
         }
         Background { handles, projectors }
     }

@@ -10,7 +10,7 @@ use super::problem::Refusal;
 use super::secret::{SecretFile, SecretText};
 use super::value::{Kind, TextSetting, choice};
 use crate::hooks::script::Script;
-use crate::hooks::webhook::Signer;
+use crate::outbound::standard_webhooks::Signer;
 
 settings! {
     /// Scripts and webhooks of yours that are asked before the server does something, and

@@ -32,6 +32,7 @@ pub mod secret;
 pub mod server;
 pub mod sessions;
 pub mod show;
+pub mod sinks;
 mod sources;
 pub mod store;
 pub mod tls;
@@ -54,6 +55,8 @@ macro_rules! sections {
             pub scopes: BTreeMap<String, scopes::ScopeText>,
             /// Scripts and webhooks, by name.
             pub hooks: BTreeMap<String, hooks::Hook>,
+            /// Where events are delivered to, by name.
+            pub sinks: BTreeMap<String, sinks::Sink>,
             /// All of this as text, secrets left out.
             pub in_force: Vec<Effective>,
         }
@@ -63,6 +66,7 @@ macro_rules! sections {
             $(SectionInfo::of::<$type>(false),)*
             SectionInfo::of::<scopes::ScopeText>(true),
             SectionInfo::of::<hooks::Hook>(true),
+            SectionInfo::of::<sinks::Sink>(true),
         ];
 
         fn read(load: &mut Load<'_>) -> Option<Config> {
@@ -79,8 +83,14 @@ macro_rules! sections {
                 message: "is not a name that a hook can have",
                 remedy: "use at most 64 letters, digits, - and _",
             });
+            let sinks = load.keyed::<sinks::Sink>(&Naming {
+                is_good: hooks::is_name,
+                message: "is not a name that a sink can have",
+                remedy: "use at most 64 letters, digits, - and _",
+            });
             let in_force = show::effective(load.collected);
-            Some(Config { $($field: $field?,)* scopes: scopes?, hooks: hooks?, in_force })
+            let (scopes, hooks, sinks) = (scopes?, hooks?, sinks?);
+            Some(Config { $($field: $field?,)* scopes, hooks, sinks, in_force })
         }
     };
 }

@@ -8,3 +8,4 @@ pub mod groups;
 pub mod page;
 pub mod readers;
 pub mod schemas;
+pub mod sinks;

@@ -15,11 +15,13 @@ pub struct FeedEvent {
     recorded: OnceLock<Result<Arc<Recorded>, Arc<Undecodable>>>,
 }
 
-impl FeedEvent {
-    pub(super) fn new(stored: StoredEvent) -> Self {
+impl From<StoredEvent> for FeedEvent {
+    fn from(stored: StoredEvent) -> Self {
         Self { stored, recorded: OnceLock::new() }
     }
+}
 
+impl FeedEvent {
     /// Its place in the order of the whole log.
     #[must_use]
     pub fn position(&self) -> u64 {
@@ -58,10 +60,7 @@ pub struct Batch {
 
 impl Batch {
     pub(super) fn new(after: u64, events: Vec<StoredEvent>) -> Self {
-        Self {
-            after,
-            events: events.into_iter().map(|event| Arc::new(FeedEvent::new(event))).collect(),
-        }
+        Self { after, events: events.into_iter().map(|event| Arc::new(event.into())).collect() }
     }
 
     /// The position that it goes on from (exclusive).

@@ -31,8 +31,9 @@ pub use self::failure::{Failure, Kind};
 use self::script::{Script, ScriptError};
 use self::state::Counters;
 pub use self::state::{HookState, LastFailure};
-use self::webhook::{BadSecret, Signer, Webhook, World};
+use self::webhook::{Webhook, World};
 use crate::config::hooks::{Clients, Hook as Settings, OnFailure, Point};
+use crate::outbound::standard_webhooks::{BadSecret, Signer};
 use crate::services::Services;
 use crate::tally::What;
 

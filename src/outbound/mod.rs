@@ -5,6 +5,7 @@
 
 mod address;
 mod freshness;
+pub mod standard_webhooks;
 
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};

@@ -404,3 +404,92 @@ async fn it_is_not_there_when_it_is_off(store: StoreKind) {
         assert_eq!(analyst.get(path).await.status, 404);
     }
 }
+
+/// Two nodes on one PostgreSQL write at once: positions are given out in another order than
+/// they are committed in, and who reads by `position > last` misses some.
+mod on_two_nodes {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::support::good_request;
+
+    /// So many at once on each node.
+    const WRITERS: usize = 12;
+    const ROUNDS: usize = 25;
+
+    /// Pushes requests to one node, from several at once.
+    async fn write(rp: &RelyingParty, node: &TestServer) {
+        let rp = rp.at(node);
+        let writers = (0..WRITERS).map(|_| async {
+            for _ in 0..ROUNDS {
+                // A node that goes down answers some no more.
+                let _ = rp.try_post("/par", &good_request()).await;
+            }
+        });
+        futures_util::future::join_all(writers).await;
+    }
+
+    #[test]
+    fn readers_see_what_all_nodes_write_each_once_and_in_the_order_of_the_log() {
+        crate::support::run(async {
+            let scene = Scene::new(StoreKind::Postgres).await;
+            let (first, dying) = (&scene.server, scene.server.second_node().await);
+            let analyst = Analyst::of(first).await;
+            let written = Arc::new(AtomicBool::new(false));
+            let writing = async {
+                // One node goes down in the middle of it, and another comes.
+                let gone = async {
+                    tokio::time::timeout(Duration::from_millis(700), write(&scene.rp, &dying))
+                        .await
+                        .ok();
+                    let third = first.second_node().await;
+                    tokio::task::spawn_blocking(move || drop(dying)).await.unwrap();
+                    write(&scene.rp, &third).await;
+                    third
+                };
+                let (_, third) = tokio::join!(write(&scene.rp, first), gone);
+                written.store(true, Ordering::SeqCst);
+                third
+            };
+            let polling = async {
+                let (mut ids, mut after) = (Vec::new(), String::new());
+                loop {
+                    let done = written.load(Ordering::SeqCst);
+                    let lines = analyst.lines(&format!("?limit=40&wait=1&after={after}")).await;
+                    cursor(lines.last().unwrap()).clone_into(&mut after);
+                    let before = ids.len();
+                    ids.extend(
+                        lines.iter().filter_map(|line| line["id"].as_str().map(str::to_owned)),
+                    );
+                    if done && ids.len() == before {
+                        return ids;
+                    }
+                }
+            };
+            let (third, polled) = tokio::join!(writing, polling);
+            let logged: Vec<_> =
+                first.log().await.iter().map(|stored| stored.event.digest.to_string()).collect();
+            assert!(logged.len() > WRITERS * ROUNDS, "{}", logged.len());
+            let nodes: BTreeSet<_> = first
+                .log()
+                .await
+                .iter()
+                .filter_map(|stored| {
+                    let beside: Value = serde_json::from_str(&stored.event.metadata).unwrap();
+                    beside["node"].as_str().map(str::to_owned)
+                })
+                .collect();
+            assert_eq!(nodes.len(), 3, "{nodes:?}");
+            assert_eq!(polled, logged[..polled.len()]);
+            assert!(logged.len() - polled.len() < 5, "{} of {}", polled.len(), logged.len());
+            // Who streams from the beginning, from another node, sees the same.
+            let analyst = Analyst { rp: analyst.rp.at(&third), token: analyst.token };
+            let mut stream = analyst.stream("", None).await;
+            for id in &logged {
+                assert_eq!(stream.event().await.1["id"], **id);
+            }
+        });
+    }
+}

@@ -29,6 +29,7 @@ mod erasure;
 mod event_schemas;
 mod events_feed;
 mod events_groups;
+mod events_sinks;
 mod evidence;
 mod feature_flags;
 mod hooks;

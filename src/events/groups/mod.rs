@@ -14,8 +14,6 @@ use super::schemas::Schemas;
 use crate::feed::{Feed, FeedEvent};
 use crate::stores::{Document, Store, StoreError};
 
-/// What groups are called among documents.
-const KIND: &str = "event_group";
 /// How often a write is tried while others write too.
 const TRIES: u32 = 100;
 
@@ -23,6 +21,8 @@ const TRIES: u32 = 100;
 #[derive(Clone, Copy)]
 pub struct Groups<'a> {
     store: &'a dyn Store,
+    /// What they are called among documents.
+    kind: &'static str,
 }
 
 /// A group, and its name.
@@ -66,7 +66,13 @@ pub struct Fetched {
 impl<'a> Groups<'a> {
     #[must_use]
     pub const fn of(store: &'a dyn Store) -> Self {
-        Self { store }
+        Self { store, kind: "event_group" }
+    }
+
+    /// The sinks of a store: groups of nodes.
+    #[must_use]
+    pub const fn of_sinks(store: &'a dyn Store) -> Self {
+        Self { store, kind: "event_sink" }
     }
 
     /// Makes a group. One that is the same already, but for how far it is, is left as it is.
@@ -80,7 +86,7 @@ impl<'a> Groups<'a> {
                 return if same { Ok(there) } else { Err(GroupError::Differs(name.to_owned())) };
             }
             let group = Group { name: name.to_owned(), state: state.clone(), version: 0 };
-            if self.store.put_document(group.document()?).await? {
+            if self.store.put_document(group.document(self.kind)?).await? {
                 return Ok(Group { version: 1, ..group });
             }
         }
@@ -93,12 +99,12 @@ impl<'a> Groups<'a> {
     }
 
     async fn find(&self, name: &str) -> Result<Option<Group>, StoreError> {
-        self.store.document(KIND, name).await?.map(Group::read).transpose()
+        self.store.document(self.kind, name).await?.map(Group::read).transpose()
     }
 
     /// Groups in the order of their names, those after one.
     pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<Group>, StoreError> {
-        let documents = self.store.documents(KIND, after, limit).await?;
+        let documents = self.store.documents(self.kind, after, limit).await?;
         documents.into_iter().map(Group::read).collect()
     }
 
@@ -112,7 +118,7 @@ impl<'a> Groups<'a> {
             let mut group = self.get(name).await?;
             let before = group.state.clone();
             let result = change(&mut group.state);
-            if group.state == before || self.store.put_document(group.document()?).await? {
+            if group.state == before || self.store.put_document(group.document(self.kind)?).await? {
                 return Ok((group, result));
             }
         }
@@ -123,7 +129,7 @@ impl<'a> Groups<'a> {
     pub async fn delete(&self, name: &str) -> Result<(), GroupError> {
         for _ in 0..TRIES {
             let group = self.get(name).await?;
-            if self.store.delete_document(KIND, name, group.version).await? {
+            if self.store.delete_document(self.kind, name, group.version).await? {
                 return Ok(());
             }
         }
@@ -139,10 +145,10 @@ impl Group {
         Ok(Self { name: document.key, state, version: document.version })
     }
 
-    fn document(&self) -> Result<Document, StoreError> {
+    fn document(&self, kind: &'static str) -> Result<Document, StoreError> {
         let body = serde_json::to_string(&self.state)
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        Ok(Document { kind: KIND, key: self.name.clone(), version: self.version, body })
+        Ok(Document { kind, key: self.name.clone(), version: self.version, body })
     }
 }
 

@@ -11,6 +11,7 @@ mod projections;
 mod registration_tokens;
 mod scopes;
 mod settings;
+mod sinks;
 
 use chancery_domain::account::Role;
 
@@ -41,6 +42,7 @@ fn endpoints() -> Vec<Endpoint> {
         projections::endpoints(),
         scopes::endpoints(),
         settings::endpoints(),
+        sinks::endpoints(),
     ]
     .into_iter()
     .flatten()

@@ -133,7 +133,8 @@ pub struct PartOfList {
     pub after: Option<String>,
 }
 
-fn fifty() -> u32 {
+/// How many there are in a part of a list, unless told otherwise.
+pub fn fifty() -> u32 {
     50
 }
 
