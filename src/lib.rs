@@ -17,6 +17,7 @@ pub mod console;
 pub mod demo;
 pub mod entropy;
 pub mod erasure;
+pub mod events;
 pub mod feed;
 pub mod grants;
 pub mod handles;

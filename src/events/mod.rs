@@ -1,0 +1,3 @@
+//! The log as a product for those who read it with their own tools.
+
+pub mod line;
