@@ -1,9 +1,12 @@
-//! `chancery events`: the log, as NDJSON.
+//! `chancery events`: the log, as NDJSON, and as files.
+
+mod export;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
+
 use super::StoreArgs;
 use super::access::Access;
 use super::exit::{CliError, ExitCode};
@@ -20,13 +23,16 @@ const EXAMPLES: &str = "\
 Examples:
   chancery events --after 1200 | jq .event_type
   chancery events --follow --type CodeRedeemed
+  chancery events export --out events --from 2026-05-01
 
 Each line is one event; its position is what --after takes to go on from there.";
 
-/// Print the events of the log, one JSON object a line
+/// Print the events of the log, one JSON object a line; or write them to files
 #[derive(Debug, ClapArgs)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Only events after this position
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub after: u64,
@@ -40,7 +46,19 @@ pub struct Args {
     pub store: StoreArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Export(export::Args),
+}
+
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    match args.command {
+        None => print(args).await,
+        Some(Command::Export(args)) => export::run(args).await,
+    }
+}
+
+async fn print(args: Args) -> Result<ExitCode, CliError> {
     Access::reading(&args.store, async |access| {
         let mut log = access.store().read_log(args.after);
         loop {
