@@ -1,6 +1,7 @@
-//! `chancery events`: the log, as NDJSON, and as files.
+//! `chancery events`: the log, as NDJSON, as files, and what to ask of those.
 
 mod export;
+mod queries;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -24,6 +25,7 @@ Examples:
   chancery events --after 1200 | jq .event_type
   chancery events --follow --type CodeRedeemed
   chancery events export --out events --from 2026-05-01
+  chancery events query funnel --dir events | duckdb
 
 Each line is one event; its position is what --after takes to go on from there.";
 
@@ -49,12 +51,16 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Export(export::Args),
+    Queries(queries::List),
+    Query(queries::Print),
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     match args.command {
         None => print(args).await,
         Some(Command::Export(args)) => export::run(args).await,
+        Some(Command::Queries(args)) => queries::list(&args),
+        Some(Command::Query(args)) => queries::print(&args),
     }
 }
 

@@ -18,6 +18,7 @@ Examples:
   chancery events export --out may --from 2026-05-01 --to 2026-05-31
   chancery events export --out lines --format ndjson --from 1200001
   duckdb -c \"SELECT event_type, count(*) FROM 'events/*/*.parquet' GROUP BY ALL\"
+  chancery events query funnel --dir events | duckdb
 
 The folder gets a folder for each day (UTC, by recorded_at) and a manifest.json with the positions
 and the SHA-256 of each file. Run again, it goes on where it was; only the last file may be written

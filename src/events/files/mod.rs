@@ -110,6 +110,11 @@ pub enum FilesError {
     OtherHistory { folder: PathBuf, position: u64 },
 }
 
+/// The manifest of a folder with files, if it has one.
+pub fn manifest(folder: &Path) -> Result<Option<Manifest>, FilesError> {
+    Folder::read(folder)
+}
+
 /// Writes what is wanted of the log, and not yet there, into a folder. Says now and then how far
 /// it is: at which position, from which one to which other.
 pub async fn write(
