@@ -20,6 +20,9 @@ mod audit;
 #[path = "cli/clients.rs"]
 mod clients;
 
+#[path = "cli/files.rs"]
+mod files;
+
 #[path = "cli/log.rs"]
 mod log;
 

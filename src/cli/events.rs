@@ -1,17 +1,18 @@
-//! `chancery events`: the log, as NDJSON.
+//! `chancery events`: the log, as NDJSON, as files, and what to ask of those.
+
+mod export;
+mod queries;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use clap::{Args as ClapArgs, Subcommand};
 
 use super::StoreArgs;
 use super::access::Access;
 use super::exit::{CliError, ExitCode};
 use super::output;
-use crate::clock::rfc3339_ms;
+use crate::events::line::Line;
 use crate::stores::StoredEvent;
 
 /// How many events are read at once.
@@ -23,13 +24,17 @@ const EXAMPLES: &str = "\
 Examples:
   chancery events --after 1200 | jq .event_type
   chancery events --follow --type CodeRedeemed
+  chancery events export --out events --from 2026-05-01
+  chancery events query funnel --dir events | duckdb
 
 Each line is one event; its position is what --after takes to go on from there.";
 
-/// Print the events of the log, one JSON object a line
+/// Print the events of the log, one JSON object a line; or write them to files
 #[derive(Debug, ClapArgs)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Only events after this position
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub after: u64,
@@ -43,43 +48,23 @@ pub struct Args {
     pub store: StoreArgs,
 }
 
-/// One event, as it stands in the log.
-#[derive(Debug, Serialize)]
-pub struct Line<'a> {
-    position: u64,
-    recorded_at: String,
-    aggregate_type: &'static str,
-    aggregate_id: &'a str,
-    sequence: u64,
-    event_type: &'a str,
-    event_version: &'a str,
-    /// The bytes that the digest covers.
-    payload: &'a RawValue,
-    metadata: &'a RawValue,
-    prev_digest: String,
-    digest: String,
-}
-
-impl<'a> Line<'a> {
-    pub fn of(stored: &'a StoredEvent) -> Result<Self, serde_json::Error> {
-        let event = &stored.event;
-        Ok(Self {
-            position: stored.position,
-            recorded_at: rfc3339_ms(stored.recorded_at_ms),
-            aggregate_type: event.stream.kind.as_str(),
-            aggregate_id: &event.stream.id,
-            sequence: event.sequence,
-            event_type: &event.event_type,
-            event_version: &event.event_version,
-            payload: serde_json::from_str(&event.payload)?,
-            metadata: serde_json::from_str(&event.metadata)?,
-            prev_digest: event.prev_digest.to_string(),
-            digest: event.digest.to_string(),
-        })
-    }
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Export(export::Args),
+    Queries(queries::List),
+    Query(queries::Print),
 }
 
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
+    match args.command {
+        None => print(args).await,
+        Some(Command::Export(args)) => export::run(args).await,
+        Some(Command::Queries(args)) => queries::list(&args),
+        Some(Command::Query(args)) => queries::print(&args),
+    }
+}
+
+async fn print(args: Args) -> Result<ExitCode, CliError> {
     Access::reading(&args.store, async |access| {
         let mut log = access.store().read_log(args.after);
         loop {

@@ -3,9 +3,12 @@
 
 pub mod cursor;
 pub mod envelope;
+pub mod files;
 pub mod filter;
 pub mod groups;
+pub mod line;
 pub mod page;
+pub mod queries;
 pub mod readers;
 pub mod schemas;
 pub mod sinks;

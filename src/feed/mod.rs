@@ -9,6 +9,7 @@
 
 pub mod consumer;
 mod event;
+mod patient_log;
 mod subscription;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 
 pub use self::event::{Batch, FeedEvent, decode};
+pub use self::patient_log::PatientLog;
 pub use self::subscription::Subscription;
 use crate::stores::{Store, StoreError, StoredEvent};
 

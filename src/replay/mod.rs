@@ -16,18 +16,15 @@ use serde::Serialize;
 use self::aggregates::Aggregates;
 use self::read_models::ReadModels;
 pub use self::read_models::{ReadModel, Verdict};
-use crate::feed::decode;
-use crate::stores::{LogReader, Store, StoreError, StoredEvent};
+use crate::feed::{PatientLog, decode};
+use crate::stores::{Store, StoreError, StoredEvent};
 
 /// How many events there may be for each time that the log is read: bounds the
 /// memory to about a gigabyte.
 const EVENTS_PER_PASS: u64 = 1_000_000;
-/// How many events are read at once.
-const PAGE: usize = 1000;
 /// How many differences are told one by one.
 const TOLD: usize = 1000;
-/// How often, and how many times, the log is looked at again where another
-/// writer has yet to finish.
+/// How often, and how many times, a read model that moves on is looked at again.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 1200;
 
@@ -136,8 +133,8 @@ async fn pass(
 ) -> Result<(), StoreError> {
     let mut aggregates = Aggregates::new(part);
     let mut models = ReadModels::new(store, part).await?;
-    let mut log = Log { reader: store.read_log(0), looks: 0 };
-    while log.reader.position() < end {
+    let mut log = PatientLog::new(store.read_log(0));
+    while log.position() < end {
         for stored in log.next().await? {
             if stored.position > end {
                 break;
@@ -159,34 +156,10 @@ async fn pass(
                 models.see(recorded);
             }
         }
-        done(log.reader.position().min(end));
+        done(log.position().min(end));
     }
     aggregates.finish(store, report).await?;
     models.compare(store, report).await
-}
-
-/// The log, read patiently.
-struct Log {
-    reader: Box<dyn LogReader>,
-    looks: u32,
-}
-
-impl Log {
-    /// The next events; waits where another writer has yet to finish.
-    async fn next(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
-        let events = self.reader.next(PAGE).await?;
-        self.looks = if events.is_empty() { self.looks + 1 } else { 0 };
-        if self.looks > LOOKS {
-            return Err(StoreError::Closed(format!(
-                "the log can't be read past position {}: a transaction there does not end",
-                self.reader.position()
-            )));
-        }
-        if events.is_empty() {
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(events)
-    }
 }
 
 #[cfg(test)]

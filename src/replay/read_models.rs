@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chancery_projections::{Change, Projection, Recorded, Table, Value};
 use serde::Serialize;
 
-use super::{LOOK, LOOKS, Log, Part, Report};
-use crate::feed::decode;
+use super::{LOOK, LOOKS, Part, Report};
+use crate::feed::{PatientLog, decode};
 use crate::stores::{Query, Store, StoreError};
 
 /// How many rows are read at once.
@@ -193,8 +193,8 @@ impl Model {
         if to <= self.position {
             return Ok(());
         }
-        let mut log = Log { reader: store.read_log(self.position), looks: 0 };
-        'log: while log.reader.position() < to {
+        let mut log = PatientLog::new(store.read_log(self.position));
+        'log: while log.position() < to {
             for stored in log.next().await? {
                 if stored.position > to {
                     break 'log;
