@@ -74,18 +74,6 @@ schema! {
     },
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schema_stands_under_its_type_s_name() {
-        let schema = schemars::schema_for!(Vec<GrantId>).to_value();
-        assert_eq!(schema["items"]["$ref"], "#/$defs/GrantId");
-        assert_eq!(schema["$defs"]["GrantId"]["pattern"], "^[0-9a-f]{32}$");
-    }
-}
-
 /// The digest of a secret: of which kind, the member's name says.
 impl<K> JsonSchema for Digest<K> {
     fn schema_name() -> Cow<'static, str> {
@@ -98,5 +86,17 @@ impl<K> JsonSchema for Digest<K> {
             "pattern": "^[A-Za-z0-9_-]{43}$",
             "description": "The SHA-256 digest of a secret, base64url without padding.",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_stands_under_its_type_s_name() {
+        let schema = schemars::schema_for!(Vec<GrantId>).to_value();
+        assert_eq!(schema["items"]["$ref"], "#/$defs/GrantId");
+        assert_eq!(schema["$defs"]["GrantId"]["pattern"], "^[0-9a-f]{32}$");
     }
 }
