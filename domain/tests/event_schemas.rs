@@ -5,7 +5,7 @@
 //! become optional, or be something else. A change that keeps to it is written
 //! to the file (and fails once, so that it is looked at and committed); one that
 //! does not is refused, and needs a new version of the event.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers and all")]
+#![expect(clippy::unwrap_used, reason = "these are tests, helpers and all")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -449,7 +449,7 @@ mod on_two_nodes {
                     write(&scene.rp, &third).await;
                     third
                 };
-                let (_, third) = tokio::join!(write(&scene.rp, first), gone);
+                let ((), third) = tokio::join!(write(&scene.rp, first), gone);
                 written.store(true, Ordering::SeqCst);
                 third
             };
