@@ -68,8 +68,14 @@ impl Comparison<'_> {
     fn schema(&mut self, promised: &Value, now: &Value, at: &str) {
         let references = [promised, now].map(|schema| schema["$ref"].as_str().unwrap_or_default());
         let pair = (references[0].to_owned(), references[1].to_owned());
-        if references.iter().any(|reference| !reference.is_empty()) && !self.seen.insert(pair) {
+        // Only two references name what they stand for: it is compared once.
+        if references.iter().all(|reference| !reference.is_empty()) && !self.seen.insert(pair) {
             return;
+        }
+        for schema in [promised, now] {
+            if says_more_than_its_reference(schema) {
+                self.tell(at, "says more beside a reference, which can't be compared");
+            }
         }
         let (promised, now) = (resolved(promised, self.promised), resolved(now, self.now));
         let (Some(promised), Some(now)) = (promised.as_object(), now.as_object()) else {
@@ -84,6 +90,10 @@ impl Comparison<'_> {
             match (promised.get(name), now.get(name)) {
                 (Some(promised), Some(now)) => self.schema(promised, now, &format!("{at}/{name}")),
                 (Some(_), None) => self.tell(at, &format!("{name} is not said any more")),
+                // Who reads by this schema would refuse the members of later ones.
+                (None, Some(_)) if name == "additionalProperties" => {
+                    self.tell(at, "leaves no room for more members");
+                }
                 (None, _) => {}
             }
         }
@@ -98,16 +108,7 @@ impl Comparison<'_> {
     }
 
     fn types(&mut self, promised: &Map<String, Value>, now: &Map<String, Value>, at: &str) {
-        let types = |schema: &Map<String, Value>| -> BTreeSet<String> {
-            match schema.get("type") {
-                Some(Value::String(one)) => [one.clone()].into(),
-                Some(Value::Array(several)) => {
-                    several.iter().map(|one| one.as_str().unwrap().to_owned()).collect()
-                }
-                _ => BTreeSet::new(),
-            }
-        };
-        let (promised_types, types) = (types(promised), types(now));
+        let (promised_types, types) = (types_of(promised), types_of(now));
         if promised_types != types && (types.is_empty() || !types.is_subset(&promised_types)) {
             self.tell(at, &format!("was {promised_types:?} and is {types:?}"));
         }
@@ -158,6 +159,18 @@ impl Comparison<'_> {
         for (number, (before, after)) in before.iter().zip(&after).enumerate() {
             self.schema(before, after, &format!("{at}/{name}/{number}"));
         }
+        // Another variant may come where readers expect one, but not another type.
+        let types = |variant: &Value, document| {
+            resolved(variant, document).as_object().map(types_of).unwrap_or_default()
+        };
+        let known: BTreeSet<_> =
+            before.iter().flat_map(|variant| types(variant, self.promised)).collect();
+        for variant in after.iter().skip(before.len()) {
+            let types = types(variant, self.now);
+            if types.is_empty() || !types.is_subset(&known) {
+                self.tell(at, &format!("{name} may be {types:?} too"));
+            }
+        }
     }
 
     fn tell(&mut self, at: &str, what: &str) {
@@ -165,11 +178,29 @@ impl Comparison<'_> {
     }
 }
 
-fn resolved(schema: &Value, document: &Value) -> Value {
-    match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
-        Some(pointer) => document.pointer(pointer).unwrap().clone(),
-        None => schema.clone(),
+fn types_of(schema: &Map<String, Value>) -> BTreeSet<String> {
+    match schema.get("type") {
+        Some(Value::String(one)) => [one.clone()].into(),
+        Some(Value::Array(several)) => {
+            several.iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+        }
+        _ => BTreeSet::new(),
     }
+}
+
+fn says_more_than_its_reference(schema: &Value) -> bool {
+    const REMARKS: &[&str] = &["$schema", "$defs", "$ref", "title", "description", "default"];
+    schema["$ref"].is_string()
+        && schema.as_object().unwrap().keys().any(|name| !REMARKS.contains(&name.as_str()))
+}
+
+/// What a schema refers to, and that in turn, to the end.
+fn resolved(schema: &Value, document: &Value) -> Value {
+    let mut schema = schema;
+    while let Some(reference) = schema["$ref"].as_str() {
+        schema = document.pointer(reference.trim_start_matches('#')).unwrap();
+    }
+    schema.clone()
 }
 
 #[test]
@@ -234,6 +265,49 @@ fn every_sample_fits_its_schema() {
         }
     }
     assert!(checked >= schemas().len(), "{checked}");
+}
+
+/// Schemas are open: what they forgot to name would fit all the same.
+#[test]
+fn a_sample_holds_nothing_that_its_schema_does_not_name() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
+    for event in schemas() {
+        let mut schema = event.schema.to_value();
+        close(&mut schema);
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let beginning = format!("{}.v{}.", event.name, event.version);
+        for entry in std::fs::read_dir(samples.join(event.kind.as_str())).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.file_name().unwrap().to_str().unwrap().starts_with(&beginning) {
+                continue;
+            }
+            let sample = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let errors: Vec<_> =
+                validator.iter_errors(&sample).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+        }
+    }
+}
+
+/// Leaves no room for members that are not named.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(schema) => {
+            let is_object = schema.get("type").is_some_and(|name| name == "object");
+            for (name, part) in schema.iter_mut() {
+                // The variants of a flattened enum are closed by the whole.
+                let flattened = is_object && ["oneOf", "anyOf", "allOf"].contains(&name.as_str());
+                if !flattened {
+                    close(part);
+                }
+            }
+            if is_object && !schema.contains_key("additionalProperties") {
+                schema.insert("unevaluatedProperties".to_owned(), json!(false));
+            }
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(close),
+        _ => {}
+    }
 }
 
 #[test]
@@ -302,4 +376,54 @@ fn what_breaks_a_promise_is_found() {
     more["properties"]["new"] = json!({ "type": "string" });
     more["description"] = json!("In other words.");
     assert_eq!(broken(&promised, &more), Vec::<String>::new());
+}
+
+/// Each is what a refactoring can bring about, and hides behind a reference.
+#[test]
+fn what_breaks_a_promise_is_found_behind_references() {
+    let defs = |properties: Value, defs: Value| json!({ "type": "object", "properties": properties, "$defs": defs });
+    let part = |name: &str| json!({ "$ref": format!("#/$defs/{name}") });
+    let text = json!({ "type": "string" });
+    let number = json!({ "type": "integer" });
+    for (promised, now) in [
+        (
+            defs(json!({ "a": part("A") }), json!({ "A": part("B"), "B": text })),
+            defs(json!({ "a": part("A") }), json!({ "A": part("B"), "B": number })),
+        ),
+        (
+            defs(json!({ "a": text, "b": number }), json!({})),
+            defs(json!({ "a": part("A"), "b": part("A") }), json!({ "A": text })),
+        ),
+        (
+            defs(json!({ "a": part("A"), "b": part("A") }), json!({ "A": text })),
+            defs(json!({ "a": text, "b": number }), json!({})),
+        ),
+        (
+            json!({ "$ref": "#/$defs/A", "properties": { "a": text }, "$defs": { "A": {} } }),
+            json!({ "$ref": "#/$defs/A", "$defs": { "A": {} } }),
+        ),
+    ] {
+        assert!(!broken(&promised, &now).is_empty(), "{promised} {now}");
+    }
+}
+
+#[test]
+fn a_schema_that_was_open_stays_open() {
+    let promised = json!({ "type": "object", "properties": {} });
+    for closed in [json!(false), json!({ "type": "string" })] {
+        let mut now = promised.clone();
+        now["additionalProperties"] = closed;
+        assert!(!broken(&promised, &now).is_empty(), "{now}");
+    }
+}
+
+#[test]
+fn a_variant_may_come_but_not_another_type() {
+    let object = json!({ "type": "object" });
+    let promised = json!({ "anyOf": [object, object] });
+    let with = |variant: Value| broken(&promised, &json!({ "anyOf": [object, object, variant] }));
+    assert_eq!(with(object.clone()), Vec::<String>::new());
+    for variant in [json!({ "type": "null" }), json!({ "type": "string" }), json!({})] {
+        assert!(!with(variant.clone()).is_empty(), "{variant}");
+    }
 }
