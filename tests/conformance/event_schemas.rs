@@ -63,7 +63,14 @@ async fn schemas_are_for_everybody_and_can_be_kept(store: StoreKind) {
 
 async fn a_schema_that_is_not_there_is_not_found(store: StoreKind) {
     let server = TestServer::start(store).await;
-    for path in ["grant/CodeRedeemed/2", "grant", "client/CodeRedeemed/1", "../token", "%00"] {
+    for path in ["grant/CodeRedeemed/2", "grant/CodeTeleported/1", "grant", "client/CodeRedeemed/1"]
+    {
+        let url = format!("{}/schemas/{path}", server.issuer);
+        let answer = Answer::of(reqwest::get(url).await.unwrap()).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+    }
+    for path in ["../token", "%00"] {
         let url = format!("{}/schemas/{path}", server.issuer);
         let answer = Answer::of(reqwest::get(url).await.unwrap()).await;
         assert!(matches!(answer.status, 404 | 405), "{path}: {}", answer.status);
