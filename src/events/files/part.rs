@@ -44,10 +44,7 @@ impl Part {
         // The names are in the order of the log.
         let name = format!("day={day}/events-{position:012}.{}", format.extension());
         let path = folder.join(&name);
-        let out = path
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| File::create(unfinished(&path)));
+        let out = path.parent().map_or(Ok(()), make).and_then(|()| File::create(unfinished(&path)));
         let out = out.map(Hashed::new).and_then(|out| {
             Ok(match format {
                 Format::Ndjson => Writer::Lines(BufWriter::new(out)),
@@ -127,13 +124,22 @@ pub fn unfinished(path: &Path) -> PathBuf {
 /// Renames a file, and sees to it that this outlives a power cut.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
-    #[cfg(unix)]
-    for folder in to.ancestors().skip(1).take(2) {
-        // The folder of a day may be new in its own.
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
+    to.parent().map_or(Ok(()), sync)
+}
+
+/// Makes a folder below one that is there; the same goes for it.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
     }
-    Ok(())
+    fs::create_dir(folder)?;
+    folder.parent().map_or(Ok(()), sync)
+}
+
+/// Writes to the disk what a folder has in it.
+fn sync(folder: &Path) -> io::Result<()> {
+    // Elsewhere, folders can't be opened.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// A file that is hashed on the way.

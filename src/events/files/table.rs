@@ -18,7 +18,7 @@ use super::row::{COLUMNS, Column, Field, Kind};
 /// So many rows make a row group …
 const ROWS: usize = 50_000;
 /// … or so many bytes of text.
-const TEXT: usize = 32 * 1024 * 1024;
+const TEXT: usize = 16 * 1024 * 1024;
 
 /// A file that is being written.
 pub struct Table<W: Write + Send> {
