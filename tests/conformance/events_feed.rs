@@ -39,6 +39,7 @@ struct Analyst {
 
 impl Analyst {
     async fn of(server: &TestServer) -> Self {
+        server.settled().await;
         let metadata = ClientMetadata { scope: Scope::parse("events:read").unwrap(), ..service() };
         let rp = server.register("analyst", metadata).await;
         let answer = rp.client_credentials(&[]).await.ok();

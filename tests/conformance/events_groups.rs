@@ -28,6 +28,7 @@ struct Worker {
 
 impl Worker {
     async fn of(server: &TestServer, client_id: &str) -> Self {
+        server.settled().await;
         let metadata = ClientMetadata { scope: Scope::parse("events:read").unwrap(), ..service() };
         let rp = server.register(client_id, metadata).await;
         let mut worker = Self { rp, token: String::new() };

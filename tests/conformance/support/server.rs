@@ -23,7 +23,7 @@ use sqlx::Executor as _;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::StoreKind;
+use super::{StoreKind, until};
 use crate::postgres_database::Database;
 
 /// When every test begins.
@@ -210,6 +210,16 @@ impl TestServer {
                 connection.execute(statement).await.unwrap();
             }
         }
+    }
+
+    /// Waits until the server has noted what it notes by itself after its start, the key of its
+    /// checkpoints last: from then on nothing happens unless a test brings it about.
+    pub async fn settled(&self) {
+        let url = format!("{}/audit/log/checkpoint", self.address);
+        until("the first checkpoint", || async {
+            reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
     }
 
     /// Lets PostgreSQL sample its tables, as it does by itself now and then.
