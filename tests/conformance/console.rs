@@ -93,6 +93,15 @@ impl House {
         grants.into_keys().next().unwrap()
     }
 
+    /// Waits until a grant's page shows all five events of a flow as sealed.
+    async fn five_are_sealed(&self, browser: &Browser, path: &str) {
+        until("all five events are sealed", || async {
+            let page = self.open(&mut browser.clone(), path).await;
+            page.html.matches(">sealed in checkpoint ").count() == 5
+        })
+        .await;
+    }
+
     /// Waits until the lists show it.
     async fn listed(&self, browser: &Browser, path: &str, what: &str) {
         until(what, || async {
@@ -540,11 +549,7 @@ async fn every_event_tells_whether_it_is_sealed(store: StoreKind) {
     let grant = place.grant().await;
     let mut browser = place.console("otto").await;
     let path = format!("/grants/{grant}");
-    until("all five events are sealed", || async {
-        let page = place.open(&mut browser.clone(), &path).await;
-        page.html.matches(">sealed in checkpoint ").count() == 5
-    })
-    .await;
+    place.five_are_sealed(&browser, &path).await;
     let page = place.open(&mut browser, "/checkpoints").await;
     let size: u64 =
         page.text_of("checkpoint-size").unwrap().split(' ').next().unwrap().parse().unwrap();
@@ -561,11 +566,7 @@ async fn an_event_that_was_changed_does_not_verify(store: StoreKind) {
     let grant = place.grant().await;
     let mut browser = place.console("otto").await;
     let path = format!("/grants/{grant}");
-    until("all five events are sealed", || async {
-        let page = place.open(&mut browser.clone(), &path).await;
-        page.html.matches(">sealed in checkpoint ").count() == 5
-    })
-    .await;
+    place.five_are_sealed(&browser, &path).await;
     // Whoever may write to the database moves the moment of a consent.
     let earlier = match store {
         StoreKind::Sqlite => "recorded_at - 3600000",
