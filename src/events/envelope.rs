@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::cursor::Cursors;
 use crate::clock::rfc3339_ms;
+use crate::services::Services;
 use crate::stores::StoredEvent;
 
 /// Writes the events of one server as CloudEvents.
@@ -96,10 +97,11 @@ struct Beside<'a> {
 }
 
 impl CloudEvents {
-    /// Of the server with this issuer.
+    /// Of this server.
     #[must_use]
-    pub fn new(issuer: &str, cursors: Cursors) -> Self {
-        Self { issuer: issuer.into(), cursors }
+    pub fn of(services: &Services) -> Self {
+        let cursors = Cursors::of(&*services.store);
+        Self { issuer: services.issuer().into(), cursors }
     }
 
     /// The cursors that stand in them.

@@ -99,7 +99,7 @@ impl Patience {
         (feed, through): (&Feed, u64),
         has_some: bool,
     ) -> Result<Option<Batch>, StoreError> {
-        let at_end = through >= end(feed).await?;
+        let at_end = through >= feed.end().await?;
         if at_end && (has_some || !self.waits) {
             return Ok(None);
         }
@@ -136,12 +136,4 @@ fn take_more(
         }
     }
     Ok(true)
-}
-
-/// Where the log ends just now, as far as this node knows.
-pub async fn end(feed: &Feed) -> Result<u64, StoreError> {
-    match feed.position() {
-        Some(position) => Ok(position),
-        None => feed.store().last_position().await,
-    }
 }

@@ -245,7 +245,7 @@ async fn follow(
         }
         let moved = now != seen;
         seen = now;
-        if moved || seen.version > consumer.version() || seen.position >= end(feed).await? {
+        if moved || seen.version > consumer.version() || seen.position >= feed.end().await? {
             still = 0;
             continue;
         }
@@ -253,13 +253,6 @@ async fn follow(
         if still >= STILL {
             return Ok(());
         }
-    }
-}
-
-async fn end(feed: &Feed) -> Result<u64, StoreError> {
-    match feed.position() {
-        Some(position) => Ok(position),
-        None => feed.store().last_position().await,
     }
 }
 

@@ -89,11 +89,7 @@ impl Feed {
 
     /// The events from now on: whatever is committed after this call, and perhaps some before.
     pub async fn subscribe_from_now(&self) -> Result<Subscription, StoreError> {
-        let now = match self.position() {
-            Some(position) => position,
-            None => self.shared.store.last_position().await?,
-        };
-        Ok(self.subscribe(now))
+        Ok(self.subscribe(self.end().await?))
     }
 
     /// The last event handed out live; none before the reader has started.
@@ -101,6 +97,14 @@ impl Feed {
     pub fn position(&self) -> Option<u64> {
         let position = self.shared.position.load(Ordering::Acquire);
         (position != NOT_STARTED).then_some(position)
+    }
+
+    /// Where the log ends just now, as far as this node knows.
+    pub async fn end(&self) -> Result<u64, StoreError> {
+        match self.position() {
+            Some(position) => Ok(position),
+            None => self.shared.store.last_position().await,
+        }
     }
 
     /// The store that it reads.
@@ -112,10 +116,7 @@ impl Feed {
     /// Reads the log on and on, and hands it out. Ends only when the store fails; called again,
     /// it goes on where it was. To be run once per process.
     pub async fn follow_log(&self, polling: Polling) -> Result<(), StoreError> {
-        let start = match self.position() {
-            Some(position) => position,
-            None => self.shared.store.last_position().await?,
-        };
+        let start = self.end().await?;
         let mut reader = self.shared.store.read_log(start);
         self.shared.position.store(start, Ordering::Release);
         let mut position = start;

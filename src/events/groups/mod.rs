@@ -57,8 +57,8 @@ pub struct Fetch {
 /// Events of the partitions that a member has.
 #[derive(Debug)]
 pub struct Fetched {
-    /// In order, each with its partition.
-    pub events: Vec<(u16, Arc<FeedEvent>)>,
+    /// In order.
+    pub events: Vec<Arc<FeedEvent>>,
     /// All of these partitions was looked at up to here.
     pub through: u64,
 }
@@ -184,14 +184,13 @@ impl GroupState {
             };
             for event in &batch {
                 let stored = &event.stored.event;
-                let number = self.partition_of(&stored.stream.id);
-                let own = positions.get(&number);
+                let own = positions.get(&self.partition_of(&stored.stream.id));
                 if own.is_some_and(|taken| event.position() > *taken) && fetch.filter.takes(stored)
                 {
                     if fetched.events.len() >= fetch.limit {
                         return Ok(fetched);
                     }
-                    fetched.events.push((number, Arc::clone(event)));
+                    fetched.events.push(Arc::clone(event));
                 }
                 fetched.through = event.position();
             }

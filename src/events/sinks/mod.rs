@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep, timeout};
 use self::dead_letters::DeadLetter;
 use self::nats::Nats;
 use self::webhook::Webhook;
-use super::cursor::Cursors;
 use super::envelope::CloudEvents;
 use super::filter::Filter;
 use super::groups::{GroupError, GroupState, Groups};
@@ -115,12 +114,8 @@ pub async fn run(services: Arc<Services>, name: String) {
     }
 }
 
-fn events(services: &Services) -> CloudEvents {
-    CloudEvents::new(services.issuer(), Cursors::of(&*services.store))
-}
-
 fn open(services: &Arc<Services>, config: &Sink) -> Box<dyn Delivery> {
-    let events = events(services);
+    let events = CloudEvents::of(services);
     match config.to {
         To::Webhook => Box::new(Webhook::new(services, config, events)),
         To::Nats => Box::new(Nats::new(config, events)),

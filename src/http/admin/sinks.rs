@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::clock::rfc3339_ms;
 use crate::config::sinks::Sink;
 use crate::events::groups::GroupError;
-use crate::events::page::end;
 use crate::events::sinks::dead_letters::DeadLetter;
 use crate::events::sinks::{deliver_again, groups};
 use crate::http::api::endpoint::{Call, Endpoint, List, NoBody, Nothing, fifty};
@@ -99,7 +98,7 @@ struct One {
 
 async fn list(call: Call<Nothing, NoBody>) -> Result<List<EventSink>, Problem> {
     let services = &call.services;
-    let end = end(&services.feed).await?;
+    let end = services.feed.end().await?;
     let mut items = Vec::new();
     for (name, config) in &services.config.sinks {
         let (position, node) = match groups(services).get(name).await {
@@ -131,12 +130,9 @@ async fn dead_letters(call: Call<OfSink, NoBody>) -> Result<List<PutAside>, Prob
         return Err(Problem::bad_request("limit must be from 1 to 1000"));
     }
     let store = &*call.services.store;
-    let mut found = DeadLetter::list(store, name, after.unwrap_or(0), limit + 1).await?;
-    let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| last.position.to_string());
-    Ok(List { items: found.into_iter().map(PutAside::from).collect(), next })
+    let found = DeadLetter::list(store, name, after.unwrap_or(0), limit + 1).await?;
+    let list = List::of(found, *limit, |letter| letter.position.to_string());
+    Ok(list.map(PutAside::from))
 }
 
 async fn send(call: Call<One, NoBody>) -> Result<PutAside, Problem> {

@@ -171,6 +171,23 @@ pub struct List<T> {
     pub next: Option<String>,
 }
 
+impl<T> List<T> {
+    /// The first `limit` of these, of which there is one more if there is a next part; `name` is
+    /// what it goes on after.
+    pub fn of(mut items: Vec<T>, limit: u32, name: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(name);
+        Self { items, next }
+    }
+
+    /// The same, of what comes of each.
+    pub fn map<U>(self, item: impl FnMut(T) -> U) -> List<U> {
+        List { items: self.items.into_iter().map(item).collect(), next: self.next }
+    }
+}
+
 impl<T> From<Page<T>> for List<T> {
     fn from(page: Page<T>) -> Self {
         Self { items: page.rows, next: page.next }

@@ -13,7 +13,6 @@ use super::query::Reader;
 use crate::clock::rfc3339_ms;
 use crate::events::filter::Filter;
 use crate::events::groups::{Fetch, Group, GroupError, GroupState, Groups};
-use crate::events::page::end;
 use crate::http::api::endpoint::{Call, Endpoint, Json, List, NoBody, PartOfList};
 use crate::http::api::problem::Problem;
 
@@ -260,13 +259,10 @@ async fn list(call: Call<PartOfList, NoBody>) -> Result<List<EventGroup>, Proble
     let reader = Reader::calling(&call)?;
     let part = call.parameters.first_to_last()?;
     let after = part.after.unwrap_or_default();
-    let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
-    let mut groups = Groups::of(&*reader.services.store).list(&after, part.limit + 1).await?;
-    let next = (groups.len() > limit).then(|| groups.get(limit - 1).map(|last| last.name.clone()));
-    groups.truncate(limit);
-    let end = end(&reader.services.feed).await?;
-    let items = groups.into_iter().map(|group| told(&reader, group, end)).collect();
-    Ok(List { items, next: next.flatten() })
+    let groups = Groups::of(&*reader.services.store).list(&after, part.limit + 1).await?;
+    let end = reader.services.feed.end().await?;
+    let list = List::of(groups, part.limit, |group| group.name.clone());
+    Ok(list.map(|group| told(&reader, group, end)))
 }
 
 async fn create(call: Call<Named, Json<NewEventGroup>>) -> Result<EventGroup, Problem> {
@@ -283,20 +279,20 @@ async fn create(call: Call<Named, Json<NewEventGroup>>) -> Result<EventGroup, Pr
     reader.filter(&state)?;
     let groups = Groups::of(&*reader.services.store);
     let group = groups.create(named(&call.parameters)?, state).await?;
-    Ok(told(&reader, group, end(&reader.services.feed).await?))
+    Ok(told(&reader, group, reader.services.feed.end().await?))
 }
 
 async fn read(call: Call<Named, NoBody>) -> Result<EventGroup, Problem> {
     let reader = Reader::calling(&call)?;
     let group = Groups::of(&*reader.services.store).get(named(&call.parameters)?).await?;
-    Ok(told(&reader, group, end(&reader.services.feed).await?))
+    Ok(told(&reader, group, reader.services.feed.end().await?))
 }
 
 async fn delete(call: Call<Named, NoBody>) -> Result<EventGroup, Problem> {
     let reader = Reader::calling(&call)?;
     let group = own(&call).await?;
     Groups::of(&*reader.services.store).delete(&group.name).await?;
-    Ok(told(&reader, group, end(&reader.services.feed).await?))
+    Ok(told(&reader, group, reader.services.feed.end().await?))
 }
 
 async fn next(call: Call<Named, Json<NextEvents>>) -> Result<GivenEvents, Problem> {
@@ -320,9 +316,7 @@ async fn next(call: Call<Named, Json<NextEvents>>) -> Result<GivenEvents, Proble
     let until_ms = now_ms + i64::from(asked.lease) * 1000;
     let groups = Groups::of(&*reader.services.store);
     let changed = groups.change(&group.name, |state| {
-        let lost = done
-            .as_ref()
-            .map_or(0, |(through, partitions)| state.commit(&asked.member, *through, partitions));
+        let lost = commit(state, &asked.member, done.as_ref());
         (lost, state.lease(&asked.member, until_ms, now_ms))
     });
     let (group, (lost, leased)) = changed.await?;
@@ -333,7 +327,7 @@ async fn next(call: Call<Named, Json<NextEvents>>) -> Result<GivenEvents, Proble
     };
     let fetched = group.state.fetch(&reader.services.feed, &leased, &fetch);
     let fetched = reader.unless_closing(fetched).await?;
-    let events = fetched.events.iter().map(|(_, event)| {
+    let events = fetched.events.iter().map(|event| {
         let event = reader.events.text(&event.stored).map_err(|error| Problem::internal(&error))?;
         RawValue::from_string(event).map_err(|error| Problem::internal(&error))
     });
@@ -355,9 +349,7 @@ async fn leave(call: Call<Named, Json<Leaving>>) -> Result<Left, Problem> {
     let done = leaving.done.as_ref().map(|done| reader.done(done)).transpose()?;
     let groups = Groups::of(&*reader.services.store);
     let changed = groups.change(&group.name, |state| {
-        let lost = done
-            .as_ref()
-            .map_or(0, |(through, partitions)| state.commit(&leaving.member, *through, partitions));
+        let lost = commit(state, &leaving.member, done.as_ref());
         state.leave(&leaving.member);
         lost
     });
@@ -370,12 +362,19 @@ async fn rewind(call: Call<Named, Json<Rewinding>>) -> Result<EventGroup, Proble
     let position = reader.position(call.body.0.to.as_deref()).await?;
     let groups = Groups::of(&*reader.services.store);
     let (group, ()) = groups.change(&group.name, |state| state.rewind(position)).await?;
-    Ok(told(&reader, group, end(&reader.services.feed).await?))
+    Ok(told(&reader, group, reader.services.feed.end().await?))
+}
+
+/// What was done: a position, and partitions with their epochs.
+type Taken = (u64, BTreeMap<u16, u64>);
+
+/// Takes what a member has done; gives how many partitions were not its own any more.
+fn commit(state: &mut GroupState, member: &str, done: Option<&Taken>) -> usize {
+    done.map_or(0, |(through, partitions)| state.commit(member, *through, partitions))
 }
 
 impl Reader {
-    /// What was done: a position, and partitions with their epochs.
-    fn done(&self, done: &Done) -> Result<(u64, BTreeMap<u16, u64>), Problem> {
+    fn done(&self, done: &Done) -> Result<Taken, Problem> {
         Ok((self.events.cursors().read(&done.through)?, done.partitions.clone()))
     }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web};
 use serde::Deserialize;
 
 use super::EVENTS;
-use crate::events::cursor::{CursorError, Cursors};
+use crate::events::cursor::CursorError;
 use crate::events::envelope::CloudEvents;
 use crate::events::filter::Filter;
 use crate::events::page::Asked;
@@ -54,8 +54,7 @@ impl Reader {
             let detail = format!("more than {limit} requests a minute; wait and go on");
             Problem::too_many(detail, wait.seconds())
         })?;
-        let cursors = Cursors::of(&*services.store);
-        let events = CloudEvents::new(services.issuer(), cursors);
+        let events = CloudEvents::of(&services);
         Ok(Self { services, name, events })
     }
 

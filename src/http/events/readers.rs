@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_ms;
 use crate::events::cursor::Cursors;
-use crate::events::page::end;
 use crate::http::api::endpoint::{Call, Endpoint, NoBody, Nothing};
 use crate::http::api::problem::Problem;
 
@@ -42,7 +41,7 @@ struct EventReader {
 async fn readers(call: Call<Nothing, NoBody>) -> Result<EventReaders, Problem> {
     let services = &call.services;
     let cursors = Cursors::of(&*services.store);
-    let end = end(&services.feed).await?;
+    let end = services.feed.end().await?;
     let items = services.readers.all().into_iter().map(|(name, standing)| EventReader {
         name,
         cursor: cursors.at(standing.position),
