@@ -71,13 +71,15 @@ pub enum ColumnType {
     Text,
     /// A number that only grows: a [`Change::Put`] of a lower one, or of none, leaves it.
     Highest,
+    /// A number that the store makes of other columns: no change sets it.
+    Derived,
 }
 
 impl ColumnType {
     /// Does it hold numbers?
     #[must_use]
     pub const fn is_number(self) -> bool {
-        matches!(self, Self::Int | Self::Highest)
+        matches!(self, Self::Int | Self::Highest | Self::Derived)
     }
 }
 

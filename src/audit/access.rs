@@ -17,7 +17,7 @@ use super::as_of::StatedList;
 use super::error::AuditError;
 use super::lineage::{Issue, Lineage, Revocation};
 use super::moment::{Moment, Period, Timestamp};
-use super::part::{Filling, Part};
+use super::part::{Filling, Found, Part};
 use super::records::Records;
 use crate::lookups::{GrantRow, Order};
 use crate::stores::{Bounds, Query};
@@ -110,10 +110,12 @@ pub async fn access(
                         |row: &GrantRow| Cursor::write(class, row.grant_id),
                         async |row| {
                             let lineage = records.lineage(row.grant_id, position).await?;
-                            let found = lineage.and_then(|lineage| Access::of(lineage, whose));
-                            let Some((mut access, lineage)) = found else { return Ok(None) };
+                            let found = Found::in_lineage(lineage, |own| Access::of(own, whose));
+                            let Found { item: Some((mut access, lineage)), read } = found else {
+                                return Ok(Found { item: None, read: found.read });
+                            };
                             access.consent = consents.of(&lineage).await?;
-                            Ok(Some(access))
+                            Ok(Found { item: Some(access), read })
                         },
                     )
                     .await?;

@@ -3,10 +3,15 @@
 use futures_util::stream::{self, StreamExt as _};
 
 use super::error::AuditError;
+use super::lineage::Lineage;
 use crate::lookups::{Order, Page, Part as Rows};
 
 /// How many rows are looked at for one part of a list: what bounds its cost.
 const MOST_LOOKED_AT: usize = 5000;
+
+/// How many events of histories are read for each item that is asked for, before a part is
+/// ended early: some grants have been refreshed for years.
+const EVENTS_PER_ITEM: usize = 40;
 
 /// How many rows are looked at at once: while one waits for the store, others work.
 const AT_ONCE: usize = 16;
@@ -20,10 +25,35 @@ pub struct Part {
     pub limit: u32,
 }
 
+/// What came of a row.
+pub(super) struct Found<T> {
+    pub(super) item: Option<T>,
+    /// How many events had to be read for it.
+    pub(super) read: usize,
+}
+
+impl<T> Found<T> {
+    /// What a row itself tells.
+    pub(super) fn in_row(item: T) -> Self {
+        Self { item: Some(item), read: 0 }
+    }
+
+    /// What comes of the lineage of a grant.
+    pub(super) fn in_lineage(
+        lineage: Option<Lineage>,
+        item: impl FnOnce(Lineage) -> Option<T>,
+    ) -> Self {
+        let read = lineage.as_ref().map_or(0, |lineage| lineage.events);
+        Self { item: lineage.and_then(item), read }
+    }
+}
+
 /// Fills one part of a list with what comes of rows, page by page.
 pub(super) struct Filling<T> {
     limit: usize,
     looked_at: usize,
+    /// Events.
+    read: usize,
     items: Vec<(T, String)>,
     /// The last row looked at.
     last: Option<String>,
@@ -32,7 +62,7 @@ pub(super) struct Filling<T> {
 impl<T> Filling<T> {
     pub(super) fn new(limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, looked_at: 0, items: Vec::new(), last: None }
+        Self { limit, looked_at: 0, read: 0, items: Vec::new(), last: None }
     }
 
     /// Takes from pages of rows, in this order and after this one, what comes of each. True:
@@ -42,7 +72,7 @@ impl<T> Filling<T> {
         (order, mut after): (Order, Option<String>),
         page: impl AsyncFn(Rows) -> Result<Page<R>, AuditError>,
         name: impl Fn(&R) -> String,
-        item: impl AsyncFn(&R) -> Result<Option<T>, AuditError>,
+        item: impl AsyncFn(&R) -> Result<Found<T>, AuditError>,
     ) -> Result<bool, AuditError> {
         while !self.is_full() {
             // One more tells whether there is a next part.
@@ -53,7 +83,9 @@ impl<T> Filling<T> {
             let mut items = rows.map(async |row| (name(row), item(row).await)).buffered(AT_ONCE);
             while let Some((own, item)) = items.next().await {
                 self.looked_at += 1;
-                if let Some(item) = item? {
+                let found = item?;
+                self.read += found.read;
+                if let Some(item) = found.item {
                     self.items.push((item, own.clone()));
                 }
                 self.last = Some(own);
@@ -70,7 +102,9 @@ impl<T> Filling<T> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.items.len() > self.limit || self.looked_at >= MOST_LOOKED_AT
+        self.items.len() > self.limit
+            || self.looked_at >= MOST_LOOKED_AT
+            || self.read >= self.limit.saturating_mul(EVENTS_PER_ITEM)
     }
 
     /// The part, and where the next begins; `ended`: there is none.
@@ -89,6 +123,10 @@ impl<T> Filling<T> {
 mod tests {
     use super::*;
 
+    fn found(item: Option<u32>) -> Found<u32> {
+        Found { item, read: 0 }
+    }
+
     async fn even(limit: u32, after: Option<u32>, rows: u32) -> (Vec<u32>, Option<String>) {
         let mut filling = Filling::new(limit);
         let page = async |part: Rows| {
@@ -98,7 +136,7 @@ mod tests {
             Ok(Page { rows: (first..end).collect(), next })
         };
         let after = after.map(|after| after.to_string());
-        let item = async |row: &u32| Ok(row.is_multiple_of(2).then_some(*row));
+        let item = async |row: &u32| Ok(found(row.is_multiple_of(2).then_some(*row)));
         let ended = filling.take((Order::FirstToLast, after), page, u32::to_string, item).await;
         filling.done(ended.unwrap())
     }
@@ -120,10 +158,24 @@ mod tests {
             Ok(Page { rows: (first..last).collect(), next: Some((last - 1).to_string()) })
         };
         let ended = filling
-            .take((Order::FirstToLast, None), page, u32::to_string, async |_| Ok(None))
+            .take((Order::FirstToLast, None), page, u32::to_string, async |_| Ok(found(None)))
             .await
             .unwrap();
         assert!(!ended);
         assert_eq!(filling.done(ended), (vec![], Some("4999".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_part_of_long_histories_ends_early_and_is_never_empty_for_it() {
+        for (read, items) in [(7, 10), (100, 4), (100_000, 1)] {
+            let mut filling = Filling::new(10);
+            let page = async |_: Rows| Ok(Page { rows: (0..30).collect(), next: None });
+            let item = async |row: &u32| Ok(Found { item: Some(*row), read });
+            let taking = filling.take((Order::FirstToLast, None), page, u32::to_string, item);
+            let ended = taking.await.unwrap();
+            let (found, next) = filling.done(ended);
+            assert_eq!(found, (0..items).collect::<Vec<_>>());
+            assert_eq!(next, Some((items - 1).to_string()));
+        }
     }
 }

@@ -12,14 +12,10 @@ use super::as_of::Stated;
 use super::error::AuditError;
 use super::lineage::{Lineage, Revocation};
 use super::moment::{Moment, Period, Timestamp};
-use super::part::{Filling, Part};
+use super::part::{Filling, Found, Part};
 use super::records::Records;
-use crate::lookups::{GrantRow, Order};
-use crate::stores::{Bounds, Query};
-
-/// The longest life that the settings allow an access token: what was revoked longer ago is
-/// dead everywhere, unless a client was registered with tokens that live longer.
-pub const LONGEST: Lifetime = Lifetime::from_seconds(86_400);
+use crate::lookups::{GrantRow, Order, Part as Rows};
+use crate::stores::{Bounds, Query, StoreError};
 
 /// A grant, and those of its revoked tokens that are still alive elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -60,7 +56,7 @@ pub struct LivingToken {
 pub struct StillAliveList {
     /// The moment that this is about.
     pub at: Timestamp,
-    /// What was revoked from then on (inclusive) …
+    /// What was revoked from then on (inclusive; no token that was revoked before lives) …
     pub revoked_from: Timestamp,
     /// … up to then (exclusive) was looked at.
     pub revoked_below: Timestamp,
@@ -90,22 +86,6 @@ pub async fn still_alive(
     (revoked, at): (Period, UnixTime),
     part: Part,
 ) -> Result<Stated<StillAliveList>, AuditError> {
-    let query = Query {
-        within: vec![
-            Bounds {
-                column: "withdrawn_at",
-                from: Some(revoked.from.into()),
-                below: Some(revoked.below.into()),
-            },
-            Bounds {
-                column: "jwt_until",
-                from: Some(at.seconds().saturating_add(1).into()),
-                below: None,
-            },
-        ],
-        order_by: "withdrawn_at",
-        ..Query::all(&GRANTS)
-    };
     let after = part.after.map(|after| match after.parse::<GrantId>() {
         Ok(grant_id) => Ok(grant_id.to_string()),
         Err(_) => Err(AuditError::Invalid("after must be the `next` of the list before".into())),
@@ -113,6 +93,9 @@ pub async fn still_alive(
     let after = after.transpose()?;
     let (as_of, answer) = records
         .settled(&["grants"], async |position| {
+            let from = revoked.from.max(at - longest(records).await?);
+            let revoked = Period { from, ..revoked };
+            let query = withdrawn(revoked, at);
             let mut filling = Filling::new(part.limit);
             let ended = filling
                 .take(
@@ -121,8 +104,10 @@ pub async fn still_alive(
                     |row: &GrantRow| row.grant_id.to_string(),
                     async |row| {
                         let lineage = records.lineage(row.grant_id, position).await?;
-                        let found = lineage.map(|lineage| StillAlive::of(lineage, at));
-                        Ok(found.filter(|found| !found.tokens.is_empty()))
+                        Ok(Found::in_lineage(lineage, |lineage| {
+                            let found = StillAlive::of(lineage, at);
+                            (!found.tokens.is_empty()).then_some(found)
+                        }))
                     },
                 )
                 .await?;
@@ -137,6 +122,35 @@ pub async fn still_alive(
         })
         .await?;
     Ok(Stated { as_of, answer })
+}
+
+/// How long tokens live on after their revocation at most: what was revoked longer ago is dead.
+async fn longest(records: &Records) -> Result<Lifetime, StoreError> {
+    let query = Query {
+        within: vec![Bounds { column: "outlives", from: Some(1.into()), below: None }],
+        order_by: "outlives",
+        ..Query::all(&GRANTS)
+    };
+    let first = Rows { order: Order::LastToFirst, after: None, limit: 1 };
+    let found = records.lookups.grants_by(query, first).await?;
+    let row = found.rows.into_iter().next();
+    let ends = row.and_then(|row| Some(row.jwt_until?.since(row.withdrawn_at?)));
+    Ok(ends.unwrap_or(Lifetime::from_seconds(0)))
+}
+
+/// The grants of which something was revoked in that time, and JWTs live beyond that moment.
+fn withdrawn(revoked: Period, at: UnixTime) -> Query {
+    let column = "withdrawn_at";
+    let (from, below) = (Some(revoked.from.into()), Some(revoked.below.into()));
+    let beyond = Some(at.seconds().saturating_add(1).into());
+    Query {
+        within: vec![
+            Bounds { column, from, below },
+            Bounds { column: "jwt_until", from: beyond, below: None },
+        ],
+        order_by: column,
+        ..Query::all(&GRANTS)
+    }
 }
 
 impl StillAlive {

@@ -17,7 +17,7 @@ async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
     let views = Connection::open(world.place.folder().join("views.db")).unwrap();
     for table in tables() {
         let mut statement =
-            views.prepare("SELECT name, type, pk FROM pragma_table_info(?1)").unwrap();
+            views.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1)").unwrap();
         let found: Vec<(String, String, bool)> = statement
             .query_map([table.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .unwrap()
@@ -28,7 +28,7 @@ async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
             .iter()
             .map(|(name, of)| {
                 let of = match of {
-                    ColumnType::Int | ColumnType::Highest => "INTEGER",
+                    ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "INTEGER",
                     ColumnType::Text => "TEXT",
                 };
                 ((*name).to_owned(), of.to_owned(), *name == table.key)
@@ -47,6 +47,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/sqlite/0006_scopes.sql"),
         include_str!("../../migrations/sqlite/0008_questions.sql"),
         include_str!("../../migrations/sqlite/0010_personal_data_reads.sql"),
+        include_str!("../../migrations/sqlite/0012_outliving_tokens.sql"),
     ));
     let postgres = shape(concat!(
         include_str!("../../migrations/postgres/0004_lookups.sql"),
@@ -54,6 +55,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/postgres/0006_scopes.sql"),
         include_str!("../../migrations/postgres/0008_questions.sql"),
         include_str!("../../migrations/postgres/0010_personal_data_reads.sql"),
+        include_str!("../../migrations/postgres/0012_outliving_tokens.sql"),
     ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());

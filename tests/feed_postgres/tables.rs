@@ -25,7 +25,7 @@ async fn postgres_has_the_columns_and_keys_of_every_read_model() {
             .iter()
             .map(|(name, of)| {
                 let of = match of {
-                    ColumnType::Int | ColumnType::Highest => "bigint",
+                    ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "bigint",
                     ColumnType::Text => "text",
                 };
                 ((*name).to_owned(), of.to_owned(), *name == table.key)

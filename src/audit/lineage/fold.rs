@@ -36,6 +36,7 @@ impl Lineage {
             incidents: vec![],
             declined: None,
             revoked: None,
+            events: history.len(),
         };
         let mut grant = Grant::default();
         for told in history {

@@ -7,9 +7,7 @@ use chancery_domain::time::{Lifetime, UnixTime};
 use clap::Args as ClapArgs;
 
 use super::{Asking, PartArgs, note, shown, told};
-use crate::audit::still_alive::{
-    LONGEST, LivingToken, StillAlive, StillAliveList, of_grant, still_alive,
-};
+use crate::audit::still_alive::{LivingToken, StillAlive, StillAliveList, of_grant, still_alive};
 use crate::audit::{AsOf, Period, Records, Stated, instant, period};
 use crate::cli::exit::{CliError, ExitCode};
 use crate::cli::output;
@@ -34,8 +32,8 @@ pub struct Args {
     /// Alive at this moment [default: now]
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub at: Option<UnixTime>,
-    /// Revoked from the beginning of this day or moment on [default: a day before, which is as
-    /// long as an access token can live, unless its client is registered otherwise]
+    /// Revoked from the beginning of this day or moment on [default: from the
+    /// beginning]
     #[arg(long, value_name = "DAY", value_parser = period)]
     pub since: Option<Period>,
     /// Revoked up to the end of this day or moment [default: up to then]
@@ -57,7 +55,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         return args.asking.answer(&[], ask, tell).await;
     }
     let revoked = Period {
-        from: args.since.map_or(at - LONGEST, |since| since.from),
+        from: args.since.map_or(UnixTime::from_seconds(0), |since| since.from),
         below: args.until.map_or(at + Lifetime::from_seconds(1), |until| until.below),
     };
     let part = args.part.part();

@@ -2,12 +2,12 @@
 
 use actix_web::http::Method;
 use chancery_domain::ids::GrantId;
-use chancery_domain::time::Lifetime;
+use chancery_domain::time::{Lifetime, UnixTime};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::parameters::{Instant, When, fifty, part};
-use crate::audit::still_alive::{LONGEST, StillAlive, StillAliveList, of_grant, still_alive};
+use crate::audit::still_alive::{StillAlive, StillAliveList, of_grant, still_alive};
 use crate::audit::{Period, Records, Stated};
 use crate::http::api::endpoint::{Call, Endpoint, NoBody};
 use crate::http::api::problem::Problem;
@@ -30,8 +30,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 struct Question {
     /// Alive at this moment; left out: now.
     at: Option<Instant>,
-    /// Revoked from the beginning of this day or moment on; left out: a day before `at`, which
-    /// is as long as an access token can live, unless its client is registered otherwise.
+    /// Revoked from the beginning of this day or moment on; left out: from
+    /// the beginning.
     since: Option<When>,
     /// Revoked up to the end of this day or moment; left out: up to `at`.
     until: Option<When>,
@@ -55,7 +55,7 @@ async fn list(call: Call<Question, NoBody>) -> Result<Stated<StillAliveList>, Pr
     let asked = &call.parameters;
     let at = asked.at.map_or_else(|| call.services.now(), |at| at.0);
     let revoked = Period {
-        from: asked.since.map_or(at - LONGEST, |since| since.0.from),
+        from: asked.since.map_or(UnixTime::from_seconds(0), |since| since.0.from),
         below: asked.until.map_or(at + Lifetime::from_seconds(1), |until| until.0.below),
     };
     let part = part(asked.limit, asked.after.as_ref())?;

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009", "erasures"),
     migration!(10, "0010", "personal_data_reads"),
     migration!(11, "0011", "documents"),
+    migration!(12, "0012", "outliving_tokens"),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

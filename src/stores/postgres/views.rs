@@ -139,7 +139,7 @@ impl Puts {
                 return Err(StoreError::Corrupt(format!("the key of {} can't be set", table.name)));
             }
             let array = match kind {
-                ColumnType::Int | ColumnType::Highest => "bigint[]",
+                ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "bigint[]",
                 ColumnType::Text => "text[]",
             };
             let _ = write!(columns, ", {quoted}");
@@ -149,7 +149,9 @@ impl Puts {
                 ColumnType::Highest => {
                     format!("{quoted} = greatest(\"{}\".{quoted}, excluded.{quoted})", table.name)
                 }
-                ColumnType::Int | ColumnType::Text => format!("{quoted} = excluded.{quoted}"),
+                ColumnType::Int | ColumnType::Derived | ColumnType::Text => {
+                    format!("{quoted} = excluded.{quoted}")
+                }
             });
         }
         let conflict = match updates.as_slice() {
@@ -164,7 +166,9 @@ impl Puts {
         let mut query = sqlx::query(&statement).bind(self.keys);
         for (name, values) in self.values {
             query = match column(table, name)?.1 {
-                ColumnType::Int | ColumnType::Highest => query.bind(integers(table, name, values)?),
+                ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
+                    query.bind(integers(table, name, values)?)
+                }
                 ColumnType::Text => query.bind(texts(table, name, values)?),
             };
         }
@@ -238,7 +242,7 @@ pub(super) async fn select(pool: &PgPool, query: &Query) -> Result<Vec<Vec<Value
 fn values(table: &Table, row: &PgRow) -> Result<Vec<Value>, StoreError> {
     let value = |(index, (_, kind)): (usize, &(&str, ColumnType))| {
         Ok(match kind {
-            ColumnType::Int | ColumnType::Highest => {
+            ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
                 row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
             }
             ColumnType::Text => {
@@ -304,8 +308,11 @@ async fn question(
             push_beyond(&mut statement, query, (&order, &key), (at, after));
         }
     }
-    // By the key nothing is NULL, and the primary key's index serves.
-    let direction = match (query.descending, by_key) {
+    // What is bounded is not NULL, nor is the key: then a plain index serves.
+    let bounded = query.within.iter().any(|bounds| {
+        bounds.column == query.order_by && (bounds.from.is_some() || bounds.below.is_some())
+    });
+    let direction = match (query.descending, by_key || bounded) {
         (false, true) => "ASC",
         (true, true) => "DESC",
         (false, false) => "ASC NULLS FIRST",
@@ -365,7 +372,7 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
         )));
     };
     Ok(match kind {
-        ColumnType::Int | ColumnType::Highest => {
+        ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
             row.try_get::<Option<i64>, _>(0)?.map_or(Value::Null, Value::Int)
         }
         ColumnType::Text => row.try_get::<Option<String>, _>(0)?.map_or(Value::Null, Value::Text),
@@ -375,7 +382,7 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
 fn ordered(table: &Table, name: &str) -> Result<String, StoreError> {
     let (column, kind) = column(table, name)?;
     Ok(match kind {
-        ColumnType::Int | ColumnType::Highest => column,
+        ColumnType::Int | ColumnType::Highest | ColumnType::Derived => column,
         ColumnType::Text => format!("{column} COLLATE \"C\""),
     })
 }

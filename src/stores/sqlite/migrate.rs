@@ -36,6 +36,7 @@ pub(super) const VIEWS: &[Migration] = &[
     migration!(6, "0006_scopes"),
     migration!(8, "0008_questions"),
     migration!(10, "0010_personal_data_reads"),
+    migration!(12, "0012_outliving_tokens"),
 ];
 
 /// How a database stands to the steps this version knows.
