@@ -8,10 +8,11 @@ use chancery_projections::{Change, Projection, Recorded, Table};
 use futures_util::future::BoxFuture;
 
 use super::service::{Handle, Service};
-use crate::feed::Feed;
 use crate::feed::consumer::{
     ConsumeError, Consumer, Progress, Standing, Stopped, drive, keep_trying,
 };
+use crate::feed::{Feed, anew};
+use crate::stores::beside;
 
 /// A projection as a consumer of the feed.
 pub struct Projector(pub &'static dyn Projection);
@@ -95,10 +96,14 @@ fn start(feed: &Feed, projection: &'static dyn Projection) -> (Handle, Progress)
     (handle, progress)
 }
 
-/// Keeps one read model, whatever happens.
+/// Keeps one read model, whatever happens, and makes it anew when that is asked for.
 pub async fn run(feed: Feed, projection: &'static dyn Projection, standing: Arc<Standing>) {
-    keep_trying(projection.name(), Some(&standing), || async {
+    let keep = keep_trying(projection.name(), Some(&standing), || async {
         drive(&feed, &mut Projector(projection), &standing).await
-    })
-    .await;
+    });
+    let name = beside(projection.name());
+    let make = keep_trying(&name, None, || async {
+        anew::when_asked(&feed, &mut Projector(projection)).await
+    });
+    tokio::join!(keep, make);
 }

@@ -704,8 +704,8 @@ fn not_sealed(error: SealError) -> AdminError {
     }
 }
 
-/// Empties read models; whoever keeps them (this process or another) sees that
-/// and folds the log again.
+/// Asks for read models to be made anew, beside those that are there: whoever keeps them (this
+/// process or another) sees that and folds the log again.
 async fn rebuild(services: &Services, names: Option<Vec<String>>) -> Result<Outcome, AdminError> {
     let all = chancery_projections::ALL;
     let chosen = match names {
@@ -719,7 +719,8 @@ async fn rebuild(services: &Services, names: Option<Vec<String>>) -> Result<Outc
             .collect::<Result<_, _>>()?,
     };
     for projection in &chosen {
-        services.store.reset_projection(projection.name(), projection.tables()).await?;
+        // Of no version: whichever keeps it begins.
+        services.store.begin_beside(projection.name(), 0, projection.tables()).await?;
     }
     let names = chosen.iter().map(|projection| projection.name().to_owned()).collect();
     Ok(Outcome::Projections { names })

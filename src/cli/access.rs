@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use super::StoreArgs;
 use super::exit::{CliError, ExitCode};
 use super::output;
-use super::progress::spinner;
+use super::progress::{bar, spinner};
 use super::serve::not_started;
 use crate::actors::projector::Projector;
 use crate::admin::socket::{self, SocketError};
@@ -26,14 +26,14 @@ use crate::clock::SystemClock;
 use crate::config::store::Location;
 use crate::config::{Config, operator};
 use crate::entropy::SystemEntropy;
-use crate::feed::Feed;
 use crate::feed::consumer::{ConsumeError, Standing, drive};
+use crate::feed::{Feed, anew};
 use crate::keys::{self, KeysError};
 use crate::lookups::Lookups;
 use crate::services::Services;
 use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
-use crate::stores::{Checkpoint, Store, StoreError};
+use crate::stores::{Checkpoint, Store, StoreError, beside};
 
 /// How long the process that holds the lock may take to listen: it may be
 /// starting.
@@ -272,6 +272,54 @@ impl Access {
         Ok(false)
     }
 
+    /// Waits until these read models were made anew, or makes them where nobody else does. False:
+    /// the server is not done yet.
+    pub async fn made_anew(&self, names: &[&str]) -> Result<bool, CliError> {
+        if !matches!(self.right, Right::Alone) {
+            let done = self.wait_until_made(names).await?;
+            if done || matches!(self.right, Right::Beside(_)) {
+                return Ok(done);
+            }
+        }
+        let feed = Feed::new(Arc::clone(&self.store));
+        let making = spinner("making read models anew");
+        for projection in chancery_projections::ALL {
+            if names.contains(&projection.name()) {
+                anew::now(&feed, &mut Projector(projection)).await.map_err(stopped)?;
+            }
+        }
+        making.finish_and_clear();
+        Ok(true)
+    }
+
+    /// Waits while somebody makes read models anew; false when nobody goes on with it.
+    async fn wait_until_made(&self, names: &[&str]) -> Result<bool, StoreError> {
+        /// How many looks it takes a server to begin.
+        const PATIENCE: u32 = 200;
+        let end = self.store.last_position().await?;
+        let total = end.saturating_mul(u64::try_from(names.len()).unwrap_or_default());
+        let making = bar(total, "making read models anew");
+        let (mut before, mut still) = (None, 0);
+        while still < PATIENCE {
+            let (mut left, mut done) = (0_u32, 0);
+            for name in names {
+                let stands = self.store.checkpoint(&beside(name)).await?;
+                left += u32::from(stands.is_some());
+                done += stands.map_or(end, |stands| stands.position);
+            }
+            making.set_position(done);
+            if left == 0 {
+                making.finish_and_clear();
+                return Ok(true);
+            }
+            still = if before == Some((left, done)) { still + 1 } else { 0 };
+            before = Some((left, done));
+            tokio::time::sleep(LOOK).await;
+        }
+        making.finish_and_clear();
+        Ok(false)
+    }
+
     async fn project(
         &self,
         projections: &[&'static dyn Projection],
@@ -281,6 +329,11 @@ impl Access {
         for projection in projections {
             let (standing, progress) = Standing::new();
             let mut projector = Projector(*projection);
+            let stands = self.store.checkpoint(projection.name()).await?;
+            if stands.is_some_and(|stands| stands.version < projection.version()) {
+                anew::ask(&feed, &projector).await.map_err(stopped)?;
+                anew::now(&feed, &mut projector).await.map_err(stopped)?;
+            }
             tokio::select! {
                 result = drive(&feed, &mut projector, &standing) => result.map_err(stopped)?,
                 result = progress.caught_up_to(end) => result.map_err(CliError::failed)?,

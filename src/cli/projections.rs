@@ -33,7 +33,8 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Empty projections and fold the log again; servers may go on running
+    /// Fold the log again, beside the rows that are there, and put the new ones in their place;
+    /// servers go on running
     Rebuild(Rebuild),
 }
 
@@ -140,7 +141,12 @@ async fn rebuild(args: Rebuild) -> Result<(), CliError> {
             other => return Err(unexpected(other)),
         };
         let wanted: Vec<_> = names.iter().map(String::as_str).collect();
-        access.lookups(&wanted).await?;
+        if !access.made_anew(&wanted).await? {
+            output::note(
+                "the server is not done yet: `chancery projections list` tells how far it is, and \
+                 what is there meanwhile is what was there before",
+            );
+        }
         Ok(names)
     })
     .await?;

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::{Batch, Feed, Subscription};
+use super::{Batch, Feed, Subscription, anew};
 use crate::stores::{Checkpoint, StoreError};
 
 /// How many events go into one transaction, about.
@@ -23,21 +23,21 @@ const HANDFUL: usize = 1000;
 /// How long company is waited for between two transactions.
 const PACE: Duration = Duration::from_millis(20);
 /// How often a position that moved without changes is saved, and a reset looked for.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// How often a follower looks at the checkpoint.
-const FOLLOW: Duration = Duration::from_millis(250);
+pub(super) const FOLLOW: Duration = Duration::from_millis(250);
 /// After how many looks at a checkpoint that stands still a follower takes over (2 seconds).
-const STILL: u32 = 8;
+pub(super) const STILL: u32 = 8;
 
 /// Takes events in order, each at least once.
 pub trait Consumer: Send + Sync {
     /// Names its checkpoint.
     fn name(&self) -> &'static str;
 
-    /// A higher number starts anew from the beginning of the log.
+    /// A higher number starts anew from the beginning of the log, beside the rows that are there.
     fn version(&self) -> u32;
 
-    /// Emptied when it starts anew.
+    /// Its rows; none: it has none.
     fn tables(&self) -> &'static [&'static Table];
 
     /// The aggregates whose events it takes; it is shown no others.
@@ -147,6 +147,11 @@ pub async fn drive(
                 follow(feed, consumer, standing, stands.clone()).await?;
                 continue;
             }
+            Some(stands) if stands.version < version && !consumer.tables().is_empty() => {
+                anew::ask(feed, consumer).await?;
+                wait_for(feed, consumer, standing).await?;
+                continue;
+            }
             Some(stands) if stands.version < version => Some("it is of an older version"),
             Some(stands) if stands.position > end => Some("it is ahead of the log"),
             Some(_) | None => None,
@@ -227,6 +232,21 @@ async fn lead(
     }
 }
 
+/// Waits until the read model is of this version.
+async fn wait_for(
+    feed: &Feed,
+    consumer: &dyn Consumer,
+    standing: &Standing,
+) -> Result<(), StoreError> {
+    loop {
+        match feed.store().checkpoint(consumer.name()).await? {
+            Some(stands) if stands.version < consumer.version() => standing.at(stands.position),
+            Some(_) | None => return Ok(()),
+        }
+        tokio::time::sleep(FOLLOW).await;
+    }
+}
+
 /// Waits while another leads.
 async fn follow(
     feed: &Feed,
@@ -257,18 +277,18 @@ async fn follow(
 }
 
 /// What is consumed in one transaction.
-struct Handful {
-    events: Vec<Arc<Recorded>>,
+pub(super) struct Handful {
+    pub(super) events: Vec<Arc<Recorded>>,
     /// The position of the last event seen, also if it is none of `events`.
-    through: u64,
+    pub(super) through: u64,
     /// The event that comes next, and can't be read.
-    poison: Option<Arc<Undecodable>>,
+    pub(super) poison: Option<Arc<Undecodable>>,
     /// There is more to be had at once.
-    full: bool,
+    pub(super) full: bool,
 }
 
 impl Handful {
-    fn of(first: Batch, more: &mut Subscription, reads: &[AggregateKind]) -> Self {
+    pub(super) fn of(first: Batch, more: &mut Subscription, reads: &[AggregateKind]) -> Self {
         let mut handful =
             Self { events: Vec::new(), through: first.after(), poison: None, full: false };
         let mut next = Some(first);

@@ -7,6 +7,7 @@
 //! after its start once, in order: a live batch is taken only where it goes on
 //! exactly from what was read before.
 
+pub mod anew;
 pub mod consumer;
 mod event;
 mod patient_log;

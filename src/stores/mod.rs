@@ -289,6 +289,36 @@ pub struct Remains {
     pub names: u64,
 }
 
+/// The name of the checkpoint of a read model that is being made anew.
+#[must_use]
+pub fn beside(name: &str) -> String {
+    format!("{name} (anew)")
+}
+
+/// Which of a read model's tables: those that are looked at, or those that are to take their
+/// place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Live,
+    Anew,
+}
+
+impl Side {
+    fn checkpoint(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Self::Live => name.into(),
+            Self::Anew => beside(name).into(),
+        }
+    }
+
+    fn table(self, table: &Table) -> Cow<'static, str> {
+        match self {
+            Self::Live => table.name.into(),
+            Self::Anew => format!("{}_anew", table.name).into(),
+        }
+    }
+}
+
 /// A store: the log, and what stands beside it.
 ///
 /// Object safe; futures are boxed because a call is rare beside what it costs
@@ -407,6 +437,35 @@ pub trait Store: Send + Sync + 'static {
         name: &'a str,
         tables: &'a [&'static Table],
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Begins to make a read model anew beside the one that is there: empty tables, and a
+    /// checkpoint at the beginning under the name [`beside`]. What was begun before is thrown
+    /// away.
+    fn begin_beside<'a>(
+        &'a self,
+        name: &'a str,
+        version: u32,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// As [`Store::project`], for the read model that is being made anew.
+    fn project_beside<'a>(
+        &'a self,
+        name: &'a str,
+        from: Checkpoint,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Puts the read model that was made anew in the place of the old one, rows and checkpoint
+    /// at once, if it stands at `from` still and the old one is not ahead of it. Whoever looks
+    /// something up sees the one or the other.
+    fn take_place<'a>(
+        &'a self,
+        name: &'a str,
+        from: Checkpoint,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Rows of a read model: the values of all columns of the table, in its order.
     fn select(&self, query: Query) -> BoxFuture<'_, Result<Vec<Vec<Value>>, StoreError>>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chancery::stores::{
     Append, AppendError, Bounds, Checkpoint, DataKeyRow, Document, Head, NameChange, NewEvent,
     Query, Remains, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces,
-    UsedOnce, WrappedKeyRow,
+    UsedOnce, WrappedKeyRow, beside,
 };
 use chancery_domain::account::Destroyed;
 use chancery_domain::digest::Sha256Digest;
@@ -82,6 +82,8 @@ macro_rules! contract {
             a_put_leaves_other_columns_as_they_are
             rows_and_checkpoint_move_together
             a_reset_projection_starts_from_nothing
+            what_is_made_anew_is_seen_when_it_takes_the_place
+            what_is_begun_anew_twice_is_begun_from_nothing
             paging_by_key_sees_every_row_once
             paging_by_another_column_sees_every_row_once
             a_page_after_a_vanished_row_is_an_error
@@ -902,6 +904,63 @@ pub async fn a_reset_projection_starts_from_nothing(fixture: impl Fixture) {
     assert_eq!(store.checkpoint("w").await.unwrap(), None);
     assert_eq!(store.checkpoint("other").await.unwrap(), Some(at(6)));
     assert!(store.project("w", None, at(1), Vec::new()).await.unwrap());
+}
+
+pub async fn what_is_made_anew_is_seen_when_it_takes_the_place(fixture: impl Fixture) {
+    let store = fixture.store();
+    let weight = |weight: i64| [("weight", Value::Int(weight)), ("reach", Value::Int(weight))];
+    let row = |key: &str, weight: i64| {
+        vec![text(key), Value::Null, Value::Int(weight), Value::Int(weight)]
+    };
+    assert!(store.project("w", None, at(5), vec![put("stray", weight(1))]).await.unwrap());
+    let mut old = at(5);
+    let mut seen = row("stray", 1);
+    // Again and again: each time by other tables of the same names.
+    for version in 2..=4 {
+        let anew = |position: u64| Checkpoint { version, position };
+        let number = i64::from(version);
+        store.begin_beside("w", version, &[&WIDGETS]).await.unwrap();
+        let stands = store.checkpoint(&beside("w")).await.unwrap();
+        assert_eq!(stands, Some(anew(0)));
+        let behind = old.position - 1;
+        let changes = vec![put("a", weight(number)), put("b", weight(number))];
+        let moved = store.project_beside("w", anew(0), anew(behind), changes.clone());
+        assert!(moved.await.unwrap());
+        let again = store.project_beside("w", anew(0), anew(behind), changes);
+        assert!(!again.await.unwrap(), "somebody else moved it");
+
+        assert_eq!(store.select(widgets()).await.unwrap(), [seen], "nobody sees it");
+        assert_eq!(store.checkpoint("w").await.unwrap(), Some(old.clone()));
+        let too_soon = store.take_place("w", anew(behind), &[&WIDGETS]).await.unwrap();
+        assert!(!too_soon, "it is behind");
+        let to = anew(behind + 2);
+        let removed = Change::Remove { table: &WIDGETS, key: "b".to_owned() };
+        let changes = vec![removed, put("a", weight(number - 1))];
+        assert!(store.project_beside("w", anew(behind), to.clone(), changes).await.unwrap());
+        assert!(!store.take_place("w", anew(behind), &[&WIDGETS]).await.unwrap());
+        assert!(store.take_place("w", to.clone(), &[&WIDGETS]).await.unwrap());
+
+        seen = vec![text("a"), Value::Null, Value::Int(number - 1), Value::Int(number)];
+        assert_eq!(store.select(widgets()).await.unwrap(), [seen.clone()]);
+        assert_eq!(store.checkpoint("w").await.unwrap(), Some(to.clone()));
+        assert_eq!(store.checkpoint(&beside("w")).await.unwrap(), None);
+        assert!(!store.project("w", Some(old), at(9), vec![]).await.unwrap());
+        old = Checkpoint { version, position: to.position + 1 };
+        let found = store.project("w", Some(to), old.clone(), vec![put("a", [])]).await.unwrap();
+        assert!(found, "it goes on from there");
+    }
+}
+
+pub async fn what_is_begun_anew_twice_is_begun_from_nothing(fixture: impl Fixture) {
+    let store = fixture.store();
+    store.begin_beside("w", 0, &[&WIDGETS]).await.unwrap();
+    let (first, wanted) = (Checkpoint { version: 0, position: 3 }, at(0));
+    let none = Checkpoint { version: 0, position: 0 };
+    assert!(store.project_beside("w", none, first, vec![put("a", [])]).await.unwrap());
+    store.begin_beside("w", 1, &[&WIDGETS]).await.unwrap();
+    assert!(store.take_place("w", wanted.clone(), &[&WIDGETS]).await.unwrap());
+    assert!(store.select(widgets()).await.unwrap().is_empty());
+    assert_eq!(store.checkpoint("w").await.unwrap(), Some(wanted));
 }
 
 async fn with_widgets(store: &Arc<dyn Store>) {

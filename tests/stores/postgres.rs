@@ -29,10 +29,12 @@ impl Fixture for PostgresFixture {
         let database = Database::migrated().await;
         let store = Arc::new(database.store().await);
         let fixture = Self { store, database };
-        fixture
-            .execute("CREATE TABLE widgets (id text PRIMARY KEY, colour text, weight bigint, reach bigint)")
-            .await
-            .unwrap();
+        for statement in [
+            "CREATE TABLE widgets (id text PRIMARY KEY, colour text, weight bigint, reach bigint)",
+            "CREATE INDEX widgets_by_weight ON widgets (weight, id) WHERE weight IS NOT NULL",
+        ] {
+            fixture.execute(statement).await.unwrap();
+        }
         fixture
     }
 

@@ -17,8 +17,9 @@ struct SqliteFixture {
     store: Arc<dyn Store>,
 }
 
-const WIDGETS: &str =
-    "CREATE TABLE widgets (id TEXT PRIMARY KEY, colour TEXT, weight INTEGER, reach INTEGER) STRICT";
+const WIDGETS: &str = "
+    CREATE TABLE widgets (id TEXT PRIMARY KEY, colour TEXT, weight INTEGER, reach INTEGER) STRICT;
+    CREATE INDEX widgets_by_weight ON widgets (weight, id) WHERE weight IS NOT NULL;";
 
 impl Fixture for SqliteFixture {
     async fn new() -> Self {

@@ -13,7 +13,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(
             Method::POST,
             "/projections/rebuild",
-            ("rebuildProjections", "Empty read models and fold the log into them again"),
+            (
+                "rebuildProjections",
+                "Make read models anew from the log, beside those that are there",
+            ),
             rebuild,
         )
         .finds(),
@@ -27,7 +30,7 @@ struct Rebuild {
     names: Option<Vec<String>>,
 }
 
-/// The read models that are being made again.
+/// The read models that are made anew: what is there meanwhile is what was there before.
 #[derive(Serialize, JsonSchema)]
 struct Rebuilding {
     names: Vec<String>,

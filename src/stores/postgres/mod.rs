@@ -23,10 +23,11 @@ use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, Head, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store,
+    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Side, Snapshot, Store,
     StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
+mod anew;
 mod append;
 mod beside;
 mod documents;
@@ -392,7 +393,8 @@ impl Store for PostgresStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
             let mut transaction = retried(|| self.pool.begin()).await?;
-            let moved = views::project(&mut transaction, name, from, &to, changes).await?;
+            let side = Side::Live;
+            let moved = views::project(&mut transaction, (name, side), from, &to, changes).await?;
             if moved {
                 transaction.commit().await?;
             } else {
@@ -413,6 +415,61 @@ impl Store for PostgresStore {
             views::reset(&mut transaction, name, tables).await?;
             transaction.commit().await?;
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn begin_beside<'a>(
+        &'a self,
+        name: &'a str,
+        version: u32,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let mut transaction = retried(|| self.pool.begin()).await?;
+            anew::begin(&mut transaction, name, version, tables).await?;
+            transaction.commit().await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn project_beside<'a>(
+        &'a self,
+        name: &'a str,
+        from: Checkpoint,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let mut transaction = retried(|| self.pool.begin()).await?;
+            let (model, from) = ((name, Side::Anew), Some(from));
+            let moved = views::project(&mut transaction, model, from, &to, changes).await?;
+            if moved {
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+            }
+            Ok(moved)
+        }
+        .boxed()
+    }
+
+    fn take_place<'a>(
+        &'a self,
+        name: &'a str,
+        from: Checkpoint,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let mut transaction = retried(|| self.pool.begin()).await?;
+            let taken = anew::take_place(&mut transaction, name, &from, tables).await?;
+            if taken {
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+            }
+            Ok(taken)
         }
         .boxed()
     }

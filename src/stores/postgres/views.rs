@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
 
 use super::rows::signed;
 use super::transient::retried;
-use crate::stores::{Checkpoint, Query, StoreError};
+use crate::stores::{Checkpoint, Query, Side, StoreError};
 
 /// What the changes to one row come to.
 #[derive(Default)]
@@ -23,11 +23,12 @@ struct RowChange {
 /// Moves a checkpoint and applies changes, if it stands where it should.
 pub(super) async fn project(
     connection: &mut PgConnection,
-    name: &str,
+    (name, side): (&str, Side),
     from: Option<Checkpoint>,
     to: &Checkpoint,
     changes: Vec<Change>,
 ) -> Result<bool, StoreError> {
+    let name = &*side.checkpoint(name);
     // First, so that whoever comes second waits here and has written nothing.
     let moved = match from {
         None => {
@@ -59,7 +60,7 @@ pub(super) async fn project(
         return Ok(false);
     }
     for (table, rows) in coalesced(changes) {
-        apply(connection, table, rows).await?;
+        apply(connection, (table, side), rows).await?;
     }
     Ok(true)
 }
@@ -86,7 +87,7 @@ fn coalesced(changes: Vec<Change>) -> Vec<(&'static Table, BTreeMap<String, RowC
 
 async fn apply(
     connection: &mut PgConnection,
-    table: &'static Table,
+    (table, side): (&'static Table, Side),
     rows: BTreeMap<String, RowChange>,
 ) -> Result<(), StoreError> {
     let mut removed = Vec::new();
@@ -105,13 +106,14 @@ async fn apply(
     }
     if !removed.is_empty() {
         let key = column(table, table.key)?.0;
-        sqlx::query(&format!("DELETE FROM \"{}\" WHERE {key} = ANY($1)", table.name))
+        let name = side.table(table);
+        sqlx::query(&format!("DELETE FROM \"{name}\" WHERE {key} = ANY($1)"))
             .bind(removed)
             .execute(&mut *connection)
             .await?;
     }
     for put in puts.into_values() {
-        put.write(connection, table).await?;
+        put.write(connection, table, &side.table(table)).await?;
     }
     Ok(())
 }
@@ -128,6 +130,7 @@ impl Puts {
         self,
         connection: &mut PgConnection,
         table: &'static Table,
+        place: &str,
     ) -> Result<(), StoreError> {
         let key = column(table, table.key)?.0;
         let mut columns = key.clone();
@@ -147,7 +150,7 @@ impl Puts {
             updates.push(match kind {
                 // NULLs are ignored.
                 ColumnType::Highest => {
-                    format!("{quoted} = greatest(\"{}\".{quoted}, excluded.{quoted})", table.name)
+                    format!("{quoted} = greatest(\"{place}\".{quoted}, excluded.{quoted})")
                 }
                 ColumnType::Int | ColumnType::Derived | ColumnType::Text => {
                     format!("{quoted} = excluded.{quoted}")
@@ -159,9 +162,8 @@ impl Puts {
             updates => format!("UPDATE SET {}", updates.join(", ")),
         };
         let statement = format!(
-            "INSERT INTO \"{}\" ({columns}) SELECT * FROM unnest({arrays})
-             ON CONFLICT ({key}) DO {conflict}",
-            table.name
+            "INSERT INTO \"{place}\" ({columns}) SELECT * FROM unnest({arrays})
+             ON CONFLICT ({key}) DO {conflict}"
         );
         let mut query = sqlx::query(&statement).bind(self.keys);
         for (name, values) in self.values {

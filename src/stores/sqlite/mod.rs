@@ -6,6 +6,7 @@
 //! all others are read-only and never checkpoint. (SQLite 3.46.0 can lose data
 //! when two connections write or checkpoint at once.)
 
+mod anew;
 mod documents;
 mod erasure;
 mod folder;
@@ -35,7 +36,7 @@ use self::worker::Worker;
 use self::writer::Writer;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Snapshot, Store,
+    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Side, Snapshot, Store,
     StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
@@ -337,7 +338,9 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let name = name.to_owned();
         Box::pin(async move {
-            let job = move |views: &mut Views| views.project(&name, from.as_ref(), &to, &changes);
+            let job = move |views: &mut Views| {
+                views.project((&name, Side::Live), from.as_ref(), &to, &changes)
+            };
             self.writers()?.views.run(job).await
         })
     }
@@ -350,6 +353,48 @@ impl Store for SqliteStore {
         let (name, tables) = (name.to_owned(), tables.to_vec());
         Box::pin(async move {
             self.writers()?.views.run(move |views| views.reset(&name, &tables)).await
+        })
+    }
+
+    fn begin_beside<'a>(
+        &'a self,
+        name: &'a str,
+        version: u32,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (name, tables) = (name.to_owned(), tables.to_vec());
+        Box::pin(async move {
+            let job = move |views: &mut Views| views.begin_beside(&name, version, &tables);
+            self.writers()?.views.run(job).await
+        })
+    }
+
+    fn project_beside<'a>(
+        &'a self,
+        name: &'a str,
+        from: Checkpoint,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            let job = move |views: &mut Views| {
+                views.project((&name, Side::Anew), Some(&from), &to, &changes)
+            };
+            self.writers()?.views.run(job).await
+        })
+    }
+
+    fn take_place<'a>(
+        &'a self,
+        name: &'a str,
+        from: Checkpoint,
+        tables: &'a [&'static Table],
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let (name, tables) = (name.to_owned(), tables.to_vec());
+        Box::pin(async move {
+            let job = move |views: &mut Views| views.take_place(&name, &from, &tables);
+            self.writers()?.views.run(job).await
         })
     }
 

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use chancery_projections::{Change, ColumnType, Table};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi, params};
 
-use super::erasure;
 use super::folder::Folder;
 use super::migrate::{self, Schema};
 use super::rows::{bound, column, integer, is_corrupt};
-use crate::stores::{Checkpoint, StoreError};
+use super::{anew, erasure};
+use crate::stores::{Checkpoint, Side, StoreError};
 
 pub(super) struct Views {
     connection: Connection,
@@ -56,37 +56,32 @@ impl Views {
     /// Applies changes and moves the checkpoint, if it stands where it should.
     pub(super) fn project(
         &mut self,
-        name: &str,
+        model: (&str, Side),
         from: Option<&Checkpoint>,
         to: &Checkpoint,
         changes: &[Change],
     ) -> Result<bool, StoreError> {
-        let result = self.try_project(name, from, to, changes);
+        let result = self.try_project(model, from, to, changes);
         self.discard_if_broken(result)
     }
 
     fn try_project(
         &mut self,
-        name: &str,
+        (name, side): (&str, Side),
         from: Option<&Checkpoint>,
         to: &Checkpoint,
         changes: &[Change],
     ) -> Result<bool, StoreError> {
+        let name = &*side.checkpoint(name);
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if checkpoint(&transaction, name)?.as_ref() != from {
             return Ok(false);
         }
         for change in changes {
-            apply(&transaction, change)?;
+            apply(&transaction, change, side)?;
         }
-        transaction
-            .prepare_cached(
-                "INSERT INTO checkpoints (name, version, position) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET
-                     version = excluded.version, position = excluded.position",
-            )?
-            .execute(params![name, to.version, integer(to.position)])?;
+        move_checkpoint(&transaction, name, to)?;
         transaction.commit()?;
         Ok(true)
     }
@@ -110,6 +105,28 @@ impl Views {
         transaction.execute("DELETE FROM checkpoints WHERE name = ?1", [name])?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Makes empty tables beside those that are there, and a checkpoint at the beginning.
+    pub(super) fn begin_beside(
+        &mut self,
+        name: &str,
+        version: u32,
+        tables: &[&'static Table],
+    ) -> Result<(), StoreError> {
+        let result = anew::begin(&mut self.connection, name, version, tables);
+        self.discard_if_broken(result)
+    }
+
+    /// Puts them in the place of the old ones, unless those are ahead.
+    pub(super) fn take_place(
+        &mut self,
+        name: &str,
+        from: &Checkpoint,
+        tables: &[&'static Table],
+    ) -> Result<bool, StoreError> {
+        let result = anew::take_place(&mut self.connection, name, from, tables);
+        self.discard_if_broken(result)
     }
 
     /// Brings everything to the disk and says so in the file.
@@ -150,6 +167,22 @@ pub(super) fn checkpoint(
         version,
         position: u64::try_from(position).unwrap_or_default(),
     }))
+}
+
+/// Notes how far a projection has come.
+pub(super) fn move_checkpoint(
+    connection: &Connection,
+    name: &str,
+    to: &Checkpoint,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO checkpoints (name, version, position) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET
+                 version = excluded.version, position = excluded.position",
+        )?
+        .execute(params![name, to.version, integer(to.position)])?;
+    Ok(())
 }
 
 /// Why these views are not to be used for this log, if they are not.
@@ -249,7 +282,7 @@ fn opened_here() -> String {
 }
 
 /// What a column (by its quoted name) of a row that is there already is set to.
-fn assigned(table: &Table, name: &str) -> String {
+fn assigned(table: &Table, place: &str, name: &str) -> String {
     let grows = |(own, of): &(&str, ColumnType)| {
         *of == ColumnType::Highest && name.trim_matches('"') == *own
     };
@@ -257,13 +290,14 @@ fn assigned(table: &Table, name: &str) -> String {
         return format!("{name} = excluded.{name}");
     }
     // max() of anything and NULL is NULL.
-    let (old, new) = (format!("\"{}\".{name}", table.name), format!("excluded.{name}"));
+    let (old, new) = (format!("\"{place}\".{name}"), format!("excluded.{name}"));
     format!("{name} = max(coalesce({old}, {new}), coalesce({new}, {old}))")
 }
 
-fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
+fn apply(connection: &Connection, change: &Change, side: Side) -> Result<(), StoreError> {
     match change {
         Change::Put { table, key, set } => {
+            let place = &*side.table(table);
             let mut columns = column(table, table.key)?;
             let mut places = "?1".to_owned();
             let mut updates = String::new();
@@ -274,14 +308,14 @@ fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
                 places.push_str(", ?");
                 places.push_str(&(index + 2).to_string());
                 updates.push_str(if index == 0 { " UPDATE SET " } else { ", " });
-                updates.push_str(&assigned(table, &name));
+                updates.push_str(&assigned(table, place, &name));
             }
             if updates.is_empty() {
                 updates.push_str(" NOTHING");
             }
             let sql = format!(
-                "INSERT INTO \"{}\" ({columns}) VALUES ({places}) ON CONFLICT (\"{}\") DO{updates}",
-                table.name, table.key
+                "INSERT INTO \"{place}\" ({columns}) VALUES ({places}) ON CONFLICT (\"{}\") DO{updates}",
+                table.key
             );
             let mut statement = connection.prepare_cached(&sql)?;
             statement.raw_bind_parameter(1, key)?;
@@ -292,7 +326,8 @@ fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
         }
         Change::Remove { table, key } => {
             let key_column = column(table, table.key)?;
-            let sql = format!("DELETE FROM \"{}\" WHERE {key_column} = ?1", table.name);
+            let place = side.table(table);
+            let sql = format!("DELETE FROM \"{place}\" WHERE {key_column} = ?1");
             connection.prepare_cached(&sql)?.execute([key])?;
         }
     }
