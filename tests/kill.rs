@@ -12,6 +12,8 @@
 #[path = "stores/postgres_database.rs"]
 #[expect(dead_code, reason = "some of it is for the tests of the stores")]
 mod postgres_database;
+#[path = "kill/readers.rs"]
+mod readers;
 #[path = "conformance/support/mod.rs"]
 #[expect(dead_code, unused_imports, unused_macros, reason = "most of it is for conformance")]
 mod support;
@@ -104,18 +106,7 @@ impl Story {
     async fn begin(folder: &Path, store: &str) -> Self {
         let address = free_address();
         let issuer = format!("http://{address}");
-        let config = folder.join("chancery.toml");
-        let key = folder.join("master.key");
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.create_new(true).write(true).mode(0o600).open(&key).unwrap();
-        file.write_all("5a".repeat(32).as_bytes()).unwrap();
-        let text = format!(
-            "[server]\nissuer = \"{issuer}\"\nlisten = [\"{address}\"]\nworkers = 2\n[store]\n\
-             url = \"{store}\"\n[master_key]\nfile = \"{}\"\n[log]\nfilter = \"warn\"\n",
-            key.display()
-        );
-        std::fs::write(&config, text).unwrap();
-
+        let config = configured(folder, (&issuer, &address), store, "");
         cli(&config, &[&["migrate"]], "").await;
         let service = ["client", "add", "--json", "--id", "svc", "--scope", "read"];
         let service =
@@ -154,13 +145,7 @@ impl Story {
 
     /// Starts the server; gives it when it is ready.
     async fn start(&self) -> Child {
-        let child = chancery(&self.config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
-        let ready = || async {
-            let asked = self.service.request(reqwest::Method::GET, "/health/ready").send().await;
-            asked.is_ok_and(|answer| answer.status() == 200)
-        };
-        until("readiness", ready).await;
-        child
+        started(&self.config, &self.service).await
     }
 
     /// Codes to redeem, and families to refresh.
@@ -278,6 +263,33 @@ impl Story {
     }
 }
 
+/// Writes the settings of a node, and these besides.
+fn configured(folder: &Path, (issuer, address): (&str, &str), store: &str, more: &str) -> PathBuf {
+    let config = folder.join("chancery.toml");
+    let key = folder.join("master.key");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.create_new(true).write(true).mode(0o600).open(&key).unwrap();
+    file.write_all("5a".repeat(32).as_bytes()).unwrap();
+    let text = format!(
+        "[server]\nissuer = \"{issuer}\"\nlisten = [\"{address}\"]\nworkers = 2\n[store]\n\
+         url = \"{store}\"\n[master_key]\nfile = \"{}\"\n[log]\nfilter = \"warn\"\n{more}",
+        key.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+/// Starts a node; gives it when this client finds it ready.
+async fn started(config: &Path, party: &RelyingParty) -> Child {
+    let child = chancery(config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
+    let ready = || async {
+        let asked = party.request(reqwest::Method::GET, "/health/ready").send().await;
+        asked.is_ok_and(|answer| answer.status() == 200)
+    };
+    until("readiness", ready).await;
+    child
+}
+
 async fn get_tokens(service: &RelyingParty) -> Vec<String> {
     let mut told = Vec::new();
     let form = [("grant_type", "client_credentials")];
@@ -350,7 +362,9 @@ fn chancery(config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
     command.args(arguments).arg("--config").arg(config).kill_on_drop(true);
     // It takes every variable of this prefix for a setting.
-    command.env_remove("CHANCERY_TEST_POSTGRES");
+    for own in ["TEST_POSTGRES", "TORTURE_SECONDS", "TORTURE_SEED"] {
+        command.env_remove(format!("CHANCERY_{own}"));
+    }
     command
 }
 
