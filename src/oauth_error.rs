@@ -17,7 +17,7 @@ use crate::stores::{AppendError, StoreError};
 
 /// An error code of the registries (RFC 6749 §11.4, RFC 7591 §3.2.2, OpenID
 /// Connect Core §3.1.2.6, OpenID Connect Core Error Code
-/// `unmet_authentication_requirements`).
+/// `unmet_authentication_requirements`, RFC 9396 §15.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     InvalidRequest,
@@ -45,6 +45,7 @@ pub enum ErrorCode {
     InvalidClientMetadata,
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
+    InvalidAuthorizationDetails,
 }
 
 impl ErrorCode {
@@ -77,6 +78,7 @@ impl ErrorCode {
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidSoftwareStatement => "invalid_software_statement",
             Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
         }
     }
 
@@ -169,6 +171,7 @@ impl From<RequestError> for OAuthError {
             | RequestError::Prompt(_)
             | RequestError::MaxAgeMalformed
             | RequestError::Claims(_) => ErrorCode::InvalidRequest,
+            RequestError::AuthorizationDetails => ErrorCode::InvalidAuthorizationDetails,
             RequestError::RequestUri(_) => ErrorCode::InvalidRequestUri,
             RequestError::RequestObject(_) => ErrorCode::InvalidRequestObject,
             RequestError::RequestNotSupported => ErrorCode::RequestNotSupported,

@@ -38,6 +38,7 @@ use chancery_domain::grant::{
 use chancery_domain::ids::{
     AggregateKind, ClientId, CommandId, GrantId, KeyId, SessionId, SubjectId,
 };
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use chancery_domain::protocol::content_encryption::ContentEncryption;
@@ -322,6 +323,7 @@ fn grant_samples() -> impl Iterator<Item = Sample> {
                     authentication: Some(authentication()),
                     scope: scope("read"),
                     claims: ClaimNames::default(),
+                    authorization_details: AuthorizationDetails::default(),
                 }),
                 tokens: Arc::new(tokens()),
             },
@@ -513,6 +515,7 @@ fn least_samples() -> impl Iterator<Item = Sample> {
                 authentication: None,
                 scope: scope(""),
                 claims: ClaimNames::default(),
+                authorization_details: AuthorizationDetails::default(),
             }),
             tokens: Arc::new(least_tokens()),
         }
@@ -646,6 +649,7 @@ fn later_samples() -> impl Iterator<Item = Sample> {
             authentication: Some(Authentication { session_id: None, ..authentication() }),
             scope: scope("openid"),
             claims: ClaimNames::default(),
+            authorization_details: AuthorizationDetails::default(),
         }),
         tokens: Arc::new(IssuedTokens { id, ..tokens() }),
     });
@@ -653,6 +657,27 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which: "by-password",
         ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, by_password)
     };
+    let details = AuthorizationDetails::parse(
+        r#"[{"type":"chancery_events","event_types":["CodeIssued"],"clients":["web"],
+             "fields":["data.scope"]}]"#,
+    )
+    .unwrap();
+    let detailed = GrantEvent::from(TokensIssued {
+        grant_type: GrantType::ClientCredentials,
+        authorization: Arc::new(Authorization {
+            client_id: client_id(),
+            authentication: None,
+            scope: scope("events:read"),
+            claims: ClaimNames::default(),
+            authorization_details: details.clone(),
+        }),
+        tokens: Arc::new(least_tokens()),
+    });
+    let detailed = Sample {
+        which: "detailed",
+        ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, detailed)
+    };
+    let limited = ClientMetadata { authorization_details: details, ..ClientMetadata::default() };
     let mut hooked = tokens();
     hooked.access.claims = Some(sha256(11));
     hooked.id = hooked.id.map(|id| IdTokenFacts { claims: Some(sha256(11)), ..id });
@@ -667,6 +692,8 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         client("by-stranger", by(Registrar::Stranger).into()),
         client("audience-and-rotation", ClientMetadataReplaced { metadata: ours.into() }.into()),
         by_password,
+        detailed,
+        client("detailed", ClientMetadataReplaced { metadata: limited.into() }.into()),
         encryption,
         hooked,
         client(

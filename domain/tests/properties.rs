@@ -18,6 +18,7 @@ use chancery_domain::grant::{
     RevokeAccessToken, TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId, SessionId, SubjectId};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::pkce::{CodeChallenge, CodeVerifier};
@@ -282,6 +283,7 @@ fn direct_grants() -> impl Strategy<Value = GrantCommand> {
                 authentication: None,
                 scope,
                 claims: ClaimNames::default(),
+                authorization_details: AuthorizationDetails::default(),
             },
             plan,
             now,

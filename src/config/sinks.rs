@@ -23,6 +23,8 @@ settings! {
         types: Vec<String> = default [];
         /// Only events that concern these clients; none named: all.
         clients: Vec<String> = default [];
+        /// How events are written.
+        mode: Mode = default "structured";
         /// Where it begins, when it is new.
         begin: Begin = default "beginning";
         /// What a webhook's requests are signed by, as hooks are. Better in `secret_file`.
@@ -46,6 +48,16 @@ choice! {
         Webhook = "webhook",
         /// A stream of NATS JetStream.
         Nats = "nats",
+    }
+}
+
+choice! {
+    /// How `CloudEvents` are written as messages.
+    Mode, "modes of `CloudEvents`" {
+        /// The body holds all of an event, its attributes and its data.
+        Structured = "structured",
+        /// The body holds the data, and headers the attributes (`ce-…`).
+        Binary = "binary",
     }
 }
 

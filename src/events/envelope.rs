@@ -7,21 +7,29 @@
 //! the same wherever the event is read, and no other event has it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chancery_domain::event::type_name;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::cursor::Cursors;
+use super::limits::{Limits, Shown, narrow};
 use crate::clock::rfc3339_ms;
 use crate::services::Services;
 use crate::stores::StoredEvent;
+
+/// The type of an event's data.
+pub const DATA: &str = "application/json";
 
 /// Writes the events of one server as CloudEvents.
 #[derive(Debug, Clone)]
 pub struct CloudEvents {
     issuer: Box<str>,
     cursors: Cursors,
+    limits: Arc<Limits>,
 }
 
 /// What stands in the log can't be read as JSON.
@@ -101,7 +109,13 @@ impl CloudEvents {
     #[must_use]
     pub fn of(services: &Services) -> Self {
         let cursors = Cursors::of(&*services.store);
-        Self { issuer: services.issuer().into(), cursors }
+        Self { issuer: services.issuer().into(), cursors, limits: Arc::default() }
+    }
+
+    /// The same, with no more in them than may be seen.
+    #[must_use]
+    pub fn within(self, limits: &Arc<Limits>) -> Self {
+        Self { limits: Arc::clone(limits), ..self }
     }
 
     /// The cursors that stand in them.
@@ -112,15 +126,49 @@ impl CloudEvents {
 
     /// Appends an event as one line of JSON, without its end.
     pub fn write(&self, stored: &StoredEvent, to: &mut Vec<u8>) -> Result<(), Unreadable> {
-        let event = self.event(stored);
-        let written = event.and_then(|event| serde_json::to_writer(to, &event));
+        let written = match self.limits.shown(&stored.event) {
+            Shown::All => self.event(stored).and_then(|event| serde_json::to_writer(to, &event)),
+            Shown::Fields(fields) => self.narrowed(stored, &fields, to),
+            Shown::Nothing => self.narrowed(stored, &BTreeSet::new(), to),
+        };
         written.map_err(|source| Unreadable { position: stored.position, source })
+    }
+
+    fn narrowed(
+        &self,
+        stored: &StoredEvent,
+        fields: &BTreeSet<&str>,
+        to: &mut Vec<u8>,
+    ) -> Result<(), serde_json::Error> {
+        let mut event = serde_json::to_value(self.event(stored)?)?;
+        if let Some(members) = event.as_object_mut() {
+            narrow(members, fields);
+        }
+        serde_json::to_writer(to, &event)
     }
 
     /// An event as JSON.
     pub fn text(&self, stored: &StoredEvent) -> Result<String, Unreadable> {
-        let text = self.event(stored).and_then(|event| serde_json::to_string(&event));
-        text.map_err(|source| Unreadable { position: stored.position, source })
+        let mut text = Vec::new();
+        self.write(stored, &mut text)?;
+        String::from_utf8(text).map_err(|error| Unreadable {
+            position: stored.position,
+            source: serde::ser::Error::custom(error),
+        })
+    }
+
+    /// The attributes of an event by name: all but its data. Their values are texts.
+    pub(super) fn attributes(
+        &self,
+        stored: &StoredEvent,
+    ) -> Result<Map<String, Value>, Unreadable> {
+        let event = self
+            .event(stored)
+            .and_then(|event| serde_json::to_value(CloudEvent { data: RawValue::NULL, ..event }));
+        let event = event.map_err(|source| Unreadable { position: stored.position, source })?;
+        let Value::Object(mut attributes) = event else { return Ok(Map::new()) };
+        attributes.remove("data");
+        Ok(attributes)
     }
 
     fn event<'a>(&'a self, stored: &'a StoredEvent) -> Result<CloudEvent<'a>, serde_json::Error> {
@@ -135,7 +183,7 @@ impl CloudEvents {
             r#type: type_name(event.stream.kind, name, version),
             subject: format!("{kind}/{id}"),
             time: std::mem::take(&mut beside.occurred_at),
-            datacontenttype: "application/json",
+            datacontenttype: DATA,
             dataschema: format!("{}/schemas/{kind}/{name}/{version}", self.issuer),
             sequence: event.sequence.to_string(),
             recordedtime: rfc3339_ms(stored.recorded_at_ms),

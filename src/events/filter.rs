@@ -1,7 +1,10 @@
 //! Which events a reader wants.
 
+use std::sync::Arc;
+
 use chancery_domain::ids::ClientId;
 
+use super::limits::Limits;
 use super::schemas::Schemas;
 use crate::stores::NewEvent;
 
@@ -15,6 +18,8 @@ pub struct Filter {
     types: Vec<&'static str>,
     /// As they stand in an event's metadata. Empty: all, and those of no client.
     clients: Vec<Box<str>>,
+    /// What may be seen at all.
+    limits: Arc<Limits>,
 }
 
 /// Why there is no such filter.
@@ -49,7 +54,14 @@ impl Filter {
             let client = serde_json::Value::from(client.as_str());
             format!("\"client_id\":{client}").into_boxed_str()
         };
-        Ok(Self { types, clients: clients.into_iter().map(member).collect() })
+        let clients = clients.into_iter().map(member).collect();
+        Ok(Self { types, clients, limits: Arc::default() })
+    }
+
+    /// The same, but for what may not be seen.
+    #[must_use]
+    pub fn within(self, limits: &Arc<Limits>) -> Self {
+        Self { limits: Arc::clone(limits), ..self }
     }
 
     /// Is this one of them?
@@ -58,6 +70,7 @@ impl Filter {
         let typed = self.types.is_empty() || self.types.contains(&&*event.event_type);
         // A quote within a text is written as \", so that this is the member itself.
         typed
+            && self.limits.admit(event)
             && (self.clients.is_empty()
                 || self.clients.iter().any(|client| event.metadata.contains(&**client)))
     }

@@ -2,12 +2,14 @@
 
 use chancery_domain::authorization::Authorization;
 use chancery_domain::grant::{GrantCommand, IssueDirectly};
+use chancery_domain::protocol::authorization_details::{AuthorizationDetails, DetailsError};
 use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
 use serde_json::Map;
 
 use super::{TokenRequest, active};
+use crate::events::limits;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::services::Services;
 use crate::tokens::{About, IdTokenEncryption, Issuer, TokenResponse, ask_hooks, plan};
@@ -23,6 +25,7 @@ pub(super) async fn issue(
         authentication: None,
         scope,
         claims: ClaimNames::default(),
+        authorization_details: authorization_details(services, request)?,
     };
     let mut plan = plan(services, &services.keys.get(), &client.metadata)
         .map_err(|error| OAuthError::internal(&error))?;
@@ -58,6 +61,26 @@ pub(super) async fn issue(
         released: &Map::new(),
     };
     answering.render(tokens).await
+}
+
+/// What is asked for in detail, or set down for the client (RFC 9396 §6).
+fn authorization_details(
+    services: &Services,
+    request: &TokenRequest<'_>,
+) -> Result<AuthorizationDetails, OAuthError> {
+    let refused = |error: &dyn std::fmt::Display| {
+        OAuthError::new(ErrorCode::InvalidAuthorizationDetails, error.to_string())
+    };
+    let asked = request.once("authorization_details")?.map(AuthorizationDetails::parse);
+    let asked = asked.transpose().map_err(|error| refused(&error))?;
+    if asked.is_some() && !services.config.features.events {
+        return Err(refused(&DetailsError::UnknownType));
+    }
+    for access in asked.iter().flat_map(AuthorizationDetails::events) {
+        limits::check(access, services.schemas()).map_err(|error| refused(&error))?;
+    }
+    let set_down = &request.client.metadata.authorization_details;
+    AuthorizationDetails::granted(asked, set_down).map_err(|error| refused(&error))
 }
 
 /// What the client is registered for, but for what needs a person.

@@ -8,7 +8,7 @@ mod refresh_token;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chancery_domain::authorization::{Authorization, Parameters};
+use chancery_domain::authorization::{Authorization, Parameters, RequestError};
 use chancery_domain::grant::{Active, Grant};
 use chancery_domain::ids::SubjectId;
 use chancery_domain::protocol::grant_type::GrantType;
@@ -58,6 +58,11 @@ pub async fn answer(
     if !request.client.metadata.allows(grant_type) {
         let text = "the client is not registered for this grant_type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, text));
+    }
+    // RFC 9396 §5: what can't be granted is refused, not left out.
+    let details = request.once("authorization_details")?;
+    if grant_type != GrantType::ClientCredentials && details.is_some() {
+        return Err(RequestError::AuthorizationDetails.into());
     }
     match grant_type {
         GrantType::AuthorizationCode => authorization_code::redeem(services, request).await,

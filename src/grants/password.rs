@@ -8,6 +8,7 @@
 use chancery_domain::authorization::{Authentication, Authorization};
 use chancery_domain::client::SecurityProfile;
 use chancery_domain::grant::{GrantCommand, IssueDirectly};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::scope::Scope;
@@ -56,6 +57,7 @@ pub(super) async fn issue(
         authentication: Some(authentication),
         scope,
         claims: ClaimNames::default(),
+        authorization_details: AuthorizationDetails::default(),
     };
     let encryption = IdTokenEncryption::of(services, client, &authorization.scope).await?;
     let mut plan = plan(services, &services.keys.get(), &client.metadata)

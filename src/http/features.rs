@@ -55,7 +55,11 @@ static FEATURES: &[Feature] = &[
     Feature { is_on: |features| features.audit_log, paths: &["/audit/log"], metadata: &[] },
     Feature { is_on: |features| features.console, paths: &["/console"], metadata: &[] },
     Feature { is_on: |features| features.audit_api, paths: &["/audit"], metadata: &[] },
-    Feature { is_on: |features| features.events, paths: &["/events", "/schemas"], metadata: &[] },
+    Feature {
+        is_on: |features| features.events,
+        paths: &["/events", "/schemas"],
+        metadata: &["authorization_details_types_supported"],
+    },
     Feature { is_on: |features| features.health, paths: &["/health"], metadata: &[] },
 ];
 

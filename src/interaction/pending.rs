@@ -12,6 +12,7 @@ use chancery_domain::grant::{
     GrantEvent, Presented, ReceiveRequest, TokenPlan,
 };
 use chancery_domain::ids::{ConsentId, GrantId, SessionId, SubjectId};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::prompt::Prompt;
@@ -356,6 +357,7 @@ impl Pending {
                 authentication: Some(who.authentication().clone()),
                 scope: scope.clone(),
                 claims: granted.clone(),
+                authorization_details: AuthorizationDetails::default(),
             };
             let about = About {
                 client: &self.client,

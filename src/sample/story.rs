@@ -14,6 +14,7 @@ use chancery_domain::grant::{
     RevocationCause, Revoke, RevokeAccessToken, TokenPlan, UseRefreshToken,
 };
 use chancery_domain::ids::{ClientId, ConsentId, GrantId, SessionId};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::claims::ClaimNames;
 use chancery_domain::protocol::grant_type::GrantType;
 use chancery_domain::protocol::pkce::{CodeChallenge, CodeVerifier};
@@ -119,6 +120,7 @@ impl Sample<'_> {
             authentication: None,
             scope: client.metadata.scope.clone(),
             claims: ClaimNames::default(),
+            authorization_details: AuthorizationDetails::default(),
         };
         let command = GrantCommand::IssueDirectly(IssueDirectly {
             grant_type: GrantType::ClientCredentials,

@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use chancery_domain::authorization::Authorization;
 use chancery_domain::grant::{AccessTokenFacts, AccessTokenForm, Active, Grant, GrantError};
 use chancery_domain::ids::{ClientId, GrantId};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::secret::AccessToken;
 use chancery_domain::time::UnixTime;
 use lru::LruCache;
@@ -36,6 +37,9 @@ pub struct AccessTokenClaims {
     acr: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     amr: Vec<String>,
+    /// RFC 9396 §9.1
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    authorization_details: AuthorizationDetails,
 }
 
 /// `aud`: one, or several (RFC 7519 §4.1.3).
@@ -102,6 +106,7 @@ impl AccessTokenClaims {
             auth_time: person.map(|person| person.auth_time),
             acr: person.map(|person| person.acr.clone()),
             amr: person.map(|person| person.amr.clone()).unwrap_or_default(),
+            authorization_details: authorization.authorization_details.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@ use chancery_domain::grant::{
     IssuedTokens,
 };
 use chancery_domain::ids::{ClientId, GrantId, KeyId};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::scope::Scope;
 use chancery_domain::secret::{AccessToken, RefreshToken};
 use chancery_domain::time::UnixTime;
@@ -43,6 +44,9 @@ pub struct TokenResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
     scope: String,
+    /// RFC 9396 §7
+    #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
+    authorization_details: AuthorizationDetails,
 }
 
 /// What comes by the browser, as parameters of the authorization response.
@@ -172,6 +176,7 @@ impl Issuer<'_> {
             refresh_token_expires_in: self.refresh_expires_in(tokens),
             id_token,
             scope: tokens.access.scope.to_string(),
+            authorization_details: self.authorization.authorization_details.clone(),
         })
     }
 

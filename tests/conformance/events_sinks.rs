@@ -20,12 +20,14 @@ use crate::support::{
 
 both_stores! {
     a_webhook_gets_every_event_in_order_and_signed,
+    in_binary_mode_a_webhook_gets_attributes_in_headers,
     a_sink_gets_only_what_it_is_for,
     a_webhook_that_has_too_much_to_do_is_waited_for,
     what_is_refused_too_often_is_put_aside_and_sent_again,
     after_a_crash_a_sink_loses_nothing,
     sinks_are_shown_to_administrators_alone,
     a_stream_gets_every_event_once_and_in_order,
+    in_binary_mode_a_stream_gets_attributes_in_headers,
     a_stream_that_was_away_and_a_server_that_was_killed_lose_and_repeat_nothing,
 }
 
@@ -89,12 +91,7 @@ async fn a_webhook_gets_every_event_in_order_and_signed(store: StoreKind) {
     let come = ids(&listener.bodies());
     assert_eq!(come, ids_in_log(&log)[..come.len()]);
     let (head, body) = (&listener.heads()[0], &listener.bodies()[0]);
-    let header = |name: &str| {
-        head.lines()
-            .find_map(|line| line.strip_prefix(&format!("{name}: ")))
-            .unwrap_or_else(|| panic!("{name} in {head}"))
-            .to_owned()
-    };
+    let header = |name: &str| header(head, name).unwrap_or_else(|| panic!("{name} in {head}"));
     assert_eq!(header("content-type"), "application/cloudevents+json");
     assert_eq!(header("webhook-id"), come[0]);
     let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
@@ -105,6 +102,37 @@ async fn a_webhook_gets_every_event_in_order_and_signed(store: StoreKind) {
     let signature = header("webhook-signature");
     let signature = base64_of(signature.strip_prefix("v1,").unwrap());
     assert!(aws_lc_rs::hmac::verify(&key, signed.as_bytes(), &signature).is_ok());
+}
+
+fn header(head: &str, name: &str) -> Option<String> {
+    head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).map(str::to_owned)
+}
+
+/// `CloudEvents` 1.0, HTTP binding §3.1.
+async fn in_binary_mode_a_webhook_gets_attributes_in_headers(store: StoreKind) {
+    let listener = Listener::start().await;
+    let settings = webhook(&listener, "mode = \"binary\"\ntypes = [\"CodeIssued\"]");
+    let mut scene = Scene::with(store, &settings, confidential()).await;
+    scene.tokens(&[]).await;
+    listener.has(1).await;
+    let (head, body) = (&listener.heads()[0], &listener.bodies()[0]);
+    let log = scene.server.log().await;
+    let issued = log.iter().find(|stored| stored.event.event_type == "CodeIssued").unwrap();
+    assert_eq!(**body, *issued.event.payload, "the data, and nothing else");
+    let expected = [
+        ("content-type", "application/json".to_owned()),
+        ("ce-specversion", "1.0".to_owned()),
+        ("ce-id", issued.event.digest.to_string()),
+        ("ce-type", "chancery.grant.CodeIssued.v1".to_owned()),
+        ("ce-sequence", issued.event.sequence.to_string()),
+        ("ce-clientid", "rp".to_owned()),
+        ("webhook-id", issued.event.digest.to_string()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(header(head, name), Some(value), "{name}");
+    }
+    assert_eq!(header(head, "ce-datacontenttype"), None, "it is the type of the content");
+    assert_eq!(header(head, "ce-data"), None);
 }
 
 fn base64_of(text: &str) -> Vec<u8> {
@@ -303,6 +331,28 @@ async fn a_stream_gets_every_event_once_and_in_order(store: StoreKind) {
     let (_, kind) = event["type"].as_str().unwrap().split_once("chancery.").unwrap();
     assert_eq!(first.subject.as_str(), format!("chancery.events.{}", &kind[..kind.len() - 3]));
     assert_eq!(first.headers.get("Content-Type").unwrap().as_str(), "application/cloudevents+json");
+}
+
+/// `CloudEvents` 1.0, NATS binding §3.1.
+async fn in_binary_mode_a_stream_gets_attributes_in_headers(store: StoreKind) {
+    let nats = NatsServer::start();
+    let settings = format!("{}mode = \"binary\"\n", nats.settings());
+    let server = TestServer::with_settings(store, &settings).await;
+    let client = async_nats::connect(format!("127.0.0.1:{}", nats.port)).await.unwrap();
+    let jetstream = jetstream::new(client);
+    until("there is a message", || async {
+        let Ok(stream) = jetstream.get_stream("CHANCERY").await else { return false };
+        stream.get_raw_message(1).await.is_ok()
+    })
+    .await;
+    let stream = jetstream.get_stream("CHANCERY").await.unwrap();
+    let message = stream.get_raw_message(1).await.unwrap();
+    let first = &server.log().await[0];
+    let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
+    assert_eq!(message.payload, first.event.payload.as_bytes());
+    assert_eq!(header("ce-id"), Some(first.event.digest.to_string()));
+    assert_eq!(header("ce-datacontenttype").as_deref(), Some("application/json"));
+    assert_eq!(header("Content-Type"), None, "that would be structured mode");
 }
 
 /// Also when the window in which the stream knows what it has is long over.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, SessionId, SubjectId};
+use crate::protocol::authorization_details::AuthorizationDetails;
 use crate::protocol::claims::ClaimNames;
 use crate::protocol::scope::Scope;
 use crate::time::UnixTime;
@@ -39,6 +40,9 @@ pub struct Authorization {
     /// The claims granted by name (OpenID Connect Core §5.5).
     #[serde(default, skip_serializing_if = "ClaimNames::is_empty")]
     pub claims: ClaimNames,
+    /// What it may do in detail (RFC 9396).
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
 }
 
 impl Authorization {

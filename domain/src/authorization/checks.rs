@@ -106,6 +106,9 @@ pub enum RequestError {
     /// `claims` is unusable.
     #[error(transparent)]
     Claims(MalformedClaims),
+    /// No type of authorization details is for people to consent to.
+    #[error("authorization_details are for clients that act for themselves")]
+    AuthorizationDetails,
 }
 
 /// Why there is no request object where a request says. Follows on "the
@@ -266,6 +269,7 @@ const CHECKS: &[Row] = &[
     everywhere(prompt_usable),
     everywhere(max_age_is_a_number),
     everywhere(claims_readable),
+    everywhere(no_authorization_details),
     everywhere(lists_and_hints),
     everywhere(custom_parameters),
 ];
@@ -536,6 +540,14 @@ fn claims_readable(s: &Subject<'_>, draft: &mut CheckedRequest) -> Result<(), Re
         draft.sealed.claims = claims.says_more().then_some(claims);
     }
     Ok(())
+}
+
+/// RFC 9396 §5: what can't be granted is refused, not left out.
+fn no_authorization_details(s: &Subject<'_>, _: &mut CheckedRequest) -> Result<(), RequestError> {
+    match s.parameters.get("authorization_details") {
+        Some(_) => Err(RequestError::AuthorizationDetails),
+        None => Ok(()),
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a row")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::authorization_details::AuthorizationDetails;
 use crate::protocol::client_auth_method::ClientAuthMethod;
 use crate::protocol::content_encryption::ContentEncryption;
 use crate::protocol::grant_type::GrantType;
@@ -250,6 +251,10 @@ pub struct ClientMetadata {
     /// The types of authorization details that it uses (RFC 9396 §10).
     #[serde(skip_serializing_if = "absent")]
     pub authorization_details_types: Vec<String>,
+    /// What it gets where it asks for no authorization details, and the most that it gets:
+    /// empty: there is no such limit.
+    #[serde(skip_serializing_if = "absent")]
+    pub authorization_details: AuthorizationDetails,
     /// Its access tokens are always bound to a key (RFC 9449 §5.2).
     #[serde(skip_serializing_if = "absent")]
     pub dpop_bound_access_tokens: bool,
@@ -365,6 +370,7 @@ impl Default for ClientMetadata {
             frontchannel_logout_uri: None,
             frontchannel_logout_session_required: false,
             authorization_details_types: vec![],
+            authorization_details: AuthorizationDetails::default(),
             dpop_bound_access_tokens: false,
             security_profile: SecurityProfile::default(),
             access_token_format: None,

@@ -38,6 +38,7 @@ mod tests {
     use super::super::{AccessTokenForm, GrantCommand};
     use super::*;
     use crate::authorization::{Authentication, Authorization};
+    use crate::protocol::authorization_details::AuthorizationDetails;
     use crate::protocol::claims::ClaimNames;
     use crate::protocol::grant_type::GrantType;
 
@@ -49,6 +50,7 @@ mod tests {
                 authentication: None,
                 scope: scope(names),
                 claims: ClaimNames::default(),
+                authorization_details: AuthorizationDetails::default(),
             },
             plan: plan(),
             now: at(0),

@@ -12,6 +12,7 @@ use super::events::{
 use super::tokens::{AccessTokenFacts, FrontChannelTokens, HandleSeed, IssuedTokens};
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::ids::{ClientId, SubjectId};
+use crate::protocol::authorization_details::AuthorizationDetails;
 use crate::secret::{AuthorizationCode, Digest, RequestUri};
 use crate::time::UnixTime;
 
@@ -300,6 +301,7 @@ impl Grant {
                     authentication: Some((*stage.authentication).clone()),
                     scope: event.scope,
                     claims: event.claims,
+                    authorization_details: AuthorizationDetails::default(),
                 });
                 Self::Consented(Box::new(Consented { request: stage.request, authorization }))
             }

@@ -8,6 +8,7 @@ use super::*;
 use crate::authorization::{Authentication, Authorization, AuthorizationRequest};
 use crate::digest::Salt;
 use crate::ids::{ClientId, KeyId, SessionId, SubjectId};
+use crate::protocol::authorization_details::AuthorizationDetails;
 use crate::protocol::claims::ClaimNames;
 use crate::protocol::pkce::{CodeChallenge, CodeVerifier};
 use crate::protocol::prompt::Prompts;
@@ -309,6 +310,7 @@ pub fn issued_directly() -> GrantEvent {
         authentication: None,
         scope: scope("read"),
         claims: ClaimNames::default(),
+        authorization_details: AuthorizationDetails::default(),
     };
     let tokens =
         IssuedTokens { access: access_token(1, 0, "read"), id: None, refresh: None, seed: None };

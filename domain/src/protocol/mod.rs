@@ -1,5 +1,6 @@
 //! Protocol values, one parameter a file: parse, check, narrow.
 
+pub mod authorization_details;
 pub mod claims;
 pub mod client_auth_method;
 pub mod content_encryption;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::events::at;
 use crate::feed::FeedEvent;
 use crate::stores::{Document, Store, StoreError};
 
@@ -77,9 +78,7 @@ impl DeadLetter {
 
     /// The event, as it stands in the log.
     pub async fn event(&self, store: &dyn Store) -> Result<Option<Arc<FeedEvent>>, StoreError> {
-        let mut log = store.read_log(self.position.saturating_sub(1));
-        let found = log.next(1).await?.into_iter().next();
-        Ok(found.filter(|own| own.position == self.position).map(|own| Arc::new(own.into())))
+        Ok(at(store, self.position).await?.map(|own| Arc::new(own.into())))
     }
 
     /// It needs no looking at any more.

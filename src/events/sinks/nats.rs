@@ -20,14 +20,13 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use super::{Delivery, NotDelivered};
-use crate::config::sinks::Sink;
+use crate::config::sinks::{Mode, Sink};
 use crate::events::envelope::CloudEvents;
+use crate::events::message::{Message, STRUCTURED};
 use crate::feed::FeedEvent;
 
 /// Says in each message how far the sink was.
 const CURSOR: &str = "Chancery-Cursor";
-/// `CloudEvents` 1.0, NATS binding §3.2: structured mode.
-const STRUCTURED: &str = "application/cloudevents+json";
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -37,6 +36,7 @@ pub struct Nats {
     credentials: Option<String>,
     stream: String,
     subject: String,
+    mode: Mode,
     events: CloudEvents,
     open: Option<Open>,
 }
@@ -60,6 +60,7 @@ impl Nats {
             credentials,
             stream: config.stream.clone(),
             subject: config.subject.clone(),
+            mode: config.mode,
             events,
             open: None,
         }
@@ -146,11 +147,18 @@ impl Nats {
         headers.insert(NATS_MESSAGE_ID, stored.digest.to_string());
         headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last.to_string());
         headers.insert(CURSOR, self.events.cursors().at(event.position()));
-        headers.insert("Content-Type", STRUCTURED);
-        let body = self.events.text(&event.stored);
-        let body = body.map_err(|error| NotDelivered::Refused(error.to_string()))?;
+        let message = Message::of(&self.events, &event.stored, self.mode);
+        let message = message.map_err(|error| NotDelivered::Refused(error.to_string()))?;
+        // Nothing but structured mode has it (NATS binding §3).
+        if self.mode == Mode::Structured {
+            headers.insert("Content-Type", STRUCTURED);
+        }
+        for (name, value) in message.headers {
+            headers.insert(name, value);
+        }
         let subject = format!("{}.{}.{}", self.subject, stored.stream.kind, stored.event_type);
-        let published = open.jetstream.publish_with_headers(subject, headers, body.into()).await;
+        let published =
+            open.jetstream.publish_with_headers(subject, headers, message.body.into()).await;
         published.map_err(|error| unreachable(&error))
     }
 }

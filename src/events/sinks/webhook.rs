@@ -6,38 +6,47 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::{Delivery, NotDelivered};
-use crate::config::sinks::Sink;
-use crate::events::envelope::CloudEvents;
+use crate::config::sinks::{Mode, Sink};
+use crate::events::envelope::{CloudEvents, DATA};
+use crate::events::message::{Message, STRUCTURED};
 use crate::feed::FeedEvent;
 use crate::outbound::standard_webhooks::Signer;
 use crate::services::Services;
-
-/// `CloudEvents` 1.0, HTTP binding §3.2: structured mode.
-const STRUCTURED: &str = "application/cloudevents+json";
 
 pub struct Webhook {
     services: Arc<Services>,
     url: Url,
     /// None: the settings were refused.
     signer: Option<Signer>,
+    mode: Mode,
     events: CloudEvents,
 }
 
 impl Webhook {
     pub fn new(services: &Arc<Services>, config: &Sink, events: CloudEvents) -> Self {
         let signer = config.secret().and_then(|secret| Signer::new(secret).ok());
-        Self { services: Arc::clone(services), url: config.url.0.clone(), signer, events }
+        let (url, mode) = (config.url.0.clone(), config.mode);
+        Self { services: Arc::clone(services), url, signer, mode, events }
     }
 
     async fn post(&self, event: &FeedEvent) -> Result<(), NotDelivered> {
         let refused = |why: &dyn std::fmt::Display| NotDelivered::Refused(why.to_string());
         let signer = self.signer.as_ref().ok_or_else(|| refused(&"there is no secret"))?;
-        let body = self.events.text(&event.stored).map_err(|error| refused(&error))?.into_bytes();
+        let message = Message::of(&self.events, &event.stored, self.mode);
+        let Message { headers: attributes, body } = message.map_err(|error| refused(&error))?;
         let id = event.stored.event.digest.to_string();
         let timestamp = self.services.clock.now().seconds();
-        let headers = signer.headers(&id, timestamp, &body);
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let sent = self.services.outbound.post(&self.url, &headers, STRUCTURED, body).await;
+        let signature = signer.headers(&id, timestamp, &body);
+        let attributes = attributes.iter().map(|(name, value)| (&**name, &**value));
+        // That one is the type of the content.
+        let attributes = attributes.filter(|(name, _)| *name != "ce-datacontenttype");
+        let signature = signature.iter().map(|(name, value)| (*name, &**value));
+        let headers: Vec<_> = attributes.chain(signature).collect();
+        let content_type = match self.mode {
+            Mode::Structured => STRUCTURED,
+            Mode::Binary => DATA,
+        };
+        let sent = self.services.outbound.post(&self.url, &headers, content_type, body).await;
         let answer = sent.map_err(|error| NotDelivered::Unreachable(error.to_string()))?;
         match answer.status {
             200..=299 => Ok(()),

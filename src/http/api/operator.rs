@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::scope::Scope;
 
 use super::Api;
@@ -16,6 +17,8 @@ pub const PERSONAL_DATA: &str = "pii:read";
 pub struct Operator {
     /// Stands in the events of what they do.
     pub name: String,
+    /// What their token allows in detail (RFC 9396).
+    pub details: AuthorizationDetails,
     scope: Scope,
 }
 
@@ -60,12 +63,18 @@ impl Operator {
                 format!("account {subject}")
             }
         };
-        Ok(Self { name, scope })
+        let details = live.grant.authorization.authorization_details.clone();
+        Ok(Self { name, details, scope })
+    }
+
+    /// Does their token have this scope besides?
+    pub fn has(&self, scope: &str) -> bool {
+        self.scope.contains(scope)
     }
 
     /// May they see who people are?
     pub fn sees_people(&self) -> bool {
-        self.scope.contains(PERSONAL_DATA)
+        self.has(PERSONAL_DATA)
     }
 }
 

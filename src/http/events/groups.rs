@@ -259,6 +259,7 @@ async fn list(call: Call<PartOfList, NoBody>) -> Result<List<EventGroup>, Proble
     let reader = Reader::calling(&call)?;
     let part = call.parameters.first_to_last()?;
     let after = part.after.unwrap_or_default();
+    reader.sees_others()?;
     let groups = Groups::of(&*reader.services.store).list(&after, part.limit + 1).await?;
     let end = reader.services.feed.end().await?;
     let list = List::of(groups, part.limit, |group| group.name.clone());
@@ -285,6 +286,9 @@ async fn create(call: Call<Named, Json<NewEventGroup>>) -> Result<EventGroup, Pr
 async fn read(call: Call<Named, NoBody>) -> Result<EventGroup, Problem> {
     let reader = Reader::calling(&call)?;
     let group = Groups::of(&*reader.services.store).get(named(&call.parameters)?).await?;
+    if group.state.owner != reader.name {
+        reader.sees_others()?;
+    }
     Ok(told(&reader, group, reader.services.feed.end().await?))
 }
 
@@ -380,7 +384,8 @@ impl Reader {
 
     fn filter(&self, group: &GroupState) -> Result<Filter, Problem> {
         let filter = group.filter(self.services.schemas());
-        filter.map_err(|error| Problem::invalid(error.to_string()))
+        let filter = filter.map_err(|error| Problem::invalid(error.to_string()))?;
+        Ok(filter.within(&self.limits))
     }
 
     fn longest_wait(&self) -> u32 {

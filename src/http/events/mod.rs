@@ -5,6 +5,7 @@ mod feed;
 mod groups;
 mod query;
 mod readers;
+mod sealed;
 mod stream;
 
 use actix_web::web;
@@ -24,7 +25,7 @@ pub static EVENTS: Api = Api {
                   this server with the scope `events:read`, of a client that an operator \
                   registered for it, or of a person whose account has the role auditor or admin. \
                   People are named by pseudonyms.",
-    endpoints: || [readers::endpoints(), groups::endpoints()].concat(),
+    endpoints: || [readers::endpoints(), groups::endpoints(), sealed::endpoints()].concat(),
 };
 
 /// The endpoints. What is below the path of the API and none of its own is its 404, so the

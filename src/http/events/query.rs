@@ -1,5 +1,6 @@
 //! What a reader asks for, and who it is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
@@ -9,6 +10,7 @@ use super::EVENTS;
 use crate::events::cursor::CursorError;
 use crate::events::envelope::CloudEvents;
 use crate::events::filter::Filter;
+use crate::events::limits::Limits;
 use crate::events::page::Asked;
 use crate::http::api::endpoint::Call;
 use crate::http::api::operator::Operator;
@@ -31,6 +33,7 @@ pub struct Reader {
     /// Who it is, for the list of readers.
     pub name: String,
     pub events: CloudEvents,
+    pub limits: Arc<Limits>,
 }
 
 impl Reader {
@@ -39,23 +42,36 @@ impl Reader {
         let Some(services) = request.app_data::<web::Data<Services>>().cloned() else {
             return Err(Problem::internal(&"no services"));
         };
-        let Operator { name, .. } = Operator::of(&EVENTS, &services, request).await?;
-        Self::named(services, name)
+        let operator = Operator::of(&EVENTS, &services, request).await?;
+        Self::named(services, &operator)
     }
 
     /// The sender of a call, who may read. Takes one of its requests a minute.
     pub fn calling<P, B>(call: &Call<P, B>) -> Result<Self, Problem> {
-        Self::named(call.services.clone(), call.operator.name.clone())
+        Self::named(call.services.clone(), &call.operator)
     }
 
-    fn named(services: web::Data<Services>, name: String) -> Result<Self, Problem> {
+    fn named(services: web::Data<Services>, operator: &Operator) -> Result<Self, Problem> {
+        let name = operator.name.clone();
         let limit = services.config.events.requests_per_minute;
         services.event_budget.take(&name, limit, services.now()).map_err(|wait| {
             let detail = format!("more than {limit} requests a minute; wait and go on");
             Problem::too_many(detail, wait.seconds())
         })?;
-        let events = CloudEvents::of(&services);
-        Ok(Self { services, name, events })
+        // What is granted was looked at; another version may have granted more.
+        let limits = Limits::of(&operator.details, services.schemas());
+        let limits = Arc::new(limits.map_err(|error| Problem::internal(&error))?);
+        let events = CloudEvents::of(&services).within(&limits);
+        Ok(Self { services, name, events, limits })
+    }
+
+    /// Refuses who may see some events only: which others read is not among them.
+    pub fn sees_others(&self) -> Result<(), Problem> {
+        if self.limits.are_set() {
+            let detail = "the access token allows some events only (authorization_details)";
+            return Err(Problem::forbidden(EVENTS.scope.0, detail));
+        }
+        Ok(())
     }
 
     /// Waits for an answer, but not while the server stops.
@@ -90,6 +106,7 @@ impl Reader {
         let (types, clients) = (listed(types.as_deref()), listed(client.as_deref()));
         let filter = Filter::new(self.services.schemas(), types, clients);
         let filter = filter.map_err(|error| Problem::bad_request(error.to_string()))?;
+        let filter = filter.within(&self.limits);
         Ok(Asked {
             after: self.position(before.or(after.as_deref())).await?,
             limit,

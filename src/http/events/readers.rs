@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::query::Reader;
 use crate::clock::rfc3339_ms;
 use crate::events::cursor::Cursors;
 use crate::http::api::endpoint::{Call, Endpoint, NoBody, Nothing};
@@ -39,6 +40,8 @@ struct EventReader {
 }
 
 async fn readers(call: Call<Nothing, NoBody>) -> Result<EventReaders, Problem> {
+    let reader = Reader::calling(&call)?;
+    reader.sees_others()?;
     let services = &call.services;
     let cursors = Cursors::of(&*services.store);
     let end = services.feed.end().await?;

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::grant::{Active, Grant, GrantError};
 use chancery_domain::ids::{ClientId, GrantId};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::content_encryption::ContentEncryption;
 use chancery_domain::protocol::key_management_algorithm::KeyManagementAlgorithm;
 use chancery_domain::protocol::scope::Scope;
@@ -56,6 +57,9 @@ struct Answer {
     auth_time: Option<UnixTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<String>,
+    /// RFC 9396 §9.2
+    #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
+    authorization_details: AuthorizationDetails,
     /// What hooks added: to the token when it was issued, and now.
     #[serde(flatten)]
     more: Map<String, Value>,
@@ -177,6 +181,7 @@ async fn of_access_token(
         jti: Some(live.jti()),
         auth_time: person.map(|person| person.auth_time),
         acr: person.map(|person| person.acr.clone()),
+        authorization_details: live.grant.authorization.authorization_details.clone(),
         more: added.access.clone(),
     };
     let token = (live.grant_id, &*live.grant, &live.facts.scope);

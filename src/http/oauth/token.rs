@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::grant_type::GrantType;
 
 use super::metadata::ServerMetadata;
@@ -54,5 +55,6 @@ pub(super) fn describe(metadata: &mut ServerMetadata<'_>) {
         grant_types.push(GrantType::Implicit);
     }
     metadata.set("grant_types_supported", &grant_types);
+    metadata.set("authorization_details_types_supported", AuthorizationDetails::TYPES);
     client_auth::describe(metadata, "token", Public::Welcome);
 }
