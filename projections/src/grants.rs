@@ -43,10 +43,10 @@ pub static GRANTS: Table = Table {
         ("jwt_until", ColumnType::Highest),
         // When something of it was last revoked: the grant itself, or an access token.
         ("withdrawn_at", ColumnType::Int),
-        // How long JWTs live on after that: the difference of the two above.
-        ("outlives", ColumnType::Derived),
         // The event that a cascade ended it for: `aggregate_type/aggregate_id/sequence`.
         ("ended_by", ColumnType::Text),
+        // How long JWTs live on after a revocation: from `withdrawn_at` to `jwt_until`.
+        ("outlives", ColumnType::Derived),
     ],
 };
 

@@ -19,7 +19,7 @@ use super::cursor::Cursors;
 use super::limits::{Limits, Shown, narrow};
 use crate::clock::rfc3339_ms;
 use crate::services::Services;
-use crate::stores::StoredEvent;
+use crate::stores::{Store, StoredEvent};
 
 /// The type of an event's data.
 pub const DATA: &str = "application/json";
@@ -108,8 +108,13 @@ impl CloudEvents {
     /// Of this server.
     #[must_use]
     pub fn of(services: &Services) -> Self {
-        let cursors = Cursors::of(&*services.store);
-        Self { issuer: services.issuer().into(), cursors, limits: Arc::default() }
+        Self::from_issuer(services.issuer(), &*services.store)
+    }
+
+    /// Of the server with this issuer.
+    #[must_use]
+    pub fn from_issuer(issuer: &str, store: &dyn Store) -> Self {
+        Self { issuer: issuer.into(), cursors: Cursors::of(store), limits: Arc::default() }
     }
 
     /// The same, with no more in them than may be seen.
