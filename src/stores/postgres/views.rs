@@ -136,7 +136,7 @@ impl Puts {
         let mut columns = key.clone();
         let mut arrays = String::from("$1::text[]");
         let mut updates = Vec::new();
-        for (place, name) in (2..).zip(self.values.keys()) {
+        for (number, name) in (2..).zip(self.values.keys()) {
             let (quoted, kind) = column(table, name)?;
             if *name == table.key {
                 return Err(StoreError::Corrupt(format!("the key of {} can't be set", table.name)));
@@ -146,7 +146,7 @@ impl Puts {
                 ColumnType::Text => "text[]",
             };
             let _ = write!(columns, ", {quoted}");
-            let _ = write!(arrays, ", ${place}::{array}");
+            let _ = write!(arrays, ", ${number}::{array}");
             updates.push(match kind {
                 // NULLs are ignored.
                 ColumnType::Highest => {
