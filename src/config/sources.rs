@@ -312,6 +312,7 @@ fn read_variable(text: &str, shape: Shape, place: Place) -> Item {
     let value = match shape {
         Shape::Text => as_text(),
         Shape::Number => text.trim().parse().map_or_else(|_| as_text(), Value::Number),
+        Shape::Fraction => text.trim().parse().map_or_else(|_| as_text(), Value::Fraction),
         Shape::Switch => text.trim().parse().map_or_else(|_| as_text(), Value::Switch),
         Shape::List if text.trim_start().starts_with('[') => {
             return DeValue::parse(text).map_or_else(

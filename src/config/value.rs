@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chancery_domain::time::Lifetime;
-use toml::de::{DeInteger, DeValue};
+use toml::de::{DeFloat, DeInteger, DeValue};
 
 use super::declaration::Setting;
 use super::problem::{Place, Refusal, nearest};
@@ -20,11 +20,12 @@ pub struct Item {
 pub enum Value {
     Text(String),
     Number(i64),
+    Fraction(f64),
     Switch(bool),
     List(Vec<Item>),
     /// The names, with their places, and their values.
     Table(Vec<(String, Place, Item)>),
-    /// Something that no setting takes: a date, a fraction, too big a number.
+    /// Something that no setting takes: a date, too big a number.
     Other(&'static str),
 }
 
@@ -35,6 +36,7 @@ impl Value {
         match self {
             Self::Text(_) => "a string",
             Self::Number(_) => "a number",
+            Self::Fraction(_) => "a fraction",
             Self::Switch(_) => "true or false",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
@@ -48,6 +50,7 @@ impl Value {
         match self {
             Self::Text(text) => toml::Value::String(text.clone()).to_string(),
             Self::Number(number) => number.to_string(),
+            Self::Fraction(number) => format!("{number:?}"),
             Self::Switch(switch) => switch.to_string(),
             Self::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| item.value.to_toml()).collect();
@@ -107,7 +110,7 @@ pub fn from_toml(value: &toml::Spanned<DeValue<'_>>, place: &impl Fn(usize) -> P
                 })
                 .collect(),
         ),
-        DeValue::Float(_) => Value::Other("a fraction"),
+        DeValue::Float(float) => fraction(float),
         DeValue::Datetime(_) => Value::Other("a date"),
     };
     Item { value: converted, place: place(value.span().start) }
@@ -117,6 +120,11 @@ fn integer(number: &DeInteger<'_>) -> Value {
     let digits = number.as_str().replace('_', "");
     i64::from_str_radix(&digits, number.radix())
         .map_or(Value::Other("too big a number"), Value::Number)
+}
+
+fn fraction(float: &DeFloat<'_>) -> Value {
+    let digits = float.as_str().replace('_', "");
+    digits.parse().map_or(Value::Other("a fraction"), Value::Fraction)
 }
 
 /// What a type of setting looks like from outside.
@@ -142,6 +150,7 @@ impl Kind {
 pub enum Shape {
     Text,
     Number,
+    Fraction,
     Switch,
     List,
 }
@@ -168,14 +177,14 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn refuse(&mut self, place: &Place, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, place: &Place, refusal: Refusal) {
         self.refused.push((place.clone(), refusal));
     }
 
-    fn refuse_type(&mut self, item: &Item, wanted: Shape) {
+    pub(super) fn refuse_type(&mut self, item: &Item, wanted: Shape) {
         let wanted_name = match wanted {
             Shape::Text => "a string",
-            Shape::Number => "a number",
+            Shape::Number | Shape::Fraction => "a number",
             Shape::Switch => "true or false",
             Shape::List => "a list",
         };
@@ -185,6 +194,9 @@ impl Context<'_> {
         };
         let remedy = match (&item.value, wanted) {
             (Value::Text(text), Shape::Number) if text.parse::<i64>().is_ok() => {
+                format!("write it without quotes: {name} = {text}")
+            }
+            (Value::Text(text), Shape::Fraction) if text.parse::<f64>().is_ok() => {
                 format!("write it without quotes: {name} = {text}")
             }
             (Value::Text(text), Shape::Switch) if text.parse::<bool>().is_ok() => {
