@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_web::dev::{ServerHandle, Service as _};
+use actix_web::dev::{Server, ServerHandle, Service as _};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use chancery_domain::client::Client;
 use chancery_domain::grant::{GrantCommand, RevocationCause, Revoke};
@@ -31,6 +31,7 @@ use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::master_key::MasterKeyError;
+use crate::config::server::Listen;
 use crate::config::store::Location;
 use crate::entropy::Entropy;
 use crate::erasure::{self, Company, Eraser};
@@ -38,7 +39,7 @@ use crate::events::readers::Readers;
 use crate::events::sinks;
 use crate::feed::{Feed, Polling};
 use crate::hooks::{HookSetupError, Hooks};
-use crate::http::Closed;
+use crate::http::{Closed, Observed};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::logout::backchannel;
@@ -53,6 +54,7 @@ use crate::stores::postgres::PostgresStore;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::{Store, StoreError};
 use crate::tally::{self, Tallies};
+use crate::telemetry::metrics::Metrics;
 use crate::tls::{self, Certificates, TlsError};
 use crate::tokens::{AddedClaims, VerifiedTokens};
 use crate::transparency::sealer;
@@ -168,7 +170,9 @@ impl Node {
         );
         let feed = Feed::new(Arc::clone(&store));
         let notify = feed.clone();
-        let (committer, committing) = Committer::start(Arc::clone(&store), move || notify.notify());
+        let metrics = Metrics::new(&*clock);
+        let (committer, committing) =
+            Committer::start(Arc::clone(&store), metrics.commits.clone(), move || notify.notify());
         let rotation = Rotation {
             store: &*store,
             committer: &committer,
@@ -206,7 +210,7 @@ impl Node {
             client_keys: ClientKeys::default(),
             verified_tokens: VerifiedTokens::default(),
             added_claims: AddedClaims::default(),
-            tallies: Tallies::default(),
+            tallies: Tallies::new(metrics.refusals.clone()),
             readers: Readers::default(),
             event_budget: Budget::default(),
             event_schemas: OnceLock::new(),
@@ -217,10 +221,11 @@ impl Node {
             requests: Throttle::for_requests(),
             mail: Outbox::new(&config.mail)?,
             metadata: Published::default(),
-            outbound: Outbound::new(&config.outbound)?,
+            outbound: Outbound::new(&config.outbound, metrics.outbound.clone())?,
             hooks: Hooks::new(&config.hooks)?,
-            request_uris: RequestUris::new(&config)?,
+            request_uris: RequestUris::new(&config, metrics.outbound.clone())?,
             certificates: Certificates::load(&config.tls).await?.map(Arc::new),
+            metrics,
             config,
             clock,
             entropy,
@@ -255,7 +260,9 @@ impl Node {
         {
             let reads = ReadModels { grants: grants.clone(), sessions: sessions.clone() };
             let cascade: Arc<dyn Cascade> = Arc::new(Cascades(Arc::clone(services)));
-            handles.push(ProcessManager::start(&services.feed, cascade, reads).0);
+            let (handle, progress) = ProcessManager::start(&services.feed, cascade, reads);
+            services.metrics.watch_consumer(handle.name(), &progress);
+            handles.push(handle);
         }
         if let (Some(grants), Some(sessions), Some(consents)) = (
             projectors.progress("grants"),
@@ -265,7 +272,9 @@ impl Node {
             let [grants, sessions, consents] = [grants, sessions, consents].map(Clone::clone);
             let reads = erasure::ReadModels { grants, sessions, consents };
             let company = if self.shared { Company::Nodes } else { Company::Requests };
-            handles.push(Eraser::start(services, reads, company));
+            let (handle, progress) = Eraser::start(services, reads, company);
+            services.metrics.watch_consumer(handle.name(), &progress);
+            handles.push(handle);
         }
         if let Some(owed) = projectors.progress("backchannel_logouts") {
             handles.push(backchannel::start(services, owed));
@@ -276,6 +285,12 @@ impl Node {
                 Box::pin(sinks::run(Arc::clone(&services), name.clone()))
             };
             handles.push(Service::start("sink", Arc::new(run)));
+        }
+        for (name, progress) in projectors.all() {
+            services.metrics.watch_consumer(name, progress);
+        }
+        for handle in handles.iter().chain(projectors.handles()) {
+            services.metrics.watch_service(handle.name(), handle.vitals());
         }
         Background { handles, projectors }
     }
@@ -532,14 +547,23 @@ impl<T: Fn(&mut web::ServiceConfig) + Clone + Send + 'static> Routes for T {}
 /// The HTTP server, listening.
 pub struct Listening {
     pub addresses: Vec<SocketAddr>,
+    /// Where figures are served.
+    pub metrics: Vec<SocketAddr>,
     pub handle: ServerHandle,
-    server: actix_web::dev::Server,
+    server: Server,
+    figures: Option<Server>,
 }
 
 impl Listening {
     /// Serves until it is stopped by its handle.
     pub async fn run(self) -> Result<(), StartError> {
-        self.server.await.map_err(StartError::Serve)
+        // Figures are there until the last request is answered.
+        let figures = self.figures.map(|figures| (figures.handle(), actix::spawn(figures)));
+        let served = self.server.await;
+        if let Some((handle, _)) = figures {
+            handle.stop(false).await;
+        }
+        served.map_err(StartError::Serve)
     }
 }
 
@@ -564,31 +588,32 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
                 service.service(web::scope(&issuer_path).configure(everything));
             }
         };
-        let closed = closed.clone();
+        let (closed, observing) = (closed.clone(), data.clone());
         App::new()
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(limit))
             .configure(below_issuer)
             .configure(everything)
             .wrap_fn(move |request, app| {
+                let observed = Observed::of(&observing, &request);
                 let next = if closed.covers(&request) {
                     Either::Left(request.into_response(HttpResponse::NotFound().finish()))
                 } else {
                     Either::Right(app.call(request))
                 };
-                async move {
+                observed.answered(async move {
                     match next {
                         Either::Left(not_found) => Ok(not_found.map_into_boxed_body()),
                         Either::Right(answer) => answer.await,
                     }
-                }
+                })
             })
     })
     .workers(config.server.worker_count())
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
-    let addresses = addresses(config);
+    let addresses = addresses(&config.server.listen);
     if addresses.len() < config.server.addresses().len() {
         tracing::warn!("this machine has no IPv6: localhost is 127.0.0.1 only");
     }
@@ -603,14 +628,37 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
         server = bound.map_err(|source| StartError::Listen { address, source })?;
     }
     let addresses = server.addrs();
+    let (metrics, figures) = listen_for_figures(services)?;
     let server = server.run();
-    Ok(Listening { addresses, handle: server.handle(), server })
+    Ok(Listening { addresses, metrics, handle: server.handle(), server, figures })
+}
+
+/// Serves figures, if they are to be served.
+fn listen_for_figures(
+    services: &Arc<Services>,
+) -> Result<(Vec<SocketAddr>, Option<Server>), StartError> {
+    let addresses = addresses(&services.config.metrics.listen);
+    if addresses.is_empty() {
+        return Ok((addresses, None));
+    }
+    let data = web::Data::from(Arc::clone(services));
+    let mut server = HttpServer::new(move || {
+        App::new().app_data(data.clone()).configure(http::metrics::configure)
+    })
+    .workers(1)
+    .disable_signals();
+    for address in addresses {
+        let bound = server.bind(address);
+        server = bound.map_err(|source| StartError::Listen { address, source })?;
+    }
+    Ok((server.addrs(), Some(server.run())))
 }
 
 /// Can all the configured addresses be listened on just now? For those who want
 /// to know before they begin something.
 pub fn check_addresses(config: &Config) -> Result<(), StartError> {
-    addresses(config).into_iter().try_for_each(|address| {
+    let all = [&config.server.listen, &config.metrics.listen];
+    all.into_iter().flat_map(|listen| addresses(listen)).try_for_each(|address| {
         let listener = TcpListener::bind(address);
         listener.map(drop).map_err(|source| StartError::Listen { address, source })
     })
@@ -618,8 +666,8 @@ pub fn check_addresses(config: &Config) -> Result<(), StartError> {
 
 /// The configured addresses; of the two of `localhost` only the first on a
 /// machine without IPv6.
-fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let mut addresses = config.server.addresses();
+fn addresses(listen: &[Listen]) -> Vec<SocketAddr> {
+    let mut addresses = Listen::addresses(listen);
     let both = |port| {
         [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
             .map(|address: SocketAddr| addresses.contains(&address))

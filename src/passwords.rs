@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordHash, SaltString};
@@ -114,10 +115,24 @@ pub struct Passwords {
     admission: Arc<Semaphore>,
     /// One permit for each that is being hashed.
     threads: Arc<Semaphore>,
+    /// How many permits there are of each.
+    most: (usize, usize),
+    refused: AtomicU64,
     /// Of a password that nobody knows.
     nobodys: Arc<str>,
     remembered: Mutex<LruCache<[u8; 32], ()>>,
     memory_key: hmac::Key,
+}
+
+/// How much passwords keep the machine busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// How many are being hashed.
+    pub running: usize,
+    /// How many wait for that.
+    pub waiting: usize,
+    /// How many were refused since the start because too many waited.
+    pub refused: u64,
 }
 
 impl Passwords {
@@ -132,6 +147,8 @@ impl Passwords {
             entropy,
             admission: Arc::new(Semaphore::new(admitted)),
             threads: Arc::new(Semaphore::new(threads.get())),
+            most: (admitted, threads.get()),
+            refused: AtomicU64::new(0),
             nobodys,
             remembered: Mutex::new(LruCache::new(REMEMBERED)),
             memory_key,
@@ -181,6 +198,16 @@ impl Passwords {
         Ok(right)
     }
 
+    /// How much there is to do.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (admitted, threads) = self.most;
+        let running = threads.saturating_sub(self.threads.available_permits());
+        let inside = admitted.saturating_sub(self.admission.available_permits());
+        let refused = self.refused.load(Ordering::Relaxed);
+        Load { running, waiting: inside.saturating_sub(running), refused }
+    }
+
     fn is_remembered(&self, entry: &[u8; 32]) -> bool {
         self.remembered().get(entry).is_some()
     }
@@ -195,9 +222,10 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let admitted = Arc::clone(&self.admission)
-            .try_acquire_owned()
-            .map_err(|_| PasswordError::Overloaded)?;
+        let admitted = Arc::clone(&self.admission).try_acquire_owned().map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            PasswordError::Overloaded
+        })?;
         let running = Arc::clone(&self.threads)
             .acquire_owned()
             .await
@@ -297,6 +325,8 @@ mod tests {
             assert!(futures_util::poll!(future).is_pending());
         }
         assert_eq!(passwords.hash(&password).await, Err(PasswordError::Overloaded));
+        let load = Load { running: 1, waiting: QUEUED_PER_THREAD, refused: 1 };
+        assert_eq!(passwords.load(), load);
 
         drop(waiting);
         drop(held);

@@ -36,6 +36,7 @@ use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
 use crate::tally::Tallies;
+use crate::telemetry::metrics::Metrics;
 use crate::tls::Certificates;
 use crate::tokens::{AddedClaims, VerifiedTokens};
 
@@ -68,6 +69,8 @@ pub struct Services {
     pub verified_tokens: VerifiedTokens,
     pub added_claims: AddedClaims,
     pub tallies: Tallies,
+    /// Figures for the operator's monitoring.
+    pub metrics: Metrics,
     /// What public clients may push.
     pub push_budget: Budget,
     /// What may be registered from one network.

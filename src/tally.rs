@@ -8,9 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use chancery_domain::ids::ClientId;
 use chancery_domain::tally::{Count, Tally, TallyCommand, WindowCounted};
 use chancery_domain::time::{Lifetime, UnixTime};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 
 use crate::aggregates::{Folded, Kept as _, Origin, decide};
 use crate::services::Services;
+use crate::telemetry::metrics::Refusal;
 
 /// How long a window is.
 pub const WINDOW: Lifetime = Lifetime::from_seconds(60);
@@ -50,12 +53,19 @@ impl What {
 type Kind = (What, Cow<'static, str>, Option<ClientId>);
 
 /// The counts of the window that is open.
-#[derive(Default)]
 pub struct Tallies {
     open: Mutex<BTreeMap<Kind, u64>>,
+    /// The same for the operator, by what is counted alone.
+    refusals: Family<Refusal, Counter>,
 }
 
 impl Tallies {
+    /// Counts here, and there.
+    #[must_use]
+    pub fn new(refusals: Family<Refusal, Counter>) -> Self {
+        Self { open: Mutex::default(), refusals }
+    }
+
     /// Counts one. The client is named only if it is a registered one.
     pub fn count(
         &self,
@@ -63,6 +73,7 @@ impl Tallies {
         reason: impl Into<Cow<'static, str>>,
         client: Option<&ClientId>,
     ) {
+        self.refusals.get_or_create(&Refusal { what: what.as_str() }).inc();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = (what, reason.into(), client.cloned());
         let kind = if open.len() >= KINDS && !open.contains_key(&kind) {

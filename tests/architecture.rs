@@ -105,6 +105,15 @@ fn others_servers_are_called_from_one_place() {
     assert_confined(&["src"], "reqwest", &["src/outbound/", "src/demo/"]);
 }
 
+/// What is exported, and where to, is told in one place: all others know spans of `tracing`.
+#[test]
+fn telemetry_is_exported_from_one_place() {
+    let exporters = ["opentelemetry", "opentelemetry_sdk", "opentelemetry_proto", "prost"];
+    for krate in exporters.into_iter().chain(["tracing_opentelemetry"]) {
+        assert_confined(&["src"], krate, &["src/telemetry/"]);
+    }
+}
+
 #[test]
 fn http_is_spoken_only_at_the_edge() {
     let edge = ["src/http/", "src/interaction/", "src/console/", "src/demo/", "src/app.rs"];

@@ -31,7 +31,8 @@ pub struct Envelope {
     /// The HTTP request, as in the server's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// W3C trace context, where the request carried one.
+    /// The trace that the command belongs to, and its place there (W3C Trace Context): of the
+    /// HTTP request, of the event that this one answers, or of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
     /// Ties together what belongs to one attempt (the grant's id, mostly).

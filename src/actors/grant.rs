@@ -16,6 +16,7 @@ use chancery_domain::ids::GrantId;
 use super::committer::Committer;
 use crate::aggregates::{Folded, Kept as _, LoadError, Vault, VaultError, Work, decide};
 use crate::stores::{AppendError, Snapshot, Store, StreamId};
+use crate::telemetry::trace::Carried;
 
 /// How often a command is decided again after a conflict.
 const ATTEMPTS: usize = 8;
@@ -75,6 +76,8 @@ pub struct Execute {
     pub work: Work,
     /// The sealed part of a request that these commands bring.
     pub sealed: Option<Arc<SealedParameters>>,
+    /// What it is in the course of.
+    pub carried: Carried,
 }
 
 /// Asks for the grant as it is (here, or at most a second ago elsewhere).
@@ -127,13 +130,17 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn execute(&mut self, message: &Execute) -> Result<Vec<GrantEvent>, GrantFailure> {
+    async fn execute(
+        &mut self,
+        commands: &[GrantCommand],
+        work: &Work,
+    ) -> Result<Vec<GrantEvent>, GrantFailure> {
         if self.stale {
             self.catch_up().await?;
         }
         let mut looked_again = !self.core.shared;
         for _ in 0..ATTEMPTS {
-            let decided = decide(&self.folded.state, message.commands.clone()).await;
+            let decided = decide(&self.folded.state, commands.to_vec()).await;
             let (next, events) = match decided {
                 Ok(decided) => decided,
                 Err(refused) if looked_again => return Err(refused.into()),
@@ -143,7 +150,7 @@ impl Attempt {
                     continue;
                 }
             };
-            let mut work = message.work.clone();
+            let mut work = work.clone();
             let head =
                 work.add(&self.stream, self.folded.head, &events).map_err(LoadError::from)?;
             work.place_apart(&self.stream, self.folded.head, &events);
@@ -233,23 +240,25 @@ impl Handler<Execute> for GrantActor {
 
     fn handle(&mut self, message: Execute, _: &mut Self::Context) -> Self::Result {
         let mut attempt = self.attempt();
+        let Execute { commands, work, sealed, carried } = message;
         AtomicResponse::new(Box::pin(
-            async move {
-                let result = attempt.execute(&message).await;
-                (attempt, result, message.sealed)
-            }
-            .into_actor(self)
-            .map(|(attempt, result, sealed), actor, _| {
-                actor.take_back(attempt);
-                let events = result?;
-                if sealed.is_some() {
-                    actor.sealed = sealed;
-                }
-                if matches!(actor.folded.state, Grant::Revoked(_) | Grant::Declined(_)) {
-                    actor.sealed = None;
-                }
-                Ok(Done { events, grant: actor.folded.state.clone() })
-            }),
+            carried
+                .run(async move {
+                    let result = attempt.execute(&commands, &work).await;
+                    (attempt, result, sealed)
+                })
+                .into_actor(self)
+                .map(|(attempt, result, sealed), actor, _| {
+                    actor.take_back(attempt);
+                    let events = result?;
+                    if sealed.is_some() {
+                        actor.sealed = sealed;
+                    }
+                    if matches!(actor.folded.state, Grant::Revoked(_) | Grant::Declined(_)) {
+                        actor.sealed = None;
+                    }
+                    Ok(Done { events, grant: actor.folded.state.clone() })
+                }),
         ))
     }
 }

@@ -38,6 +38,7 @@ use crate::feed::consumer::{
 };
 use crate::lookups::{GrantFilter, GrantRow, Lookups, Part};
 use crate::stores::StoreError;
+use crate::telemetry::trace::{self, Trace};
 
 /// The name of its checkpoint.
 pub const NAME: &str = "process_manager";
@@ -115,6 +116,7 @@ struct Cause {
     position: u64,
     at_ms: i64,
     causation: String,
+    trace: Option<Trace>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +146,14 @@ enum Step {
     LateGrant(GrantId, Cause),
     /// Ends this session.
     LateSession(SessionId, Cause),
+}
+
+impl Step {
+    const fn cause(&self) -> &Cause {
+        match self {
+            Self::Sweep(cause) | Self::LateGrant(_, cause) | Self::LateSession(_, cause) => cause,
+        }
+    }
 }
 
 impl ProcessManager {
@@ -267,6 +277,7 @@ impl ProcessManager {
             position: event.position,
             at_ms: event.recorded_at_ms,
             causation: event.reference(),
+            trace: event.envelope().ok().and_then(|own| Trace::parse(&own.traceparent?)),
         };
         // Seen again after a failure, it is there already.
         if !self.recent.contains(&cause) {
@@ -594,7 +605,7 @@ impl Consumer for ProcessManager {
                 {
                     continue;
                 }
-                self.carry_out(step).await?;
+                trace::because_of(step.cause().trace, "cascade", self.carry_out(step)).await?;
             }
             Ok(Some(vec![]))
         })

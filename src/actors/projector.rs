@@ -71,6 +71,11 @@ impl Projectors {
         self.projectors.iter().map(|(handle, progress)| (handle.name(), progress))
     }
 
+    /// Their actors.
+    pub fn handles(&self) -> impl Iterator<Item = &Handle> {
+        self.projectors.iter().map(|(handle, _)| handle)
+    }
+
     /// Waits until all read models hold everything up to this position.
     pub async fn caught_up_to(&self, position: u64) -> Result<(), Stopped> {
         for (_, progress) in self.all() {

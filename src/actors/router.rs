@@ -19,6 +19,7 @@ use super::grant::{
     Done, Elsewhere, Execute, GrantActor, GrantCore, GrantFailure, Look, Unseal, load_grant,
 };
 use crate::aggregates::{Folded, Kept as _, Work};
+use crate::telemetry::trace::Carried;
 
 /// How many grants stay in memory, in all shards together.
 const RESIDENT: usize = 16_384;
@@ -78,17 +79,20 @@ impl Grants {
     }
 
     /// Carries out commands on a grant that exists.
+    #[tracing::instrument(name = "grant.execute", level = "debug", skip_all)]
     pub async fn execute(
         &self,
         id: GrantId,
         commands: Vec<GrantCommand>,
         work: Work,
     ) -> Result<Done, GrantFailure> {
-        let message = Execute { commands, work, sealed: None };
+        let carried = Carried::from_here();
+        let message = Execute { commands, work, sealed: None, carried };
         self.actor(id).await?.send(message).await.map_err(|_| GrantFailure::Gone)?
     }
 
     /// Begins a grant whose id has just been made: nothing need be loaded.
+    #[tracing::instrument(name = "grant.begin", level = "debug", skip_all)]
     pub async fn begin(
         &self,
         id: GrantId,
@@ -97,7 +101,8 @@ impl Grants {
         sealed: Option<Arc<SealedParameters>>,
     ) -> Result<Done, GrantFailure> {
         let actor = self.admit(id, Folded::default()).await?;
-        let result = actor.send(Execute { commands, work, sealed }).await;
+        let carried = Carried::from_here();
+        let result = actor.send(Execute { commands, work, sealed, carried }).await;
         let result = result.map_err(|_| GrantFailure::Gone)?;
         if result.is_err() {
             self.directory(id).resident.pop(&id);
@@ -107,6 +112,7 @@ impl Grants {
 
     /// Begins and ends a grant in one append, without an actor: what it issues is
     /// looked at later, if ever.
+    #[tracing::instrument(name = "grant.begin", level = "debug", skip_all)]
     pub async fn begin_without_actor(
         &self,
         id: GrantId,

@@ -4,7 +4,6 @@
 //! The work itself is a plain future, so that tests drive it without actors.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::fut::wrap_future;
@@ -12,6 +11,8 @@ use actix::prelude::*;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+
+use crate::telemetry::metrics::Vitals;
 
 /// How long it rests after a panic.
 const REST: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ pub type Work = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 pub struct Service {
     name: &'static str,
     work: Work,
-    restarts: Arc<AtomicU64>,
+    vitals: Vitals,
     running: Option<Running>,
     stopped: bool,
 }
@@ -39,7 +40,7 @@ struct Running {
 pub struct Handle {
     address: Addr<Service>,
     name: &'static str,
-    restarts: Arc<AtomicU64>,
+    vitals: Vitals,
 }
 
 /// Ends the work, wherever it is; answers when it has ended.
@@ -51,16 +52,16 @@ impl Service {
     /// Starts the work in the current arbiter.
     #[must_use]
     pub fn start(name: &'static str, work: Work) -> Handle {
-        let restarts = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&restarts);
+        let vitals = Vitals::default();
+        let own = vitals.clone();
         let address = Supervisor::start(move |_| Self {
             name,
             work,
-            restarts: counted,
+            vitals: own,
             running: None,
             stopped: false,
         });
-        Handle { address, name, restarts }
+        Handle { address, name, vitals }
     }
 }
 
@@ -71,10 +72,10 @@ impl Handle {
         self.name
     }
 
-    /// How often it has been started again.
+    /// Whether it runs, and how often it has been started again.
     #[must_use]
-    pub fn restarts(&self) -> u64 {
-        self.restarts.load(Ordering::Relaxed)
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// Ends the work, and waits for that.
@@ -94,11 +95,13 @@ impl Actor for Service {
         let work = Arc::clone(&self.work);
         let rest = self.running.is_some();
         let (sender, alive) = watch::channel(());
+        let vitals = self.vitals.clone();
         let task = tokio::spawn(async move {
             let _alive = sender;
             if rest {
                 tokio::time::sleep(REST).await;
             }
+            let _running = vitals.run();
             work().await;
         });
         self.running = Some(Running { task: task.abort_handle(), alive });
@@ -121,7 +124,7 @@ impl Actor for Service {
 
 impl Supervised for Service {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.vitals.restarted();
     }
 }
 
@@ -158,7 +161,8 @@ mod tests {
         });
         let service = Service::start("fragile", work);
         soon(starts.wait_for(|count| *count == 2)).await.unwrap();
-        assert_eq!(service.restarts(), 1);
+        assert_eq!(service.vitals().restarts(), 1);
+        assert!(service.vitals().is_running());
     }
 
     #[actix::test]
@@ -179,6 +183,7 @@ mod tests {
         soon(works.wait_for(|works| *works)).await.unwrap();
         soon(service.stop()).await;
         assert!(released.changed().await.is_err(), "the work is gone");
-        assert_eq!(service.restarts(), 0);
+        assert_eq!(service.vitals().restarts(), 0);
+        assert!(!service.vitals().is_running());
     }
 }

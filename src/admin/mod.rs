@@ -42,6 +42,7 @@ pub use self::scopes::ScopeView;
 use crate::aggregates::{ExecuteError, Origin};
 use crate::lookups::{Order, Part};
 use crate::services::Services;
+use crate::telemetry::trace;
 use crate::transparency::{self, SealError};
 
 /// A change that an operator asks for.
@@ -478,8 +479,23 @@ pub struct HeadsView {
 }
 
 /// Carries out an operation, in the name of an operator.
-#[tracing::instrument(name = "admin.perform", skip_all, fields(operation = operation.name()))]
 pub async fn perform(
+    services: &Services,
+    operation: Operation,
+    operator: &str,
+) -> Result<Outcome, AdminError> {
+    trace::in_some(&*services.entropy, perform_here(services, operation, operator)).await
+}
+
+#[tracing::instrument(
+    name = "admin.perform",
+    skip_all,
+    fields(
+        operation = operation.name(),
+        trace.id = trace::current().map(|here| tracing::field::display(here.trace_id())),
+    )
+)]
+async fn perform_here(
     services: &Services,
     operation: Operation,
     operator: &str,

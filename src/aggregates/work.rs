@@ -12,6 +12,7 @@ use super::vault::Apart;
 use crate::clock::{Clock, rfc3339_ms};
 use crate::entropy::Entropy;
 use crate::stores::{Append, Head, NewEvent, StoreError, StreamId};
+use crate::telemetry::trace;
 
 /// Who asks for a command, and in the course of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,6 @@ pub struct Origin {
     pub subject: Option<SubjectId>,
     pub session_id: Option<SessionId>,
     pub request_id: Option<String>,
-    pub traceparent: Option<String>,
     pub correlation_id: Option<String>,
     pub causation_id: Option<String>,
 }
@@ -36,7 +36,6 @@ impl Origin {
             subject: None,
             session_id: None,
             request_id: None,
-            traceparent: None,
             correlation_id: None,
             causation_id: None,
         }
@@ -73,7 +72,8 @@ pub struct Work {
 }
 
 impl Work {
-    /// Work of one command, decided now on this node.
+    /// Work of one command, decided now on this node. Which trace it belongs to,
+    /// and which request, the task knows that makes it.
     pub fn new(
         origin: Origin,
         node: &str,
@@ -81,15 +81,16 @@ impl Work {
         entropy: &dyn Entropy,
     ) -> Result<Self, StoreError> {
         let now_ms = clock.now_ms();
+        let command_id = CommandId::from_uuid(entropy.uuid_v7(now_ms));
         let envelope = Envelope {
-            command_id: CommandId::from_uuid(entropy.uuid_v7(now_ms)),
+            command_id,
             occurred_at: rfc3339_ms(now_ms),
             actor: origin.actor,
             client_id: origin.client_id,
             subject: origin.subject,
             session_id: origin.session_id,
-            request_id: origin.request_id,
-            traceparent: origin.traceparent,
+            request_id: origin.request_id.or_else(trace::request_id),
+            traceparent: Some(trace::of_command(command_id).to_string()),
             correlation_id: origin.correlation_id,
             causation_id: origin.causation_id,
             node: Some(node.to_owned()),

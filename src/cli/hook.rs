@@ -29,6 +29,7 @@ use crate::hooks::script::Script;
 use crate::hooks::webhook::World;
 use crate::hooks::{Hook, Hooks};
 use crate::outbound::Outbound;
+use crate::telemetry::metrics as figures;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -164,7 +165,8 @@ async fn test(args: Test) -> Result<ExitCode, CliError> {
         (None, None) => return Err(CliError::usage("give --grant or --input")),
     };
     let input = Arc::new(input);
-    let outbound = Outbound::new(&config.outbound).map_err(CliError::failed)?;
+    let outbound =
+        Outbound::new(&config.outbound, figures::Outbound::default()).map_err(CliError::failed)?;
     let world = World { outbound: &outbound, clock: &SystemClock, entropy: &SystemEntropy };
     let begun = Instant::now();
     let said = hook.run(point, &input, world).await;

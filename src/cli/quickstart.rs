@@ -46,7 +46,8 @@ pub struct Args {
 /// Makes what is missing, and serves until told to stop.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let config = settings(&args)?;
-    telemetry::install(config.log.format, &config.log.filter, colours(&io::stderr()));
+    let telemetry = telemetry::install(&config, colours(&io::stderr()));
+    let telemetry = telemetry.map_err(|error| not_started(&error.into()))?;
     let is_new = !args.data.join(MASTER_KEY_FILE).exists();
     if is_new {
         // Before there is anything that would have to be tidied up.
@@ -68,12 +69,14 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         stop.send_replace(true);
     });
     let greeting = Greeting { is_new, seeded, data: &args.data };
-    serve(
+    let served = serve(
         node,
         move |service| demo::configure(&demo, service),
         |node| say(&greeting.text(&node.services.config, colours(&io::stdout()))),
     )
-    .await
+    .await;
+    telemetry.finish().await;
+    served
 }
 
 fn settings(args: &Args) -> Result<Config, CliError> {

@@ -35,14 +35,17 @@ pub struct Args {
 /// Serves until told to stop.
 pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     let config = args.settings.load()?.config;
-    telemetry::install(config.log.format, &config.log.filter, !no_color());
+    let telemetry = telemetry::install(&config, !no_color());
+    let telemetry = telemetry.map_err(|error| not_started(&error.into()))?;
     let master = master_key(&config).await.map_err(|error| not_started(&error))?;
     let open = open_store(&config).await.map_err(|error| not_started(&error))?;
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let node = Node::assemble(config, open, master, clock, entropy)
         .await
         .map_err(|error| not_started(&error))?;
-    serve(node, |_| {}, |_| {}).await
+    let served = serve(node, |_| {}, |_| {}).await;
+    telemetry.finish().await;
+    served
 }
 
 /// Serves with a node until a signal says to stop: running requests finish, and
@@ -67,6 +70,9 @@ pub async fn serve(
     let listening = listen(&node.services, extra).map_err(|error| not_started(&error))?;
     for address in &listening.addresses {
         tracing::info!(server.address = %address, "listening on {address}");
+    }
+    for address in &listening.metrics {
+        tracing::info!(metrics.address = %address, "metrics at http://{address}/metrics");
     }
     let issuer = node.services.issuer();
     tracing::info!(server.issuer = %issuer, node = %node.services.node, "ready as {issuer}");

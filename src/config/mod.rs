@@ -24,6 +24,7 @@ pub mod login;
 pub mod mail;
 pub mod master_key;
 pub mod metadata;
+pub mod metrics;
 pub mod outbound;
 pub mod problem;
 pub mod registration;
@@ -37,6 +38,7 @@ mod sources;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod tracing;
 pub mod value;
 
 use declaration::{Reader, Report, Section, SectionInfo};
@@ -116,6 +118,8 @@ sections! {
     limits: limits::Limits,
     outbound: outbound::Outbound,
     log: log::Log,
+    metrics: metrics::Metrics,
+    tracing: tracing::Tracing,
 }
 
 /// The settings.

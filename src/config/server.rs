@@ -43,11 +43,7 @@ impl Server {
     /// Every address to listen on.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let mut addresses: Vec<_> =
-            self.listen.iter().flat_map(|listen| listen.addresses.iter().copied()).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses
+        Listen::addresses(&self.listen)
     }
 
     /// Looks for addresses that would speak plain HTTP with strangers.
@@ -215,6 +211,18 @@ impl TextSetting for Issuer {
 pub struct Listen {
     /// One address; two for `localhost`.
     pub addresses: Vec<SocketAddr>,
+}
+
+impl Listen {
+    /// The addresses of all these, each once.
+    #[must_use]
+    pub fn addresses(all: &[Self]) -> Vec<SocketAddr> {
+        let mut addresses: Vec<_> =
+            all.iter().flat_map(|listen| listen.addresses.iter().copied()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
 }
 
 impl TextSetting for Listen {

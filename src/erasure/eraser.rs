@@ -16,6 +16,7 @@ use crate::feed::consumer::{
 };
 use crate::lookups::Lookups;
 use crate::services::Services;
+use crate::telemetry::trace::{self, Trace};
 
 /// The name of its checkpoint.
 const NAME: &str = "eraser";
@@ -38,14 +39,18 @@ pub struct Eraser {
 impl Eraser {
     /// Starts it in the current arbiter.
     #[must_use]
-    pub fn start(services: &Arc<Services>, reads: ReadModels, company: Company) -> Handle {
-        let (standing, _) = Standing::new();
+    pub fn start(
+        services: &Arc<Services>,
+        reads: ReadModels,
+        company: Company,
+    ) -> (Handle, Progress) {
+        let (standing, progress) = Standing::new();
         let (standing, services) = (Arc::new(standing), Arc::clone(services));
         let work = move || {
             let eraser = Self { services: Arc::clone(&services), reads: reads.clone(), company };
             eraser.run(Arc::clone(&standing))
         };
-        Service::start(NAME, Arc::new(move || Box::pin(work())))
+        (Service::start(NAME, Arc::new(move || Box::pin(work()))), progress)
     }
 
     async fn run(self, standing: Arc<Standing>) {
@@ -96,10 +101,12 @@ impl Consumer for Eraser {
                 matches!(event.event, AnyEvent::Account(AccountEvent::ErasureRequested(_)))
             });
             let mut last = 0;
-            let mut subjects = Vec::new();
+            let (mut subjects, mut traces) = (Vec::new(), Vec::new());
             for event in requested {
                 last = event.position;
                 subjects.extend(event.id.parse::<SubjectId>());
+                traces
+                    .extend(event.envelope().ok().and_then(|own| Trace::parse(&own.traceparent?)));
             }
             if subjects.is_empty() {
                 return Ok(None);
@@ -108,7 +115,9 @@ impl Consumer for Eraser {
                 let gone = |error: Stopped| ConsumeError::Acting(error.to_string());
                 read.caught_up_to(last).await.map_err(gone)?;
             }
-            self.erase(&subjects).await?;
+            // What is done for several at once is no one's of them.
+            let trace = if let [only] = *traces { Some(only) } else { None };
+            trace::because_of(trace, "erasure", self.erase(&subjects)).await?;
             Ok(Some(vec![]))
         })
     }

@@ -64,6 +64,8 @@ struct Shared {
     live: broadcast::Sender<Batch>,
     /// The last event handed out live: whoever has come this far goes on live.
     position: AtomicU64,
+    /// Positions before it that hold no event, as far as they were handed over live.
+    skipped: AtomicU64,
     grown: Notify,
 }
 
@@ -74,7 +76,8 @@ impl Feed {
     pub fn new(store: Arc<dyn Store>) -> Self {
         let (live, _) = broadcast::channel(KEPT);
         let position = AtomicU64::new(NOT_STARTED);
-        Self { shared: Arc::new(Shared { store, live, position, grown: Notify::new() }) }
+        let skipped = AtomicU64::new(0);
+        Self { shared: Arc::new(Shared { store, live, position, skipped, grown: Notify::new() }) }
     }
 
     /// Says that this process has committed something. Cheap; called after every commit.
@@ -98,6 +101,12 @@ impl Feed {
     pub fn position(&self) -> Option<u64> {
         let position = self.shared.position.load(Ordering::Acquire);
         (position != NOT_STARTED).then_some(position)
+    }
+
+    /// How many positions were stepped over that hold no event, since the reader started.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.shared.skipped.load(Ordering::Relaxed)
     }
 
     /// Where the log ends just now, as far as this node knows.
@@ -144,6 +153,8 @@ impl Feed {
     fn hand_out(&self, after: u64, events: Vec<StoredEvent>) {
         let batch = Batch::new(after, events);
         let through = batch.through();
+        let skipped = through.saturating_sub(after).saturating_sub(batch.len() as u64);
+        self.shared.skipped.fetch_add(skipped, Ordering::Relaxed);
         // Nobody listening is no error. The position comes last: whoever reads it and has
         // subscribed before finds all later batches in the channel.
         let _ = self.shared.live.send(batch);

@@ -7,7 +7,9 @@ pub mod cors;
 pub mod events;
 pub mod features;
 pub mod health;
+pub mod metrics;
 pub mod oauth;
+mod observed;
 pub mod oidc;
 pub mod render;
 pub mod request;
@@ -15,4 +17,5 @@ mod routes;
 mod schemas;
 
 pub use self::features::Closed;
+pub use self::observed::Observed;
 pub use self::routes::{configure, well_known};

@@ -10,20 +10,13 @@ use crate::aggregates::Origin;
 use crate::client_auth::{AuthenticatedClient, Sent, authenticate};
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
+use crate::telemetry::trace::{self, Hex};
 
-/// Names a request in the log and in the events that it causes.
+/// Names the request that is served here in the log and in the events that it
+/// causes: the id of its span.
 #[must_use]
 pub fn request_id(services: &Services) -> String {
-    let bytes: [u8; 8] = services.entropy.bytes();
-    format!("{:016x}", u64::from_be_bytes(bytes))
-}
-
-/// W3C trace context, where the request brought a well-formed one.
-#[must_use]
-pub fn traceparent(request: &HttpRequest) -> Option<String> {
-    let text = request.headers().get("traceparent")?.to_str().ok()?;
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-';
-    (text.len() == 55 && text.bytes().all(hex)).then(|| text.to_owned())
+    trace::request_id().unwrap_or_else(|| Hex(services.entropy.bytes::<8>()).to_string())
 }
 
 /// The address of whoever sent the request: the peer, or whom a trusted proxy
@@ -98,7 +91,6 @@ pub async fn client(
     let client = authenticate(services, Sent { authorization, parameters, path }).await?;
     let mut origin = Origin::client(&client.client_id);
     origin.request_id = Some(request_id(services));
-    origin.traceparent = traceparent(request);
     Ok((client, origin))
 }
 

@@ -14,7 +14,7 @@ use super::cookies::Kind;
 use super::pages::Frame;
 use super::texts;
 use crate::aggregates::Origin;
-use crate::http::request::{client_address, request_id, traceparent};
+use crate::http::request::{client_address, request_id};
 use crate::services::Services;
 
 /// A request of a browser, and the server that it came to.
@@ -58,7 +58,6 @@ impl Visit {
         let mut origin = Origin::of(ActorKind::Subject, None);
         origin.client_id = client.cloned();
         origin.request_id = Some(self.id.clone());
-        origin.traceparent = traceparent(&self.request);
         origin.correlation_id = grant.map(|id| id.to_string());
         origin
     }

@@ -27,6 +27,7 @@ use crate::oauth_error::ErrorCode;
 use crate::outbound::OutboundError;
 use crate::services::Services;
 use crate::stores::{Append, AppendError, StoreError, UsedOnce};
+use crate::telemetry::trace;
 
 const NAME: &str = "backchannel_logout";
 /// How long a node has for an attempt; after that, another node may make it. Above the time
@@ -139,7 +140,8 @@ impl Courier {
     }
 
     async fn attempt(&self, due: &Due) {
-        if let Err(error) = self.try_attempt(due).await {
+        let attempt = self.try_attempt(due);
+        if let Err(error) = trace::in_some(&*self.services.entropy, attempt).await {
             // It stays due.
             tracing::warn!(
                 session.id = %due.session_id,

@@ -12,6 +12,7 @@ use crate::aggregates::Origin;
 use crate::config::mail::Mail;
 use crate::interaction::texts::Texts;
 use crate::services::Services;
+use crate::telemetry::trace::{self, Trace};
 
 /// How much may wait.
 const CAPACITY: usize = 256;
@@ -28,6 +29,8 @@ pub enum Job {
     ForgottenPassword {
         username: String,
         origin: Box<Origin>,
+        /// Of the request that asked for it.
+        trace: Option<Trace>,
         texts: &'static Texts,
     },
 }
@@ -72,8 +75,9 @@ impl Outbox {
         while let Some(job) = waiting.recv().await {
             let letter = match job {
                 Job::Send(letter) => Some(letter),
-                Job::ForgottenPassword { username, origin, texts } => {
-                    link_for(&services, &username, *origin, texts).await
+                Job::ForgottenPassword { username, origin, trace, texts } => {
+                    let link = link_for(&services, &username, *origin, texts);
+                    trace::because_of(trace, "password.link", link).await
                 }
             };
             if let Some(letter) = letter {

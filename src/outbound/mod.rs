@@ -4,6 +4,7 @@
 //! a name can mean another address a moment later.
 
 mod address;
+pub mod collector;
 mod freshness;
 pub mod standard_webhooks;
 
@@ -23,6 +24,7 @@ use url::{Host, Url};
 use self::address::Reach;
 use self::freshness::max_age;
 use crate::config::outbound as settings;
+use crate::telemetry::{metrics as figures, trace};
 
 const USER_AGENT: &str = "Chancery";
 
@@ -91,6 +93,7 @@ pub struct Outbound {
     encrypted: Caller,
     plain: Caller,
     largest_answer: usize,
+    figures: figures::Outbound,
 }
 
 /// Calls what its rules allow.
@@ -122,7 +125,10 @@ impl Rules {
 }
 
 impl Outbound {
-    pub fn new(settings: &settings::Outbound) -> Result<Self, OutboundSetupError> {
+    pub fn new(
+        settings: &settings::Outbound,
+        figures: figures::Outbound,
+    ) -> Result<Self, OutboundSetupError> {
         let encrypted = Rules {
             public: true,
             loopback: settings.allow_loopback,
@@ -157,13 +163,15 @@ impl Outbound {
             encrypted: caller(encrypted)?,
             plain: caller(plain)?,
             largest_answer: usize::try_from(settings.largest_answer).unwrap_or(usize::MAX),
+            figures,
         })
     }
 
     /// Gets a document of one of these media types.
     pub async fn get(&self, url: &Url, accept: &'static str) -> Result<Fetched, OutboundError> {
-        let request = self.request(Method::GET, url)?;
-        self.send(url, request.header(ACCEPT, HeaderValue::from_static(accept))).await
+        let request = self.request(Method::GET, url);
+        let request = request.map(|own| own.header(ACCEPT, HeaderValue::from_static(accept)));
+        self.call(url, "GET", request).await
     }
 
     /// Posts a body.
@@ -174,16 +182,11 @@ impl Outbound {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<Fetched, OutboundError> {
-        let mut request = self
-            .request(Method::POST, url)?
-            .header(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        for (name, value) in headers {
-            let name = HeaderName::try_from(*name).map_err(|_| OutboundError::BadHeader)?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| OutboundError::BadHeader)?;
-            value.set_sensitive(true);
-            request = request.header(name, value);
-        }
-        self.send(url, request.body(body)).await
+        let request = self.request(Method::POST, url).and_then(|request| {
+            let request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            Ok(with_headers(request, headers)?.body(body))
+        });
+        self.call(url, "POST", request).await
     }
 
     /// May a client register this URL, as far as can be said without looking
@@ -220,6 +223,36 @@ impl Outbound {
         Ok(client.request(method, url.clone()))
     }
 
+    /// Sends what could be made, in the trace that this is part of, and counts it.
+    #[tracing::instrument(
+        name = "outbound.call",
+        level = "debug",
+        skip_all,
+        fields(
+            otel.kind = "client",
+            http.request.method = method,
+            server.address = url.host_str(),
+            http.response.status_code = tracing::field::Empty,
+        )
+    )]
+    async fn call(
+        &self,
+        url: &Url,
+        method: &'static str,
+        request: Result<RequestBuilder, OutboundError>,
+    ) -> Result<Fetched, OutboundError> {
+        let began = tokio::time::Instant::now();
+        let result = match request {
+            Ok(request) => self.send(url, in_trace(request)).await,
+            Err(error) => Err(error),
+        };
+        if let Ok(fetched) = &result {
+            tracing::Span::current().record("http.response.status_code", fetched.status);
+        }
+        self.figures.called(method, outcome(&result), began.elapsed());
+        result
+    }
+
     async fn send(&self, url: &Url, request: RequestBuilder) -> Result<Fetched, OutboundError> {
         let host = || url.host_str().unwrap_or_default().to_owned();
         let limit = self.largest_answer;
@@ -246,6 +279,53 @@ impl Outbound {
             body,
             max_age: max_age(headers),
         })
+    }
+}
+
+fn with_headers(
+    mut request: RequestBuilder,
+    headers: &[(&str, &str)],
+) -> Result<RequestBuilder, OutboundError> {
+    for (name, value) in headers {
+        let name = HeaderName::try_from(*name).map_err(|_| OutboundError::BadHeader)?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| OutboundError::BadHeader)?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    Ok(request)
+}
+
+/// Names the trace that the call is part of (W3C Trace Context).
+fn in_trace(request: RequestBuilder) -> RequestBuilder {
+    let Some((parent, state)) = trace::outgoing() else { return request };
+    let request = request.header("traceparent", parent);
+    match state {
+        Some(state) => request.header("tracestate", &*state),
+        None => request,
+    }
+}
+
+/// How a call ended, in a word: of these there are few.
+fn outcome(result: &Result<Fetched, OutboundError>) -> &'static str {
+    match result {
+        Ok(fetched) => match fetched.status {
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        },
+        Err(OutboundError::BadUrl | OutboundError::BadHeader) => "malformed",
+        Err(
+            OutboundError::PlainHttp { .. }
+            | OutboundError::BlockedHost { .. }
+            | OutboundError::AddressRefused { .. },
+        ) => "not_allowed",
+        Err(OutboundError::Unresolvable { .. }) => "unresolvable",
+        Err(OutboundError::TimedOut { .. }) => "timed_out",
+        Err(OutboundError::TooLarge { .. }) => "too_large",
+        Err(OutboundError::Unreachable { .. }) => "unreachable",
+        Err(OutboundError::Broken { .. }) => "broken",
     }
 }
 

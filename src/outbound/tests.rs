@@ -28,7 +28,7 @@ fn settings() -> settings::Outbound {
 }
 
 async fn get(settings: &settings::Outbound, url: &str) -> Result<Fetched, OutboundError> {
-    let outbound = Outbound::new(settings).unwrap();
+    let outbound = Outbound::new(settings, figures::Outbound::default()).unwrap();
     outbound.get(&Url::parse(url).unwrap(), "application/json").await
 }
 
@@ -106,7 +106,7 @@ async fn a_post_carries_its_headers_its_body_and_our_name() {
         }
     })
     .await;
-    let outbound = Outbound::new(&settings()).unwrap();
+    let outbound = Outbound::new(&settings(), figures::Outbound::default()).unwrap();
     let url = Url::parse(&format!("http://{address}/logout?x=1")).unwrap();
     let headers = [("X-Signature", "abc")];
     let form = "application/x-www-form-urlencoded";
@@ -292,7 +292,8 @@ fn a_file_without_certificates_is_a_problem() {
 
 #[test]
 fn errors_name_the_host_and_no_more_of_the_url() {
-    let outbound = Outbound::new(&settings::Outbound { allow_http: false, ..settings() }).unwrap();
+    let settings = settings::Outbound { allow_http: false, ..settings() };
+    let outbound = Outbound::new(&settings, figures::Outbound::default()).unwrap();
     let url = Url::parse("http://rp.example/path?secret=1").unwrap();
     let text = outbound.check(&url).unwrap_err().to_string();
     assert!(text.contains("rp.example") && !text.contains("secret"), "{text}");

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::oauth_error::OAuthError;
 use crate::outbound::{Fetched, Outbound, OutboundError, OutboundSetupError};
 use crate::services::Services;
+use crate::telemetry::metrics as figures;
 
 /// Objects that are kept.
 const KEPT: NonZeroUsize = NonZeroUsize::new(200).unwrap();
@@ -51,13 +52,13 @@ pub struct RequestUris {
 }
 
 impl RequestUris {
-    pub fn new(config: &Config) -> Result<Self, OutboundSetupError> {
+    pub fn new(config: &Config, figures: figures::Outbound) -> Result<Self, OutboundSetupError> {
         let mut settings = config.outbound.clone();
         let blocked = &config.authorization.request_uri_blocked_hosts;
         settings.blocked_hosts.extend(blocked.iter().cloned());
         settings.largest_answer = settings.largest_answer.min(LARGEST);
         Ok(Self {
-            outbound: Outbound::new(&settings)?,
+            outbound: Outbound::new(&settings, figures)?,
             kept: Mutex::new(LruCache::new(KEPT)),
             under_way: Mutex::default(),
         })

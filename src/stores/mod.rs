@@ -539,8 +539,22 @@ pub trait Store: Send + Sync + 'static {
     /// Is the store reachable and writable? For `/health/ready`.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// The connections to a database server, where there is one.
+    fn pool(&self) -> Option<Pool> {
+        None
+    }
+
     /// Waits for what is being written, then closes.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Connections that are kept to a database server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    pub idle: u32,
+    pub in_use: u32,
+    /// How many there may be.
+    pub most: u32,
 }
 
 /// Turns a wrapped key into the same key wrapped otherwise.

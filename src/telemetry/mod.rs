@@ -1,20 +1,52 @@
-//! The server's messages to its operator.
+//! What the server tells its operator: messages, figures, traces.
+
+pub mod metrics;
+pub mod otlp;
+pub mod trace;
 
 use std::io;
 
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use self::otlp::Exporting;
+use crate::config::Config;
 use crate::config::log::{LogFilter, LogFormat};
+use crate::outbound::OutboundSetupError;
+use crate::outbound::collector::Collector;
 
-/// Sends what the filter lets through to standard error, from now on. A second
-/// call changes nothing.
-pub fn install(format: LogFormat, filter: &LogFilter, colours: bool) {
-    // The first of several servers in one test process wins.
-    drop(subscriber(format, filter, colours, io::stderr).try_init());
+/// What has to be done before the process ends.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    exporting: Option<Exporting>,
+}
+
+impl Telemetry {
+    /// Sends what has yet to be sent, as far as that takes no time.
+    pub async fn finish(self) {
+        if let Some(exporting) = self.exporting {
+            exporting.finish().await;
+        }
+    }
+}
+
+/// Sends what the filter lets through to standard error, from now on, and spans to
+/// the collector that the settings name. A second call changes nothing.
+pub fn install(config: &Config, colours: bool) -> Result<Telemetry, OutboundSetupError> {
+    let (format, filter) = (config.log.format, &config.log.filter);
+    let Some(collector) = Collector::new(&config.tracing, &config.outbound)? else {
+        // The first of several servers in one test process wins.
+        drop(subscriber(format, filter, colours, io::stderr).try_init());
+        return Ok(Telemetry::default());
+    };
+    let (exporting, tracer) = Exporting::start(config, collector);
+    let log = log(format, colours, io::stderr).with_filter(env_filter(filter));
+    drop(Registry::default().with(log).with(otlp::layer(tracer)).try_init());
+    Ok(Telemetry { exporting: Some(exporting) })
 }
 
 fn subscriber<W>(
@@ -26,10 +58,21 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    Registry::default().with(log(format, colours, writer)).with(env_filter(filter))
+}
+
+fn env_filter(filter: &LogFilter) -> EnvFilter {
     // Its syntax was checked when the settings were read.
-    let filter = EnvFilter::builder().parse_lossy(filter.as_str());
+    EnvFilter::builder().parse_lossy(filter.as_str())
+}
+
+fn log<S, W>(format: LogFormat, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
-    let layer = match format {
+    match format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer
             .json()
@@ -38,8 +81,7 @@ where
             .with_current_span(false)
             .with_span_list(true)
             .boxed(),
-    };
-    Registry::default().with(layer).with(filter)
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +105,7 @@ mod tests {
         }
     }
 
-    fn log(format: LogFormat, filter: &str) -> String {
+    fn said(format: LogFormat, filter: &str) -> String {
         let written = Written::default();
         let filter = LogFilter::parse(filter, Path::new("")).unwrap();
         let writer = written.clone();
@@ -80,7 +122,7 @@ mod tests {
 
     #[test]
     fn json_messages_are_one_object_a_line_with_their_fields() {
-        let text = log(LogFormat::Json, "info");
+        let text = said(LogFormat::Json, "info");
         let message: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(message["message"], "token issued");
         assert_eq!(message["outcome"], "issued");
@@ -89,9 +131,9 @@ mod tests {
 
     #[test]
     fn the_filter_decides_what_is_said() {
-        assert!(log(LogFormat::Text, "info").contains("token issued"));
-        assert!(!log(LogFormat::Text, "info").contains("never mind"));
-        assert!(log(LogFormat::Text, "debug").contains("never mind"));
-        assert_eq!(log(LogFormat::Text, "warn"), "");
+        assert!(said(LogFormat::Text, "info").contains("token issued"));
+        assert!(!said(LogFormat::Text, "info").contains("never mind"));
+        assert!(said(LogFormat::Text, "debug").contains("never mind"));
+        assert_eq!(said(LogFormat::Text, "warn"), "");
     }
 }

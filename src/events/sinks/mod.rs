@@ -237,6 +237,7 @@ impl Runner<'_> {
         let mut refused = 0;
         while !events.is_empty() {
             let (taken, result) = delivery.deliver(events).await;
+            self.count(taken, &result);
             if let Some(last) = events.get(..taken).and_then(<[_]>::last) {
                 *through = last.position();
                 refused = 0;
@@ -267,6 +268,16 @@ impl Runner<'_> {
         Ok(Flow::On)
     }
 
+    fn count(&self, taken: usize, result: &Result<(), NotDelivered>) {
+        let sinks = &self.services.metrics.sinks;
+        sinks.delivered(self.name, "delivered", taken);
+        match result {
+            Ok(()) => {}
+            Err(NotDelivered::Refused(_)) => sinks.delivered(self.name, "refused", 1),
+            Err(NotDelivered::Unreachable(_)) => sinks.delivered(self.name, "unreachable", 1),
+        }
+    }
+
     /// Waits before the next try, and stays the one who delivers.
     async fn wait(&self, lease: &mut Lease, error: &NotDelivered, tries: u32) -> Result<(), Ended> {
         let wait = LEAST.saturating_mul(1 << tries.min(6)).min(MOST);
@@ -294,7 +305,9 @@ impl Runner<'_> {
             "the sink {name} refused an event {attempts} times, so it was put aside: {why}"
         );
         let now_ms = self.services.clock.now_ms();
-        DeadLetter::new(event, attempts, why, now_ms).write(&*self.services.store, name).await
+        DeadLetter::new(event, attempts, why, now_ms).write(&*self.services.store, name).await?;
+        self.services.metrics.sinks.delivered(name, "dead_lettered", 1);
+        Ok(())
     }
 
     async fn create(&self) -> Result<(), Ended> {

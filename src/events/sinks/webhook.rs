@@ -12,6 +12,7 @@ use crate::events::message::{Message, STRUCTURED};
 use crate::feed::FeedEvent;
 use crate::outbound::standard_webhooks::Signer;
 use crate::services::Services;
+use crate::telemetry::trace::{self, Trace};
 
 pub struct Webhook {
     services: Arc<Services>,
@@ -46,7 +47,9 @@ impl Webhook {
             Mode::Structured => STRUCTURED,
             Mode::Binary => DATA,
         };
-        let sent = self.services.outbound.post(&self.url, &headers, content_type, body).await;
+        let cause = Trace::of_event(&event.stored.event.metadata);
+        let call = self.services.outbound.post(&self.url, &headers, content_type, body);
+        let sent = trace::because_of(cause, "delivery", call).await;
         let answer = sent.map_err(|error| NotDelivered::Unreachable(error.to_string()))?;
         match answer.status {
             200..=299 => Ok(()),

@@ -65,6 +65,7 @@ struct Answer {
     more: Map<String, Value>,
 }
 
+#[tracing::instrument(name = "oauth.introspect", level = "debug", skip_all)]
 pub async fn handle(
     services: web::Data<Services>,
     request: HttpRequest,

@@ -37,6 +37,7 @@ struct Pushed {
     members: Map<String, Value>,
 }
 
+#[tracing::instrument(name = "oauth.par", level = "debug", skip_all)]
 pub async fn handle(
     services: web::Data<Services>,
     request: HttpRequest,

@@ -16,6 +16,7 @@ use crate::tally::What;
 pub const LONGEST_BODY: usize = 65_536;
 
 /// RFC 7591 §3.1
+#[tracing::instrument(name = "oauth.register", level = "debug", skip_all)]
 pub async fn register(
     services: web::Data<Services>,
     request: HttpRequest,
@@ -38,6 +39,7 @@ pub async fn register(
 }
 
 /// RFC 7592 §2.1
+#[tracing::instrument(name = "oauth.register", level = "debug", skip_all)]
 pub async fn read(
     services: web::Data<Services>,
     request: HttpRequest,
@@ -50,6 +52,7 @@ pub async fn read(
 }
 
 /// RFC 7592 §2.2
+#[tracing::instrument(name = "oauth.register", level = "debug", skip_all)]
 pub async fn replace(
     services: web::Data<Services>,
     request: HttpRequest,
@@ -69,6 +72,7 @@ pub async fn replace(
 }
 
 /// RFC 7592 §2.3
+#[tracing::instrument(name = "oauth.register", level = "debug", skip_all)]
 pub async fn delete(
     services: web::Data<Services>,
     request: HttpRequest,

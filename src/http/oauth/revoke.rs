@@ -16,6 +16,7 @@ use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::tokens::{TokenRefusal, find_access_token};
 
+#[tracing::instrument(name = "oauth.revoke", level = "debug", skip_all)]
 pub async fn handle(
     services: web::Data<Services>,
     request: HttpRequest,

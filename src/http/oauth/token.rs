@@ -12,15 +12,21 @@ use crate::http::{cors, render, request};
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 use crate::tally::What;
+use crate::telemetry::metrics::TokenRequest as Counted;
 use crate::tokens::TokenResponse;
 
+#[tracing::instrument(name = "oauth.token", level = "debug", skip_all)]
 pub async fn handle(
     services: web::Data<Services>,
     request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
-    let mut client = None;
-    let mut answer = match answer(&services, &request, &body, &mut client).await {
+    let mut known = Known::default();
+    let result = answer(&services, &request, &body, &mut known).await;
+    let Known { client, grant_type } = known;
+    let outcome = result.as_ref().map_or_else(|error| error.code.as_str(), |_| "issued");
+    services.metrics.token_requests.get_or_create(&Counted { grant_type, outcome }).inc();
+    let mut answer = match result {
         Ok(tokens) => render::json(StatusCode::OK, &tokens),
         Err(error) => {
             let client_id = client.as_ref().map(|client| &client.client_id);
@@ -32,15 +38,31 @@ pub async fn handle(
     answer
 }
 
+/// What is known of a request, whatever becomes of it.
+struct Known {
+    client: Option<AuthenticatedClient>,
+    grant_type: &'static str,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { client: None, grant_type: "unknown" }
+    }
+}
+
 async fn answer(
     services: &Services,
     request: &HttpRequest,
     body: &[u8],
-    known: &mut Option<AuthenticatedClient>,
+    known: &mut Known,
 ) -> Result<TokenResponse, OAuthError> {
     let parameters = request::form(request, body)?;
+    let grant_type = parameters.once("grant_type").ok().flatten();
+    if let Some(grant_type) = grant_type.and_then(|own| own.parse::<GrantType>().ok()) {
+        known.grant_type = grant_type.as_str();
+    }
     let (client, origin) = request::client(services, request, &parameters).await?;
-    *known = Some(client.clone());
+    known.client = Some(client.clone());
     let address = request::client_address(services, request);
     let request = TokenRequest { client, parameters: &parameters, origin, address };
     grants::answer(services, &request).await

@@ -39,6 +39,7 @@ impl From<OAuthError> for Refusal {
 }
 
 /// `GET`: the token stands in the header.
+#[tracing::instrument(name = "oidc.userinfo", level = "debug", skip_all)]
 pub async fn get(services: web::Data<Services>, request: HttpRequest) -> HttpResponse {
     let token = in_header(&request).map(str::to_owned).ok_or(Refusal::NoToken);
     respond(&services, &request, token).await
@@ -46,6 +47,7 @@ pub async fn get(services: web::Data<Services>, request: HttpRequest) -> HttpRes
 
 /// `POST`: the token stands in the header or in the form, not in both (RFC 6750
 /// §2).
+#[tracing::instrument(name = "oidc.userinfo", level = "debug", skip_all)]
 pub async fn post(
     services: web::Data<Services>,
     request: HttpRequest,

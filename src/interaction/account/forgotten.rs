@@ -20,6 +20,7 @@ use crate::interaction::pages::html;
 use crate::interaction::throttle::{Attempt, Network, Wait};
 use crate::mail::Job;
 use crate::passwords::{Password, check_new};
+use crate::telemetry::trace;
 
 /// Fields of the form: `csrf`, `interaction` (what waits, if something does)
 /// and `username`.
@@ -85,6 +86,7 @@ fn send_link(visit: &Visit, fields: &Parameters<'_>) -> HttpResponse {
     let job = Job::ForgottenPassword {
         username: username.to_owned(),
         origin: Box::new(visit.origin(None, None)),
+        trace: trace::current(),
         texts: t,
     };
     if !visit.mail.is_there() || !visit.mail.take(job) {

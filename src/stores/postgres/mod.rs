@@ -23,8 +23,8 @@ use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, Head, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Side, Snapshot, Store,
-    StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    LogReader, LogTile, Pool, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Side, Snapshot,
+    Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod anew;
@@ -553,6 +553,12 @@ impl Store for PostgresStore {
             Ok(forgotten.rows_affected())
         }
         .boxed()
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        let in_use = self.pool.size().saturating_sub(idle);
+        Some(Pool { idle, in_use, most: self.pool.options().get_max_connections() })
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {

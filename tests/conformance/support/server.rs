@@ -76,7 +76,8 @@ impl TestServer {
         Self::with_settings(kind, "").await
     }
 
-    /// With further settings, as they stand in the configuration file.
+    /// With further settings, as they stand in the configuration file; those before its first
+    /// table are the server's.
     pub async fn with_settings(kind: StoreKind, settings: &str) -> Self {
         let home = Arc::new(Home::new(kind).await);
         let clock = Arc::new(FixedClock::at(BEGINNING));
@@ -119,9 +120,11 @@ impl TestServer {
         issuer: String,
         settings: &str,
     ) -> Self {
+        let tables = if settings.starts_with('[') { 0 } else { settings.find("\n[").unwrap_or(0) };
+        let (own, tables) = settings.split_at(tables);
         let file = format!(
-            "[server]\nissuer = \"{issuer}\"\nlisten = [\"{address}\"]\nworkers = 2\n\
-             [store]\nurl = \"{}\"\npool_size = 4\n[master_key]\nenv = \"NOT_ASKED\"\n{settings}",
+            "[server]\nissuer = \"{issuer}\"\nlisten = [\"{address}\"]\nworkers = 2\n{own}\n\
+             [store]\nurl = \"{}\"\npool_size = 4\n[master_key]\nenv = \"NOT_ASKED\"\n{tables}",
             home.url()
         );
         let config = Config::load(&Sources::of_text("test.toml", file));
