@@ -484,7 +484,9 @@ pub async fn perform(
     operation: Operation,
     operator: &str,
 ) -> Result<Outcome, AdminError> {
-    trace::in_some(&*services.entropy, perform_here(services, operation, operator)).await
+    // Operations are large, and all that knows one would be too.
+    let work = Box::pin(perform_here(services, operation, operator));
+    trace::in_some(&*services.entropy, work).await
 }
 
 #[tracing::instrument(

@@ -157,8 +157,8 @@ impl Ratio {
     /// the id, which is random (W3C Trace Context §3.2.2.3).
     #[must_use]
     pub fn takes(self, trace_id: [u8; 16]) -> bool {
-        let [.., a, b, c, d, e, f, g, h] = trace_id;
-        (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1) < self.threshold
+        let end = trace_id.last_chunk().copied().unwrap_or_default();
+        (u64::from_be_bytes(end) >> 1) < self.threshold
     }
 }
 

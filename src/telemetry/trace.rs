@@ -22,8 +22,8 @@ const LONGEST_STATE: usize = 512;
 /// A place in a trace: what a `traceparent` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    trace_id: [u8; 16],
-    span_id: [u8; 8],
+    id: [u8; 16],
+    span: [u8; 8],
     sampled: bool,
 }
 
@@ -31,31 +31,30 @@ impl Trace {
     /// A new trace, and its first span.
     #[must_use]
     pub fn begin(entropy: &dyn Entropy) -> Self {
-        let [trace_id @ .., a, b, c, d, e, f, g, h] = entropy.bytes::<24>();
-        Self { trace_id, span_id: [a, b, c, d, e, f, g, h], sampled: false }
+        Self { id: entropy.bytes(), span: entropy.bytes(), sampled: false }
     }
 
     /// The trace of a command that nothing else has caused: named like it.
     #[must_use]
     pub fn of_command(id: CommandId) -> Self {
-        Self { trace_id: *id.as_bytes(), span_id: end_of(id), sampled: false }
+        Self { id: *id.as_bytes(), span: end_of(id), sampled: false }
     }
 
     /// The same trace, in the span of a command that answers what happened here.
     #[must_use]
     pub fn continued_by(self, id: CommandId) -> Self {
-        Self { span_id: end_of(id), ..self }
+        Self { span: end_of(id), ..self }
     }
 
     /// The same trace, in the span of another one that was just begun.
     #[must_use]
     pub fn continued_as(self, begun: Self) -> Self {
-        Self { span_id: begun.span_id, ..self }
+        Self { span: begun.span, ..self }
     }
 
     /// The same trace, in this span.
-    pub(super) fn in_span(self, span_id: [u8; 8]) -> Self {
-        Self { span_id, ..self }
+    pub(super) fn in_span(self, span: [u8; 8]) -> Self {
+        Self { span, ..self }
     }
 
     /// Is it exported?
@@ -83,9 +82,9 @@ impl Trace {
         if next().is_some() || version == 0xff || !(rest.is_empty() || goes_on) {
             return None;
         }
-        let (trace_id, span_id, [flags]) = (bytes(trace)?, bytes(span)?, bytes(flags)?);
-        let good = trace_id != [0; 16] && span_id != [0; 8];
-        good.then_some(Self { trace_id, span_id, sampled: flags & 1 == 1 })
+        let (id, span, [flags]) = (bytes(trace)?, bytes(span)?, bytes(flags)?);
+        let good = id != [0; 16] && span != [0; 8];
+        good.then_some(Self { id, span, sampled: flags & 1 == 1 })
     }
 
     /// The trace of an event, by what stands beside it in the log.
@@ -102,12 +101,12 @@ impl Trace {
 
     #[must_use]
     pub fn trace_id(&self) -> Hex<16> {
-        Hex(self.trace_id)
+        Hex(self.id)
     }
 
     #[must_use]
     pub fn span_id(&self) -> Hex<8> {
-        Hex(self.span_id)
+        Hex(self.span)
     }
 }
 
@@ -139,8 +138,7 @@ impl<const N: usize> fmt::Display for Hex<N> {
 
 /// The end of a command's id is random.
 fn end_of(id: CommandId) -> [u8; 8] {
-    let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
-    [a, b, c, d, e, f, g, h]
+    id.as_bytes().last_chunk().copied().unwrap_or_default()
 }
 
 fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
@@ -235,13 +233,11 @@ pub async fn because_of<F: Future>(trace: Option<Trace>, what: &'static str, wor
 
 /// Does work in a trace of its own, unless it is in one already.
 pub async fn in_some<F: Future>(entropy: &dyn Entropy, work: F) -> F::Output {
-    match CURRENT.try_with(|_| ()) {
-        Ok(()) => work.await,
-        Err(_) => {
-            let trace = Trace::begin(entropy);
-            Current::own(trace.sampled(otlp::takes(trace))).run(work).await
-        }
+    if current().is_some() {
+        return work.await;
     }
+    let trace = Trace::begin(entropy);
+    Current::own(trace.sampled(otlp::takes(trace))).run(work).await
 }
 
 /// Is this task in a trace that is exported?
@@ -287,7 +283,7 @@ pub fn outgoing() -> Option<(String, Option<Arc<str>>)> {
 /// The span id for the first span that is begun in this trace: it is known before
 /// the span is.
 pub(super) fn take_first_span() -> Option<[u8; 8]> {
-    let first = |current: &Current| (!current.begun.replace(true)).then_some(current.trace.span_id);
+    let first = |current: &Current| (!current.begun.replace(true)).then_some(current.trace.span);
     CURRENT.try_with(first).ok().flatten()
 }
 
@@ -358,9 +354,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(trace_id: [u8; 16], span_id: [u8; 8], sampled: bool) {
-            prop_assume!(trace_id != [0; 16] && span_id != [0; 8]);
-            let trace = Trace { trace_id, span_id, sampled };
+        fn what_is_written_is_read_back(id: [u8; 16], span: [u8; 8], sampled: bool) {
+            prop_assume!(id != [0; 16] && span != [0; 8]);
+            let trace = Trace { id, span, sampled };
             prop_assert_eq!(Trace::parse(&trace.to_string()), Some(trace));
         }
 
