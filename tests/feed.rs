@@ -27,3 +27,6 @@ mod lookups;
 
 #[path = "feed/tables.rs"]
 mod tables;
+
+#[path = "feed/figures.rs"]
+mod figures;

@@ -3,7 +3,9 @@
 //! A projection sees each event once, in order, and says which rows change. It
 //! asks nothing back: a fold that needs what was before keeps it in its rows'
 //! other columns, which a [`Change::Put`] leaves as they are. Changes are
-//! absolute, so that seeing an event again does no harm.
+//! absolute, so that seeing an event again does no harm. [`figures`] are the
+//! exception: sums ([`Change::Add`]), which rest on rows and checkpoint being
+//! written together.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,7 @@ pub mod audit;
 pub mod backchannel_logouts;
 pub mod clients;
 pub mod consents;
+pub mod figures;
 pub mod grants;
 pub mod personal_data_reads;
 mod recorded;
@@ -24,7 +27,7 @@ pub mod signing_keys;
 
 pub use self::recorded::{RawEvent, Recorded, Undecodable};
 
-/// A read model: a pure fold over the feed.
+/// A read model that follows from each event by itself: a pure fold over the feed.
 pub trait Projection: Send + Sync {
     /// Names its checkpoint.
     fn name(&self) -> &'static str;
@@ -42,19 +45,73 @@ pub trait Projection: Send + Sync {
     fn project(&self, event: &Recorded, changes: &mut Vec<Change>);
 }
 
+/// A read model, and how its rows follow from the log.
+#[derive(Clone, Copy)]
+pub enum ReadModel {
+    /// From each event by itself.
+    Folded(&'static dyn Projection),
+    /// From events and what came before them: the sums of [`figures`].
+    Figures,
+}
+
 /// Every read model.
-pub const ALL: [&'static dyn Projection; 10] = [
-    &clients::Clients,
-    &accounts::Accounts,
-    &grants::Grants,
-    &sessions::Sessions,
-    &backchannel_logouts::BackchannelLogouts,
-    &consents::Consents,
-    &signing_keys::SigningKeys,
-    &scopes::Scopes,
-    &audit::Audit,
-    &personal_data_reads::PersonalDataReads,
+pub const ALL: [ReadModel; 11] = [
+    ReadModel::Folded(&clients::Clients),
+    ReadModel::Folded(&accounts::Accounts),
+    ReadModel::Folded(&grants::Grants),
+    ReadModel::Folded(&sessions::Sessions),
+    ReadModel::Folded(&backchannel_logouts::BackchannelLogouts),
+    ReadModel::Folded(&consents::Consents),
+    ReadModel::Folded(&signing_keys::SigningKeys),
+    ReadModel::Folded(&scopes::Scopes),
+    ReadModel::Folded(&audit::Audit),
+    ReadModel::Folded(&personal_data_reads::PersonalDataReads),
+    ReadModel::Figures,
 ];
+
+impl ReadModel {
+    /// Names its checkpoint.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Folded(projection) => projection.name(),
+            Self::Figures => figures::NAME,
+        }
+    }
+
+    /// Another number builds it anew from the whole log.
+    #[must_use]
+    pub fn version(self) -> u32 {
+        match self {
+            Self::Folded(projection) => projection.version(),
+            Self::Figures => figures::VERSION,
+        }
+    }
+
+    /// Where its rows stand; nobody else writes there.
+    #[must_use]
+    pub fn tables(self) -> &'static [&'static Table] {
+        match self {
+            Self::Folded(projection) => projection.tables(),
+            Self::Figures => figures::TABLES,
+        }
+    }
+
+    /// The aggregates whose events it folds; it is shown no others.
+    #[must_use]
+    pub fn reads(self) -> &'static [AggregateKind] {
+        match self {
+            Self::Folded(projection) => projection.reads(),
+            Self::Figures => figures::READS,
+        }
+    }
+}
+
+impl<P: Projection> From<&'static P> for ReadModel {
+    fn from(projection: &'static P) -> Self {
+        Self::Folded(projection)
+    }
+}
 
 /// A value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +171,8 @@ pub enum Change {
     Put { table: &'static Table, key: String, set: BTreeMap<&'static str, Value> },
     /// Removes the row with this key, if there is one.
     Remove { table: &'static Table, key: String },
+    /// Adds to the row with this key, or makes it: the one change that is not absolute.
+    Add(Box<figures::Addition>),
 }
 
 impl Change {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chancery_domain::envelope::Envelope;
 use chancery_domain::event::{AnyEvent, DecodeError};
-use chancery_domain::ids::AggregateKind;
+use chancery_domain::ids::{AggregateKind, ClientId};
 
 use crate::Value;
 
@@ -100,9 +100,36 @@ impl Recorded {
     /// if the envelope doesn't say.
     #[must_use]
     pub fn happened_at(&self) -> i64 {
-        let envelope = self.envelope().ok();
-        let happened = envelope.and_then(|envelope| seconds(&envelope.occurred_at));
-        happened.unwrap_or_else(|| self.recorded_at())
+        self.happened_at_ms().div_euclid(1000)
+    }
+
+    /// The same in milliseconds.
+    #[must_use]
+    pub fn happened_at_ms(&self) -> i64 {
+        self.member("occurred_at").and_then(milliseconds).unwrap_or(self.recorded_at_ms)
+    }
+
+    /// The client concerned, as the envelope has it.
+    #[must_use]
+    pub fn client(&self) -> Option<ClientId> {
+        self.member("client_id")?.parse().ok()
+    }
+
+    /// A member of the envelope, found without reading the whole: what comes of each event asks
+    /// for one or two. (Quotes inside of a text are escaped, so nothing else looks like a member.
+    /// What we ask for has no escapes in it.)
+    fn member(&self, name: &str) -> Option<&str> {
+        let mut rest: &str = &self.metadata;
+        loop {
+            let (before, after) = rest.split_once(name)?;
+            rest = after;
+            let value = after.strip_prefix('"').filter(|_| before.ends_with('"'));
+            let value = value.map(str::trim_ascii_start).and_then(|text| text.strip_prefix(':'));
+            let value = value.map(str::trim_ascii_start).and_then(|text| text.strip_prefix('"'));
+            if let Some(value) = value {
+                return value.split('"').next();
+            }
+        }
     }
 
     pub(crate) fn position_value(&self) -> Value {
@@ -130,9 +157,49 @@ fn seconds(time: &str) -> Option<i64> {
     Some(((days * 24 + part(11, 13)?) * 60 + part(14, 16)?) * 60 + part(17, 19)?)
 }
 
+/// The same in milliseconds.
+fn milliseconds(time: &str) -> Option<i64> {
+    let fraction = time.get(20..23).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    Some(seconds(time)? * 1000 + fraction)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::*;
+
+    fn beside(metadata: &str) -> Recorded {
+        Recorded::decode(RawEvent {
+            position: 1,
+            recorded_at_ms: 5,
+            kind: AggregateKind::Grant,
+            id: &"0190c0ffee00700080000000000000aa".into(),
+            sequence: 1,
+            event_type: "ConsentGiven",
+            event_version: "1",
+            payload: r#"{"scope":"openid"}"#,
+            metadata: &metadata.into(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_client_and_the_time_are_found_in_the_envelope() {
+        for metadata in [
+            r#"{"occurred_at":"1970-01-01T00:00:01.234Z","actor":"client","client_id":"rp"}"#,
+            r#"{ "occurred_at" : "1970-01-01T00:00:01.234Z", "actor_ref": "client_id",
+                "client_id": "rp" }"#,
+            r#"{"request_id":"\"client_id\":\"no\"","client_id":"rp",
+                "occurred_at":"1970-01-01T00:00:01.234Z"}"#,
+        ] {
+            let event = beside(metadata);
+            assert_eq!(event.client().unwrap().as_str(), "rp", "{metadata}");
+            assert_eq!(event.happened_at_ms(), 1234, "{metadata}");
+            assert_eq!(event.happened_at(), 1);
+        }
+        let silent =
+            beside(r#"{"actor_ref":"client_id","own_client_id":"x","request_id":"occurred_at"}"#);
+        assert_eq!((silent.client(), silent.happened_at_ms()), (None, 5));
+    }
 
     #[test]
     fn times_of_envelopes_are_read() {

@@ -70,6 +70,7 @@ impl Rows {
     fn apply(&mut self, change: Change) {
         let (table, key) = match &change {
             Change::Put { table, key, .. } | Change::Remove { table, key } => (*table, key.clone()),
+            Change::Add(addition) => panic!("seen twice, it is added twice: {addition:?}"),
         };
         assert!(self.projection.tables().contains(&table), "{} is not its table", table.name);
         let Change::Put { set, .. } = change else {

@@ -3,6 +3,7 @@
 
 pub mod committer;
 pub mod feed_reader;
+pub mod figures;
 pub mod grant;
 pub mod process_manager;
 pub mod projector;

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use chancery_domain::ids::AggregateKind;
-use chancery_projections::{Change, Projection, Recorded, Table};
+use chancery_projections::{Change, Projection, ReadModel, Recorded, Table};
 use futures_util::future::BoxFuture;
 
+use super::figures::FiguresKeeper;
 use super::service::{Handle, Service};
 use crate::feed::consumer::{
     ConsumeError, Consumer, Progress, Standing, Stopped, drive, keep_trying,
@@ -47,6 +48,15 @@ impl Consumer for Projector {
     }
 }
 
+/// A read model as a consumer of this feed.
+#[must_use]
+pub fn consumer(feed: &Feed, model: ReadModel) -> Box<dyn Consumer> {
+    match model {
+        ReadModel::Folded(projection) => Box::new(Projector(projection)),
+        ReadModel::Figures => Box::new(FiguresKeeper::new(Arc::clone(feed.store()))),
+    }
+}
+
 /// The read models of this process.
 #[derive(Clone)]
 pub struct Projectors {
@@ -56,8 +66,8 @@ pub struct Projectors {
 impl Projectors {
     /// Starts a projector for each of these, in the current arbiter.
     #[must_use]
-    pub fn start(feed: &Feed, projections: &[&'static dyn Projection]) -> Self {
-        Self { projectors: projections.iter().map(|projection| start(feed, *projection)).collect() }
+    pub fn start(feed: &Feed, models: &[ReadModel]) -> Self {
+        Self { projectors: models.iter().map(|model| start(feed, *model)).collect() }
     }
 
     /// How far a read model has come, by the name of its projection.
@@ -92,23 +102,23 @@ impl Projectors {
     }
 }
 
-fn start(feed: &Feed, projection: &'static dyn Projection) -> (Handle, Progress) {
+fn start(feed: &Feed, model: ReadModel) -> (Handle, Progress) {
     let (standing, progress) = Standing::new();
     let standing = Arc::new(standing);
     let feed = feed.clone();
-    let work = move || run(feed.clone(), projection, Arc::clone(&standing));
-    let handle = Service::start(projection.name(), Arc::new(move || Box::pin(work())));
+    let work = move || run(feed.clone(), model, Arc::clone(&standing));
+    let handle = Service::start(model.name(), Arc::new(move || Box::pin(work())));
     (handle, progress)
 }
 
 /// Keeps one read model, whatever happens, and makes it anew when that is asked for.
-pub async fn run(feed: Feed, projection: &'static dyn Projection, standing: Arc<Standing>) {
-    let keep = keep_trying(projection.name(), Some(&standing), || async {
-        drive(&feed, &mut Projector(projection), &standing).await
+pub async fn run(feed: Feed, model: ReadModel, standing: Arc<Standing>) {
+    let keep = keep_trying(model.name(), Some(&standing), || async {
+        drive(&feed, &mut *consumer(&feed, model), &standing).await
     });
-    let name = beside(projection.name());
+    let name = beside(model.name());
     let make = keep_trying(&name, None, || async {
-        anew::when_asked(&feed, &mut Projector(projection)).await
+        anew::when_asked(&feed, &mut *consumer(&feed, model)).await
     });
     tokio::join!(keep, make);
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_domain::ids::SubjectId;
-use chancery_projections::Projection;
+use chancery_projections::ReadModel;
 use tokio::sync::OnceCell;
 
 use super::StoreArgs;
@@ -18,7 +18,7 @@ use super::exit::{CliError, ExitCode};
 use super::output;
 use super::progress::{bar, spinner};
 use super::serve::not_started;
-use crate::actors::projector::Projector;
+use crate::actors::projector::consumer;
 use crate::admin::socket::{self, SocketError};
 use crate::admin::{AdminError, Operation, Outcome, find_account, perform};
 use crate::app::{Node, OpenStore, StartError, master_key};
@@ -248,11 +248,7 @@ impl Access {
 
     /// Waits while somebody brings the read models up to this position; false
     /// when nobody does.
-    async fn wait_for(
-        &self,
-        projections: &[&'static dyn Projection],
-        end: u64,
-    ) -> Result<bool, StoreError> {
+    async fn wait_for(&self, projections: &[ReadModel], end: u64) -> Result<bool, StoreError> {
         let mut before = Vec::new();
         let mut still = 0;
         while still < STILL {
@@ -285,7 +281,7 @@ impl Access {
         let making = spinner("making read models anew");
         for projection in chancery_projections::ALL {
             if names.contains(&projection.name()) {
-                anew::now(&feed, &mut Projector(projection)).await.map_err(stopped)?;
+                anew::now(&feed, &mut *consumer(&feed, projection)).await.map_err(stopped)?;
             }
         }
         making.finish_and_clear();
@@ -320,22 +316,18 @@ impl Access {
         Ok(false)
     }
 
-    async fn project(
-        &self,
-        projections: &[&'static dyn Projection],
-        end: u64,
-    ) -> Result<(), CliError> {
+    async fn project(&self, projections: &[ReadModel], end: u64) -> Result<(), CliError> {
         let feed = Feed::new(Arc::clone(&self.store));
         for projection in projections {
             let (standing, progress) = Standing::new();
-            let mut projector = Projector(*projection);
+            let mut projector = consumer(&feed, *projection);
             let stands = self.store.checkpoint(projection.name()).await?;
             if stands.is_some_and(|stands| stands.version < projection.version()) {
-                anew::ask(&feed, &projector).await.map_err(stopped)?;
-                anew::now(&feed, &mut projector).await.map_err(stopped)?;
+                anew::ask(&feed, &*projector).await.map_err(stopped)?;
+                anew::now(&feed, &mut *projector).await.map_err(stopped)?;
             }
             tokio::select! {
-                result = drive(&feed, &mut projector, &standing) => result.map_err(stopped)?,
+                result = drive(&feed, &mut *projector, &standing) => result.map_err(stopped)?,
                 result = progress.caught_up_to(end) => result.map_err(CliError::failed)?,
             }
             // Where nothing changed, how far it is has not been saved yet.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chancery_projections::Projection;
+use chancery_projections::ReadModel;
 use clap::Args as ClapArgs;
 
 use super::access::Access;
@@ -133,6 +133,6 @@ async fn filled(
 
 async fn build_read_models(args: &Args) -> Result<(), CliError> {
     let store = StoreArgs { settings: args.settings.clone(), data: args.data.clone() };
-    let names: Vec<_> = chancery_projections::ALL.into_iter().map(Projection::name).collect();
+    let names: Vec<_> = chancery_projections::ALL.into_iter().map(ReadModel::name).collect();
     Access::with(&store, async |access| access.lookups(&names).await.map(drop)).await
 }

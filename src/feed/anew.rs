@@ -78,6 +78,7 @@ async fn make(
     mut saved: Checkpoint,
 ) -> Result<(), ConsumeError> {
     let (store, name) = (feed.store(), consumer.name());
+    consumer.begin();
     let mut events = feed.subscribe(saved.position);
     loop {
         let (handful, at_end) = match next(&mut events).await? {

@@ -43,6 +43,10 @@ pub trait Consumer: Send + Sync {
     /// The aggregates whose events it takes; it is shown no others.
     fn reads(&self) -> &'static [AggregateKind];
 
+    /// It takes events from a checkpoint on. What it remembers of its own rows, or of what it has
+    /// consumed and not seen written, is not true any more.
+    fn begin(&mut self) {}
+
     /// What changes because of these events, to be written together with the checkpoint; None:
     /// nothing worth writing the checkpoint for at once. What it does to the outside it may do
     /// again after a failure.
@@ -181,6 +185,7 @@ async fn lead(
 ) -> Result<(), ConsumeError> {
     let store = feed.store();
     let version = consumer.version();
+    consumer.begin();
     let mut position = saved.as_ref().map_or(0, |saved| saved.position);
     standing.at(position);
     let mut events = feed.subscribe(position);

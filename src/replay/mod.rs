@@ -153,7 +153,7 @@ async fn pass(
                 }
             }
             if let Ok(recorded) = &decoded {
-                models.see(recorded);
+                models.see(store, recorded).await?;
             }
         }
         done(log.position().min(end));

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chancery_projections::{Change, Projection, Recorded, Table, Value};
+use chancery_projections::figures::{Counted, Fold};
+use chancery_projections::{Change, ReadModel as Kept, Recorded, Table, Value};
 use serde::Serialize;
 
 use super::{LOOK, LOOKS, Part, Report};
+use crate::actors::figures::recall;
 use crate::feed::{PatientLog, decode};
 use crate::stores::{Query, Store, StoreError};
 
@@ -50,7 +52,7 @@ pub(super) struct ReadModels {
 }
 
 struct Model {
-    projection: &'static dyn Projection,
+    kept: Kept,
     part: Part,
     /// How far it stood when the pass began; none: not to be compared.
     target: Result<u64, Verdict>,
@@ -58,32 +60,51 @@ struct Model {
     position: u64,
     rows: HashMap<Key, Columns>,
     changes: Vec<Change>,
+    figures: Figures,
 }
+
+/// What the figures are counted by.
+#[derive(Default)]
+struct Figures {
+    fold: Fold,
+    /// Not in the rows yet.
+    counted: Counted,
+    since: usize,
+}
+
+/// How many events are counted before rows are made of them.
+const COUNTED: usize = 5000;
 
 impl ReadModels {
     pub(super) async fn new(store: &dyn Store, part: Part) -> Result<Self, StoreError> {
         let mut models = Vec::new();
-        for projection in chancery_projections::ALL {
-            let target = stands(store, projection).await?;
+        for model in chancery_projections::ALL {
+            let target = stands(store, model).await?;
             models.push(Model {
-                projection,
+                kept: model,
                 part,
                 target,
                 position: 0,
                 rows: HashMap::new(),
                 changes: Vec::new(),
+                figures: Figures::default(),
             });
         }
         Ok(Self { models })
     }
 
     /// Takes the next event.
-    pub(super) fn see(&mut self, recorded: &Recorded) {
+    pub(super) async fn see(
+        &mut self,
+        store: &dyn Store,
+        recorded: &Recorded,
+    ) -> Result<(), StoreError> {
         for model in &mut self.models {
             if model.target.is_ok_and(|target| recorded.position <= target) {
-                model.fold(recorded);
+                model.fold(store, recorded).await?;
             }
         }
+        Ok(())
     }
 
     /// Compares all rows of the part.
@@ -108,7 +129,7 @@ impl ReadModels {
 
 /// Adds up what the passes found.
 fn note(report: &mut Report, model: &Model, verdict: Verdict) {
-    let (name, rows) = (model.projection.name(), model.rows.len() as u64);
+    let (name, rows) = (model.kept.name(), model.rows.len() as u64);
     let position = model.position;
     let Some(told) = report.projections.iter_mut().find(|told| told.name == name) else {
         report.projections.push(ReadModel { name, position, rows, verdict });
@@ -122,24 +143,47 @@ fn note(report: &mut Report, model: &Model, verdict: Verdict) {
 }
 
 /// How far a read model of this version stands.
-async fn stands(
-    store: &dyn Store,
-    projection: &dyn Projection,
-) -> Result<Result<u64, Verdict>, StoreError> {
-    Ok(match store.checkpoint(projection.name()).await? {
+async fn stands(store: &dyn Store, model: Kept) -> Result<Result<u64, Verdict>, StoreError> {
+    Ok(match store.checkpoint(model.name()).await? {
         None => Err(Verdict::NotBuilt),
-        Some(stands) if stands.version != projection.version() => Err(Verdict::OtherVersion),
+        Some(stands) if stands.version != model.version() => Err(Verdict::OtherVersion),
         Some(stands) => Ok(stands.position),
     })
 }
 
 impl Model {
-    fn fold(&mut self, recorded: &Recorded) {
+    async fn fold(&mut self, store: &dyn Store, recorded: &Recorded) -> Result<(), StoreError> {
         self.position = recorded.position;
-        if !self.projection.reads().contains(&recorded.kind) {
-            return;
+        if !self.kept.reads().contains(&recorded.kind) {
+            return Ok(());
         }
-        self.projection.project(recorded, &mut self.changes);
+        match self.kept {
+            Kept::Folded(projection) => {
+                projection.project(recorded, &mut self.changes);
+            }
+            Kept::Figures => {
+                let figures = &mut self.figures;
+                if figures.fold.wants(recorded) {
+                    recall(store, &mut figures.fold, recorded).await?;
+                }
+                figures.fold.count(recorded, &mut figures.counted);
+                figures.since += 1;
+                if figures.since >= COUNTED {
+                    self.add_counted()?;
+                }
+            }
+        }
+        self.make_changes()
+    }
+
+    /// Adds what was counted to the rows.
+    fn add_counted(&mut self) -> Result<(), StoreError> {
+        self.figures.since = 0;
+        self.changes.extend(std::mem::take(&mut self.figures.counted).changes());
+        self.make_changes()
+    }
+
+    fn make_changes(&mut self) -> Result<(), StoreError> {
         for change in self.changes.drain(..) {
             match change {
                 Change::Put { table, key, set } if self.part.has(&key) => {
@@ -148,9 +192,19 @@ impl Model {
                 Change::Remove { table, key } if self.part.has(&key) => {
                     self.rows.remove(&(table.name, key));
                 }
-                Change::Put { .. } | Change::Remove { .. } => {}
+                Change::Add(addition) if self.part.has(&addition.key) => {
+                    let key = (addition.table.name, addition.key.clone());
+                    let set = addition.onto(self.rows.get(&key));
+                    if let Some(set) =
+                        set.map_err(|error| StoreError::Corrupt(error.to_string()))?
+                    {
+                        addition.table.set(self.rows.entry(key).or_default(), set);
+                    }
+                }
+                Change::Put { .. } | Change::Remove { .. } | Change::Add(_) => {}
             }
         }
+        Ok(())
     }
 
     async fn compare(
@@ -160,7 +214,7 @@ impl Model {
     ) -> Result<Verdict, StoreError> {
         let mut suspects: Option<BTreeSet<Key>> = None;
         for _ in 0..LOOKS {
-            let before = match stands(store, self.projection).await? {
+            let before = match stands(store, self.kept).await? {
                 Ok(before) => before,
                 Err(verdict) => return Ok(verdict),
             };
@@ -168,6 +222,7 @@ impl Model {
                 return Ok(Verdict::NotBuilt);
             }
             self.advance(store, before).await?;
+            self.add_counted()?;
             let differing = match &suspects {
                 None => self.all_that_differ(store).await?,
                 Some(suspects) => self.those_that_differ(store, suspects).await?,
@@ -175,7 +230,7 @@ impl Model {
             if differing.is_empty() {
                 return Ok(Verdict::Matches);
             }
-            if stands(store, self.projection).await? == Ok(before) {
+            if stands(store, self.kept).await? == Ok(before) {
                 for (place, what) in differing.into_values() {
                     report.differs(None, place, what);
                 }
@@ -184,7 +239,7 @@ impl Model {
             suspects = Some(differing.into_keys().collect());
             tokio::time::sleep(LOOK).await;
         }
-        report.differs(None, self.projection.name().to_owned(), "moves on too fast to be compared");
+        report.differs(None, self.kept.name().to_owned(), "moves on too fast to be compared");
         Ok(Verdict::Moving)
     }
 
@@ -200,7 +255,7 @@ impl Model {
                     break 'log;
                 }
                 if let Ok(recorded) = decode(&stored) {
-                    self.fold(&recorded);
+                    self.fold(store, &recorded).await?;
                 }
             }
         }
@@ -214,7 +269,7 @@ impl Model {
     ) -> Result<BTreeMap<Key, (String, String)>, StoreError> {
         let mut differing = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for table in self.projection.tables() {
+        for table in self.kept.tables() {
             let mut after = None;
             loop {
                 let rows = select(store, table, vec![], after.take()).await?;
@@ -249,7 +304,7 @@ impl Model {
     ) -> Result<BTreeMap<Key, (String, String)>, StoreError> {
         let mut differing = BTreeMap::new();
         for key in suspects {
-            let tables = self.projection.tables();
+            let tables = self.kept.tables();
             let Some(table) = tables.iter().find(|table| table.name == key.0) else { continue };
             let equals = vec![(table.key, Value::Text(key.1.clone()))];
             let row = select(store, table, equals, None).await?.into_iter().next();

@@ -56,9 +56,9 @@ async fn project(store: &Arc<dyn Store>) {
     let end = store.last_position().await.unwrap();
     for projection in chancery_projections::ALL {
         let (standing, progress) = Standing::new();
-        let mut projector = crate::actors::projector::Projector(projection);
+        let mut projector = crate::actors::projector::consumer(&feed, projection);
         tokio::select! {
-            ended = drive(&feed, &mut projector, &standing) => panic!("{ended:?}"),
+            ended = drive(&feed, &mut *projector, &standing) => panic!("{ended:?}"),
             reached = progress.caught_up_to(end) => reached.unwrap(),
         }
     }

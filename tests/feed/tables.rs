@@ -48,6 +48,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/sqlite/0008_questions.sql"),
         include_str!("../../migrations/sqlite/0010_personal_data_reads.sql"),
         include_str!("../../migrations/sqlite/0012_outliving_tokens.sql"),
+        include_str!("../../migrations/sqlite/0013_figures.sql"),
     ));
     let postgres = shape(concat!(
         include_str!("../../migrations/postgres/0004_lookups.sql"),
@@ -56,6 +57,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/postgres/0008_questions.sql"),
         include_str!("../../migrations/postgres/0010_personal_data_reads.sql"),
         include_str!("../../migrations/postgres/0012_outliving_tokens.sql"),
+        include_str!("../../migrations/postgres/0013_figures.sql"),
     ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());

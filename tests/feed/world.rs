@@ -12,7 +12,7 @@ use chancery::lookups::Lookups;
 use chancery::stores::{Append, Head, NewEvent, Store, StreamId};
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::AggregateKind;
-use chancery_projections::Projection;
+use chancery_projections::ReadModel;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -78,8 +78,8 @@ impl World {
         Lookups::new(Arc::clone(&self.store))
     }
 
-    pub fn project(&self, projection: &'static dyn Projection) -> Running {
-        project_on(&self.feed, projection)
+    pub fn project(&self, model: impl Into<ReadModel>) -> Running {
+        project_on(&self.feed, model)
     }
 
     /// Appends an event; gives its position.
@@ -205,9 +205,9 @@ pub fn tokens(scope: &str, until: i64) -> String {
 }
 
 /// Runs a projection on a feed.
-pub fn project_on(feed: &Feed, projection: &'static dyn Projection) -> Running {
+pub fn project_on(feed: &Feed, model: impl Into<ReadModel>) -> Running {
     let (standing, progress) = Standing::new();
-    let task = tokio::spawn(projector::run(feed.clone(), projection, Arc::new(standing)));
+    let task = tokio::spawn(projector::run(feed.clone(), model.into(), Arc::new(standing)));
     Running { progress, task }
 }
 

@@ -28,4 +28,7 @@ mod cascades;
 #[path = "../feed/lookups.rs"]
 mod lookups;
 
+#[path = "../feed/figures.rs"]
+mod figures;
+
 mod tables;

@@ -12,6 +12,7 @@ use chancery::stores::{
 use chancery_domain::account::Destroyed;
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::AggregateKind;
+use chancery_projections::figures::{FIGURES, Grain, HOURS_KEPT, Place, Sum, Whose};
 use chancery_projections::{Change, ColumnType, Table, Value};
 
 /// A read model for these tests: the fixture makes its table.
@@ -84,6 +85,7 @@ macro_rules! contract {
             a_reset_projection_starts_from_nothing
             what_is_made_anew_is_seen_when_it_takes_the_place
             what_is_begun_anew_twice_is_begun_from_nothing
+            what_is_added_is_added_once_to_what_stands_there
             paging_by_key_sees_every_row_once
             paging_by_another_column_sees_every_row_once
             a_page_after_a_vanished_row_is_an_error
@@ -1313,4 +1315,45 @@ pub async fn what_is_destroyed_in_many_steps_is_destroyed_to_the_end(fixture: im
     let destroyed = store.destroy(&traces).await.unwrap();
     assert_eq!((destroyed.data_keys, destroyed.sealed_values), (1200, 1200));
     assert_eq!(store.remains(&traces).await.unwrap(), Remains::default());
+}
+
+/// Sums are read and written in the transaction that moves the checkpoint, on the side that it is
+/// of.
+pub async fn what_is_added_is_added_once_to_what_stands_there(fixture: impl Fixture) {
+    let store = fixture.store();
+    let add = |start: i64, name: &str, number: i64| {
+        let (grain, whose, name) = (Grain::Hour, Whose::All, name.parse().unwrap());
+        let sum = Sum { start, number, longest: u64::try_from(number).ok(), ..Sum::default() };
+        Place { grain, whose, start, name }.addition(sum)
+    };
+    let numbers = async || -> Vec<(Value, Value, Value)> {
+        let rows = store.select(Query::all(&FIGURES)).await.unwrap();
+        rows.into_iter().map(|row| (row[4].clone(), row[5].clone(), row[6].clone())).collect()
+    };
+    let is = |start: i64, number: i64, longest: i64| {
+        (Value::Int(start), Value::Int(number), Value::Int(longest))
+    };
+    let changes = vec![add(3600, "received", 2), add(3600, "reused", 1), add(3600, "received", 3)];
+    assert!(store.project("f", None, at(1), changes.clone()).await.unwrap());
+    assert!(!store.project("f", None, at(1), changes.clone()).await.unwrap());
+    assert_eq!(numbers().await, [is(3600, 5, 3), is(3600, 1, 1)]);
+    assert!(store.project("f", Some(at(1)), at(2), changes.clone()).await.unwrap());
+    assert_eq!(numbers().await, [is(3600, 10, 3), is(3600, 2, 1)]);
+
+    // Beside it, from nothing.
+    store.begin_beside("f", 1, &[&FIGURES]).await.unwrap();
+    assert!(store.project_beside("f", at(0), at(1), changes.clone()).await.unwrap());
+    assert!(store.project_beside("f", at(1), at(2), changes.clone()).await.unwrap());
+    let more = vec![add(3600, "received", 1)];
+    assert!(store.project_beside("f", at(2), at(3), more).await.unwrap());
+    assert_eq!(numbers().await, [is(3600, 10, 3), is(3600, 2, 1)], "nobody sees it");
+    assert!(store.take_place("f", at(3), &[&FIGURES]).await.unwrap());
+    assert_eq!(numbers().await, [is(3600, 11, 3), is(3600, 2, 1)]);
+
+    // An hour takes the place of one three days before, and keeps it.
+    let later = 3600 * (1 + HOURS_KEPT);
+    let changes =
+        vec![add(later, "received", 7), add(3600, "received", 1), add(later, "received", 1)];
+    assert!(store.project("f", Some(at(3)), at(4), changes).await.unwrap());
+    assert_eq!(numbers().await, [is(later, 8, 7), is(3600, 2, 1)]);
 }

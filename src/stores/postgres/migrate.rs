@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010", "personal_data_reads"),
     migration!(11, "0011", "documents"),
     migration!(12, "0012", "outliving_tokens"),
+    migration!(13, "0013", "figures"),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

@@ -59,10 +59,69 @@ pub(super) async fn project(
     if moved.rows_affected() == 0 {
         return Ok(false);
     }
+    let changes = with_sums(connection, side, changes).await?;
     for (table, rows) in coalesced(changes) {
         apply(connection, (table, side), rows).await?;
     }
     Ok(true)
+}
+
+/// The same changes with what is added as what the rows then hold. (The rows of a table are either
+/// added to or set.)
+async fn with_sums(
+    connection: &mut PgConnection,
+    side: Side,
+    changes: Vec<Change>,
+) -> Result<Vec<Change>, StoreError> {
+    let (mut absolute, mut additions) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+    for change in changes {
+        match change {
+            Change::Add(addition) => {
+                additions.entry(addition.table.name).or_default().push(addition);
+            }
+            change => absolute.push(change),
+        }
+    }
+    for additions in additions.into_values() {
+        let Some(table) = additions.first().map(|addition| addition.table) else { continue };
+        let keys = additions.iter().map(|addition| addition.key.clone()).collect();
+        let mut rows = present(connection, table, &side.table(table), keys).await?;
+        for addition in additions {
+            let set = addition.onto(rows.get(&addition.key));
+            let set = set.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            if let Some(set) = set {
+                rows.insert(addition.key.clone(), set.clone());
+                absolute.push(Change::Put { table, key: addition.key, set });
+            }
+        }
+    }
+    Ok(absolute)
+}
+
+/// Those of these rows that are there, by their keys.
+async fn present(
+    connection: &mut PgConnection,
+    table: &'static Table,
+    place: &str,
+    keys: Vec<String>,
+) -> Result<BTreeMap<String, BTreeMap<&'static str, Value>>, StoreError> {
+    let key = column(table, table.key)?.0;
+    let mut columns = Vec::new();
+    for (name, _) in table.columns {
+        columns.push(column(table, name)?.0);
+    }
+    let columns = columns.join(", ");
+    let statement = format!("SELECT {columns} FROM \"{place}\" WHERE {key} = ANY($1)");
+    let found = sqlx::query(&statement).bind(keys).fetch_all(connection).await?;
+    let mut rows = BTreeMap::new();
+    for row in &found {
+        let names = table.columns.iter().map(|(name, _)| *name);
+        let mut row: BTreeMap<_, _> = names.zip(values(table, row)?).collect();
+        if let Some(Value::Text(key)) = row.remove(table.key) {
+            rows.insert(key, row);
+        }
+    }
+    Ok(rows)
 }
 
 /// One change for each row: of each column the last write.
@@ -80,6 +139,8 @@ fn coalesced(changes: Vec<Change>) -> Vec<(&'static Table, BTreeMap<String, RowC
             Change::Remove { table, key } => row(table, key, &mut |row| {
                 *row = RowChange { removed: true, set: None };
             }),
+            // They are absolute by now.
+            Change::Add(_) => {}
         }
     }
     tables.into_values().collect()

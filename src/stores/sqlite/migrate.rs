@@ -37,6 +37,7 @@ pub(super) const VIEWS: &[Migration] = &[
     migration!(8, "0008_questions"),
     migration!(10, "0010_personal_data_reads"),
     migration!(12, "0012_outliving_tokens"),
+    migration!(13, "0013_figures"),
 ];
 
 /// How a database stands to the steps this version knows.

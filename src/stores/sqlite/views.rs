@@ -5,16 +5,18 @@
 //! another log or ahead of it, or when the machine went down while it was open. (A process that
 //! is killed loses nothing of what it has handed to the operating system.)
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chancery_projections::{Change, ColumnType, Table};
+use chancery_projections::figures::Addition;
+use chancery_projections::{Change, ColumnType, Table, Value};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi, params};
 
 use super::folder::Folder;
 use super::migrate::{self, Schema};
-use super::rows::{bound, column, integer, is_corrupt};
+use super::rows::{bound, column, integer, is_corrupt, value};
 use super::{anew, erasure};
 use crate::stores::{Checkpoint, Side, StoreError};
 
@@ -294,8 +296,37 @@ fn assigned(table: &Table, place: &str, name: &str) -> String {
     format!("{name} = max(coalesce({old}, {new}), coalesce({new}, {old}))")
 }
 
+/// The columns of a row but its key, if it is there.
+fn row(
+    connection: &Connection,
+    table: &Table,
+    place: &str,
+    key: &str,
+) -> Result<Option<BTreeMap<&'static str, Value>>, StoreError> {
+    let columns = || table.columns.iter().map(|(name, _)| *name).filter(|name| *name != table.key);
+    let quoted: Vec<_> = columns().map(|name| format!("\"{name}\"")).collect();
+    let (columns_of, key_column) = (quoted.join(", "), table.key);
+    let sql = format!("SELECT {columns_of} FROM \"{place}\" WHERE \"{key_column}\" = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([key])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    columns()
+        .enumerate()
+        .map(|(index, name)| Ok((name, value(row, index)?)))
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
 fn apply(connection: &Connection, change: &Change, side: Side) -> Result<(), StoreError> {
     match change {
+        Change::Add(addition) => {
+            let Addition { table, key, .. } = &**addition;
+            let row = row(connection, table, &side.table(table), key)?;
+            let set = addition.onto(row.as_ref());
+            if let Some(set) = set.map_err(|error| StoreError::Corrupt(error.to_string()))? {
+                apply(connection, &Change::Put { table, key: key.clone(), set }, side)?;
+            }
+        }
         Change::Put { table, key, set } => {
             let place = &*side.table(table);
             let mut columns = column(table, table.key)?;
