@@ -11,7 +11,7 @@ use crate::clock::rfc3339_ms;
 const DAY: Lifetime = Lifetime::from_seconds(24 * 60 * 60);
 
 /// A time: RFC 3339, UTC, in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("format" = "date-time"))]
 pub struct Timestamp(String);

@@ -20,7 +20,7 @@ const TRIES: u32 = 5;
 /// What questions are answered from. Cheap to clone.
 #[derive(Clone)]
 pub struct Records {
-    pub(super) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(super) lookups: Lookups,
 }
 
@@ -48,7 +48,7 @@ impl Records {
 
     /// Asks read models, and says at which position the answer is true. It is asked again when
     /// they have moved on meanwhile; it is told the position, to look no further.
-    pub(super) async fn settled<T>(
+    pub async fn settled<T>(
         &self,
         models: &[&str],
         ask: impl AsyncFn(u64) -> Result<T, AuditError>,

@@ -3,6 +3,7 @@
 
 pub mod cursor;
 pub mod envelope;
+pub mod figures;
 pub mod files;
 pub mod filter;
 pub mod groups;

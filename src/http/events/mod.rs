@@ -2,6 +2,7 @@
 //! access token of this server with the scope `events:read`.
 
 mod feed;
+mod figures;
 mod groups;
 mod query;
 mod readers;
@@ -25,7 +26,10 @@ pub static EVENTS: Api = Api {
                   this server with the scope `events:read`, of a client that an operator \
                   registered for it, or of a person whose account has the role auditor or admin. \
                   People are named by pseudonyms.",
-    endpoints: || [readers::endpoints(), groups::endpoints(), sealed::endpoints()].concat(),
+    endpoints: || {
+        [figures::endpoints(), readers::endpoints(), groups::endpoints(), sealed::endpoints()]
+            .concat()
+    },
 };
 
 /// The endpoints. What is below the path of the API and none of its own is its 404, so the

@@ -65,7 +65,8 @@ impl Reader {
         Ok(Self { services, name, events, limits })
     }
 
-    /// Refuses who may see some events only: which others read is not among them.
+    /// Refuses who may see some events only: which others read, and the sums of all, are not among
+    /// them.
     pub fn sees_others(&self) -> Result<(), Problem> {
         if self.limits.are_set() {
             let detail = "the access token allows some events only (authorization_details)";
