@@ -3,7 +3,7 @@
 //!
 //! [`operator`] says who may see it. [`grants`] and [`incidents`] find a grant; [`grant`] tells its
 //! history, which [`drawing`] turns into a picture ([`chart`]) and [`seals`] compares with
-//! what was sealed; [`clients`], [`keys`] and [`history`] tell that of everything else,
+//! what was sealed; [`dashboard`] draws the figures of all ([`graph`]); [`clients`], [`keys`] and [`history`] tell that of everything else,
 //! [`checkpoints`] of the seals themselves. Reading here writes
 //! nothing, but for the log of who was shown who a [`person`] is, and why. Logging
 //! in and out is in the log, as it is for everybody.
@@ -12,12 +12,14 @@ mod assets;
 mod chart;
 mod checkpoints;
 mod clients;
+mod dashboard;
 mod diff;
 mod drawing;
 mod events;
 mod export;
 mod grant;
 mod grants;
+mod graph;
 mod history;
 mod incidents;
 mod keys;
@@ -44,6 +46,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         )
         .service(form("/console/logout").route(web::post().to(login::leave)))
         .service(web::resource("/console").route(web::get().to(overview::get)))
+        .service(web::resource("/console/dashboard").route(web::get().to(dashboard::get)))
         .service(web::resource("/console/grants").route(web::get().to(grants::get)))
         .service(web::resource("/console/grants/{id}").route(web::get().to(grant::get)))
         .service(web::resource("/console/clients").route(web::get().to(clients::list)))

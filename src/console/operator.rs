@@ -173,6 +173,16 @@ pub async fn guarded(
     visit: &Visit,
     show: impl AsyncFnOnce(&Operator) -> Result<HttpResponse, Problem>,
 ) -> HttpResponse {
+    watched(visit, false, show).await
+}
+
+/// The same for a page that may load itself (`by_itself`), which does not show that anybody is
+/// there: the session ends as if nothing happened.
+pub async fn watched(
+    visit: &Visit,
+    by_itself: bool,
+    show: impl AsyncFnOnce(&Operator) -> Result<HttpResponse, Problem>,
+) -> HttpResponse {
     let operator = match Operator::of(visit).await {
         Ok(Some(operator)) => operator,
         Ok(None) => return login::go(visit),
@@ -180,6 +190,9 @@ pub async fn guarded(
     };
     let answer = show(&operator).await;
     let mut answer = answer.unwrap_or_else(|problem| problem.page(visit, Some(&operator)));
+    if by_itself {
+        return answer;
+    }
     match sealed(visit, &operator.handle) {
         // Fails only for a cookie that is no header value; ours is base64url.
         Ok(cookie) => drop(answer.add_cookie(&cookie)),

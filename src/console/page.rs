@@ -20,6 +20,7 @@ use crate::interaction::texts::EN;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Overview,
+    Dashboard,
     Grants,
     Incidents,
     Clients,
@@ -30,8 +31,9 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Overview, "", "Overview"),
+        (Self::Dashboard, "/dashboard", "Dashboard"),
         (Self::Grants, "/grants", "Grants"),
         (Self::Incidents, "/incidents", "Incidents"),
         (Self::Clients, "/clients", "Clients"),

@@ -122,6 +122,7 @@ async fn every_page_asks_for_a_login_and_leads_back(store: StoreKind) {
         ("/keys", "key-list"),
         ("/checkpoints", "checkpoint-list"),
         ("/incidents", "find-form"),
+        ("/dashboard?period=24h&client=rp", "tile-answered"),
     ] {
         let mut browser = Browser::new(&place.scene.server);
         let login = browser.open(&place.url(path)).await.shows("login-form");

@@ -33,6 +33,7 @@ mod events_sealed;
 mod events_sinks;
 mod evidence;
 mod feature_flags;
+mod figures;
 mod hooks;
 mod id_token_encryption;
 mod initiating_user_registration;
