@@ -2,7 +2,8 @@
 
 A store with a made-up history, a server on it that strangers ask, an export in several runs. Every
 row read back is the event that the program prints, and every ready query gives the figures that
-follow from the printed events, on Parquet and on NDJSON.
+follow from the printed events, on Parquet and on NDJSON. What the server says at `/events/figures`,
+which the dashboard shows, is what DuckDB says.
 """
 
 import base64
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import duckdb
 
+import dashboard
 import figures
 
 GRANTS = 2000
@@ -78,14 +80,16 @@ class Chancery:
         except OSError:
             return False
 
-    def ask(self, path, form=None, secret=None, browser=None):
+    def ask(self, path, form=None, secret=None, browser=None, client='till', token=None):
         """Gives status and text of an answer, whatever it is."""
         data = urllib.parse.urlencode(form).encode() if form else None
         request = urllib.request.Request(self.issuer + path, data)
         request.add_header('origin', self.issuer)
         if secret:
-            pair = base64.b64encode(f'till:{secret}'.encode()).decode()
+            pair = base64.b64encode(f'{client}:{secret}'.encode()).decode()
             request.add_header('authorization', f'Basic {pair}')
+        if token:
+            request.add_header('authorization', f'Bearer {token}')
         opener = browser or urllib.request.build_opener()
         try:
             with opener.open(request, timeout=10) as answer:
@@ -96,7 +100,7 @@ class Chancery:
 
 def strangers(chancery):
     """Asks what is refused or never heard of again; gives what is to be counted of it."""
-    secret = 'a secret that nobody guesses, of a client'
+    secret = SECRET
     token = lambda form, secret: chancery.ask('/token', form, secret)
     credentials = {'grant_type': 'client_credentials', 'scope': 'read'}
     for _ in range(4):
@@ -141,6 +145,7 @@ def strangers(chancery):
 
 
 CALLBACK = 'https://till.example/callback'
+SECRET = 'a secret that nobody guesses, of a client'
 
 
 def wait_for(chancery, expected):
@@ -155,6 +160,37 @@ def wait_for(chancery, expected):
             return
         assert time.monotonic() < deadline, (found, expected)
         time.sleep(1)
+
+
+def ask_for_figures(chancery, days):
+    """What the dashboard shows: of all there is, and of some days; of all clients, and of each. It is
+    asked when it knows of all that was recorded."""
+    credentials = {'grant_type': 'client_credentials', 'scope': 'events:read'}
+    status, answer = chancery.ask('/token', credentials, SECRET, client='analyst')
+    assert status == 200, answer
+    token = json.loads(answer)['access_token']
+    end = chancery.events()[-1]['position']
+    deadline = time.monotonic() + 30
+
+    def ask(query):
+        while True:
+            path = '/events/figures?' + urllib.parse.urlencode(query)
+            status, answer = chancery.ask(path, token=token)
+            assert status == 200, answer
+            answer = json.loads(answer)
+            if answer['as_of']['position'] >= end:
+                assert answer['as_of']['position'] == end and 'unsettled' not in answer['as_of']
+                return answer
+            assert time.monotonic() < deadline, answer['as_of']
+            time.sleep(0.1)
+
+    clients = [own['client_id'] for own in ask({'period': 'all'})['clients'] if 'client_id' in own]
+    assert len(clients) == 14, clients
+    about = lambda period: {
+        client: ask(period | ({'client_id': client} if client else {}))
+        for client in (None, *clients)
+    }
+    return about({'period': 'all'}), about({'from': days[0], 'to': days[1]}), end
 
 
 # --- reading back -------------------------------------------------------------
@@ -250,7 +286,7 @@ def every_query_gives_its_figures(chancery, folder, events):
         for row, own in zip(found, expected):
             close = all(is_close(value, other) for value, other in zip(row, own, strict=True))
             assert close, f'{query["name"]} in {folder.name}\n  DuckDB: {row}\n  Python: {own}'
-        results[query['name']] = expected
+        results[query['name']] = found
         print(f'  {query["name"]}: {len(found)} rows')
     return results
 
@@ -259,8 +295,9 @@ def figures_are_those_of_the_story(results, expected):
     """What is known of the history before it is looked at."""
     totals = {row[2]: row for row in results['funnel'] if row[0] is None and row[1] is None}
     direct = sum(row[3] for row in results['grant_lifetime'] if row[1] == 'client_credentials')
-    # Grants that are made up, a request that went as far as the login, and four tokens.
-    assert totals[1][4] + direct == GRANTS + 1 + 4, (totals, direct)
+    # Grants that are made up, a request that went as far as the login, four tokens, and the
+    # analyst's.
+    assert totals[1][4] + direct == GRANTS + 1 + 4 + 1, (totals, direct)
     # Whoever has a code redeems it, in 0.2 to 21.2 seconds (another client may try it before).
     assert totals[4][4] == totals[5][4] and totals[4][7] == 0, totals
     assert 200 <= totals[5][9] <= totals[5][10] <= totals[5][11] <= 21_200, totals
@@ -280,6 +317,31 @@ def figures_are_those_of_the_story(results, expected):
     assert till == ('till', 4, 2, 2 / 6, 3, 0, 0, 1, 0), till
 
 
+def days_in_the_middle(events):
+    """From one day to another, about half of all."""
+    days = sorted({event['metadata']['occurred_at'][:10] for event in events})
+    return days[len(days) // 4], days[len(days) * 3 // 4]
+
+
+def the_dashboard_says_the_same(chancery, folder, whole, some):
+    answers, results = whole
+    dashboard.says_the_same(answers, results, connect(chancery, folder))
+    dashboard.knows_all_refreshes(answers, results)
+    answers, days = some
+    narrow = {}
+    for query in json.loads(chancery.run('events', 'queries', '--json')):
+        if query['name'] in dashboard.NARROWED:
+            connection = connect(chancery, folder)
+            narrow[query['name']] = dashboard.of_a_period(connection, query, days)
+    # Reuses have their time in each row.
+    is_within = lambda row: days[0] <= row[1].date().isoformat() <= days[1]
+    narrow['refresh_reuse'] = [row for row in results['refresh_reuse'] if is_within(row)]
+    for name in ('funnel', 'grant_lifetime', 'residual_life', 'error_rate', 'refresh_reuse'):
+        assert 0 < len(narrow[name]) and narrow[name] != results[name], f'{name}: nothing is left out'
+    dashboard.says_the_same(answers, narrow, connect(chancery, folder))
+    print(f'dashboard: {len(answers) - 1} clients, all the time and from {days[0]} to {days[1]}')
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix='chancery-analysts-') as folder:
         folder = Path(folder)
@@ -293,12 +355,15 @@ def main():
 
         add = ['client', 'add', '--id', 'till', '--redirect-uri', CALLBACK, '--scope', 'openid read']
         grant_types = ['--grant-type', 'authorization_code', '--grant-type', 'client_credentials']
-        secret = ['--secret', 'a secret that nobody guesses, of a client']
-        chancery.on_store(*add, *grant_types, *secret)
+        chancery.on_store(*add, *grant_types, '--secret', SECRET)
+        reads = ['--grant-type', 'client_credentials', '--scope', 'events:read']
+        chancery.on_store('client', 'add', '--id', 'analyst', *reads, '--secret', SECRET)
         server = chancery.serve()
         try:
             expected = strangers(chancery)
             wait_for(chancery, expected)
+            days = days_in_the_middle(chancery.events())
+            whole, some, end = ask_for_figures(chancery, days)
             # Beside the server.
             print(chancery.on_store(*export, str(table)).strip())
         finally:
@@ -309,12 +374,14 @@ def main():
 
         events = chancery.events()
         assert any(event['metadata'].get('session_id') for event in events)
+        assert events[-1]['position'] == end, 'something was recorded after the figures'
         for files in (table, lines):
             print(f'{files.name}: {len(events)} events')
             every_event_is_read_back(chancery, files, events)
             types_are_those_of_the_page(chancery, files)
             results = every_query_gives_its_figures(chancery, files, events)
         figures_are_those_of_the_story(results, expected)
+        the_dashboard_says_the_same(chancery, table, (whole, results), (some, days))
     print('all as it should be')
 
 
