@@ -131,6 +131,10 @@ fn redacted(redaction: Redaction, value: &Value) -> String {
             Value::Text(without_password(url)).to_toml()
         }
         (Redaction::None | Redaction::UrlPassword, value) => value.to_toml(),
+        (Redaction::Whole, Value::List(items)) => {
+            let items: Vec<_> = items.iter().map(|item| redacted(redaction, &item.value)).collect();
+            format!("[{}]", items.join(", "))
+        }
         (Redaction::Whole, _) => Value::Text("...".to_owned()).to_toml(),
     }
 }

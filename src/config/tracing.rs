@@ -16,8 +16,8 @@ settings! {
     /// protobuf). Events and the server's log name traces also when none are sent. See
     /// src/telemetry/README.md.
     Tracing in "tracing" {
-        /// The collector: `/v1/traces` is added. Left out: nothing is sent, and tracing costs
-        /// nothing. It is called as it stands here; [outbound] has no say.
+        /// The collector: `/v1/traces` is added. Left out: nothing is sent. It is called as it
+        /// stands here; [outbound] has no say.
         endpoint: Option<Endpoint> = optional "http://localhost:4318";
         /// Headers that the collector wants, each as "Name: value". Better in `headers_file`.
         headers: Vec<Header> = default [];
