@@ -11,11 +11,17 @@
 //! long after the store took an event a stream has it (while something else makes events): both
 //! by the clock of this machine, on which all has to run.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "it is a program for a terminal")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it measures, and talks to a terminal"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use chancery::events::envelope::CloudEvents;
 use chancery::feed::Feed;
@@ -23,13 +29,14 @@ use chancery::stores::Store;
 use chancery::stores::postgres::PostgresStore;
 use chancery::stores::sqlite::SqliteStore;
 use serde_json::Value;
+use tokio::time::Instant;
 
 #[tokio::main]
 async fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|text| text != "--bench").collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     chancery::outbound::crypto_provider();
-    match arguments[..] {
+    match *arguments.as_slice() {
         ["store", url] => store(url).await,
         ["http", issuer, token] => http(issuer, token).await,
         ["lag", issuer, token, seconds] => lag(issuer, token, seconds.parse().unwrap()).await,
@@ -133,7 +140,7 @@ async fn lag(issuer: &str, token: &str, seconds: u64) {
     let mut answer = get(issuer, token, "/stream?after=now").send().await.unwrap();
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut text, mut lags) = (String::new(), Vec::new());
-    while let Ok(chunk) = tokio::time::timeout_at(end.into(), answer.chunk()).await {
+    while let Ok(chunk) = tokio::time::timeout_at(end, answer.chunk()).await {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
         text.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
         let Some((whole, rest)) = text.rsplit_once("\n\n") else { continue };

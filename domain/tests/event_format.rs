@@ -598,6 +598,34 @@ fn all_samples() -> impl Iterator<Item = Sample> {
         .chain(later_samples())
 }
 
+/// Of clients that may do some things in detail (RFC 9396).
+fn detailed_samples() -> impl Iterator<Item = Sample> {
+    let details = AuthorizationDetails::parse(
+        r#"[{"type":"chancery_events","event_types":["CodeIssued"],"clients":["web"],
+             "fields":["data.scope"]}]"#,
+    )
+    .unwrap();
+    let detailed = GrantEvent::from(TokensIssued {
+        grant_type: GrantType::ClientCredentials,
+        authorization: Arc::new(Authorization {
+            client_id: client_id(),
+            authentication: None,
+            scope: scope("events:read"),
+            claims: ClaimNames::default(),
+            authorization_details: details.clone(),
+        }),
+        tokens: Arc::new(least_tokens()),
+    });
+    let limited = ClientMetadata { authorization_details: details, ..ClientMetadata::default() };
+    let limited = ClientEvent::from(ClientMetadataReplaced { metadata: limited.into() });
+    let which = "detailed";
+    [
+        Sample { which, ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, detailed) },
+        Sample { which, ..Sample::new(AggregateKind::Client, AnyEvent::Client, limited) },
+    ]
+    .into_iter()
+}
+
 /// Fields that came after the first files of their event.
 fn later_samples() -> impl Iterator<Item = Sample> {
     let client = |which, event: ClientEvent| Sample {
@@ -657,27 +685,6 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         which: "by-password",
         ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, by_password)
     };
-    let details = AuthorizationDetails::parse(
-        r#"[{"type":"chancery_events","event_types":["CodeIssued"],"clients":["web"],
-             "fields":["data.scope"]}]"#,
-    )
-    .unwrap();
-    let detailed = GrantEvent::from(TokensIssued {
-        grant_type: GrantType::ClientCredentials,
-        authorization: Arc::new(Authorization {
-            client_id: client_id(),
-            authentication: None,
-            scope: scope("events:read"),
-            claims: ClaimNames::default(),
-            authorization_details: details.clone(),
-        }),
-        tokens: Arc::new(least_tokens()),
-    });
-    let detailed = Sample {
-        which: "detailed",
-        ..Sample::new(AggregateKind::Grant, AnyEvent::Grant, detailed)
-    };
-    let limited = ClientMetadata { authorization_details: details, ..ClientMetadata::default() };
     let mut hooked = tokens();
     hooked.access.claims = Some(sha256(11));
     hooked.id = hooked.id.map(|id| IdTokenFacts { claims: Some(sha256(11)), ..id });
@@ -692,8 +699,6 @@ fn later_samples() -> impl Iterator<Item = Sample> {
         client("by-stranger", by(Registrar::Stranger).into()),
         client("audience-and-rotation", ClientMetadataReplaced { metadata: ours.into() }.into()),
         by_password,
-        detailed,
-        client("detailed", ClientMetadataReplaced { metadata: limited.into() }.into()),
         encryption,
         hooked,
         client(
@@ -704,6 +709,7 @@ fn later_samples() -> impl Iterator<Item = Sample> {
     ]
     .into_iter()
     .chain(claims_samples())
+    .chain(detailed_samples())
 }
 
 /// Claims asked for by name.

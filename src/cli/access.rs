@@ -237,7 +237,7 @@ impl Access {
         match self.right {
             _ if caught_up => {}
             // Nobody else does, or nobody can.
-            Right::Alone | Right::Shared => self.project(&projections, end).await?,
+            Right::Alone | Right::Shared => Box::pin(self.project(&projections, end)).await?,
             Right::Beside(_) => output::note(
                 "the server's read models lag behind the log: what happened last may be missing",
             ),
@@ -281,7 +281,8 @@ impl Access {
         let making = spinner("making read models anew");
         for projection in chancery_projections::ALL {
             if names.contains(&projection.name()) {
-                anew::now(&feed, &mut *consumer(&feed, projection)).await.map_err(stopped)?;
+                let mut maker = consumer(&feed, projection);
+                Box::pin(anew::now(&feed, &mut *maker)).await.map_err(stopped)?;
             }
         }
         making.finish_and_clear();

@@ -147,7 +147,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
         }
     };
-    dispatch(cli.command).await.unwrap_or_else(|error| {
+    Box::pin(dispatch(cli.command)).await.unwrap_or_else(|error| {
         // If standard error is gone, the exit code is all that is left to say.
         drop(writeln!(std::io::stderr().lock(), "{error}"));
         error.code

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use chancery_domain::ids::ClientId;
 use chancery_domain::protocol::authorization_details::{AuthorizationDetails, EventsAccess};
 use serde_json::{Map, Value};
 
@@ -41,7 +42,7 @@ pub fn check(access: &EventsAccess, schemas: &Schemas) -> Result<(), FilterError
 
 fn filter(access: &EventsAccess, schemas: &Schemas) -> Result<Filter, FilterError> {
     let types = access.event_types.iter().map(String::as_str);
-    Filter::new(schemas, types, access.clients.iter().map(|client| client.as_str()))
+    Filter::new(schemas, types, access.clients.iter().map(ClientId::as_str))
 }
 
 impl Limits {

@@ -1,6 +1,8 @@
 //! An event as a message: in structured mode its body is all of it, in binary
 //! mode its body is the data, and the attributes stand in headers.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::envelope::{CloudEvents, Unreadable};
@@ -43,7 +45,7 @@ fn encoded(value: &str) -> String {
         if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'%') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

@@ -103,7 +103,7 @@ impl House {
     /// What the server does once a minute.
     async fn close_window(&self) {
         let close = |services: Arc<Services>| async move {
-            tally::close_window(&services, BEGINNING).await
+            tally::close_window(&services, BEGINNING).await;
         };
         self.scene.server.act(close).await;
     }

@@ -196,8 +196,8 @@ impl Server {
         let answer = Answer::of(request.send().await.unwrap()).await;
         // The last line may be a cursor alone.
         let events = answer.body.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let parents = events.filter_map(|own| Some(own["traceparent"].as_str()?.to_owned()));
-        let parent = parents.last().unwrap_or_else(|| panic!("{answer:?}"));
+        let mut parents = events.filter_map(|own| Some(own["traceparent"].as_str()?.to_owned()));
+        let parent = parents.next_back().unwrap_or_else(|| panic!("{answer:?}"));
         let parts: Vec<_> = parent.split('-').map(str::to_owned).collect();
         [parts[1].clone(), parts[2].clone(), parts[3].clone()]
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use futures_util::future::join_all;
@@ -18,6 +18,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
+use tokio::time::Instant;
 
 use super::{cli, configured, started};
 use crate::postgres_database::Database;
@@ -66,10 +67,10 @@ fn readers_end_with_exactly_the_log_although_nodes_are_killed() {
         let nodes = nodes.expect("all came to the end").0;
         assert!(deaths >= 4 && tokens > 200, "there was work, and death");
         for (name, seen) in [("polling", &polled), ("streaming", &streamed)] {
-            let seen = seen.ids();
-            let same = seen.iter().zip(&log).take_while(|(seen, own)| seen == own).count();
+            let ids = seen.ids();
+            let same = ids.iter().zip(&log).take_while(|(id, own)| id == own).count();
             assert_eq!(same, log.len(), "{name} has read as the log has it, up to there");
-            assert_eq!(seen.len(), log.len(), "{name} has read nothing else");
+            assert_eq!(ids.len(), log.len(), "{name} has read nothing else");
         }
         let given = workers.iter().flat_map(Seen::ids).collect::<BTreeSet<_>>();
         assert_eq!(given, log.into_iter().collect(), "what the group was given");
@@ -78,6 +79,7 @@ fn readers_end_with_exactly_the_log_although_nodes_are_killed() {
     });
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long and how is up to whoever runs it")]
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }

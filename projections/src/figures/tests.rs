@@ -248,11 +248,9 @@ fn a_direct_grant_is_two_numbers_and_nothing_to_remember() {
 fn a_hybrid_grant_is_one_of_the_code_once_that_is_redeemed() {
     let mut log = Log::default();
     log.until_code(EVENING);
-    let by_browser = format!(
-        r#"{{"response_type":"code token","at":20,"tokens":{{"access":{{"number":7,
-            "form":"opaque","scope":"openid","issued_at":20,"expires_at":320}}}}}}"#
-    );
-    log.grant(EVENING, "FrontChannelTokensIssued", &by_browser);
+    let by_browser = r#"{"response_type":"code token","at":20,"tokens":{"access":{"number":7,
+        "form":"opaque","scope":"openid","issued_at":20,"expires_at":320}}}"#;
+    log.grant(EVENING, "FrontChannelTokensIssued", by_browser);
     assert_eq!(log.count().number("grants.implicit"), 1);
     let redeemed = format!(r#"{{"tokens":{}}}"#, tokens(8, 0));
     let rows = log.grant(EVENING, "CodeRedeemed", &redeemed).count();

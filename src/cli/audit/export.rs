@@ -101,7 +101,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         most: MOST,
     };
     let temporary = Temporary::beside(&args.out)?;
-    let exported = Access::with(&args.store, async |access| {
+    let exported = Box::pin(Access::with(&args.store, async |access| {
         let waiting = progress::spinner("reading the histories");
         access.lookups(&["grants", "consents"]).await?;
         let store = &**access.store();
@@ -124,7 +124,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         out.into_inner().map_err(IntoInnerError::into_error)?.sync_all()?;
         bar.finish_and_clear();
         Ok(exported)
-    })
+    }))
     .await?;
     temporary.keep(&args.out)?;
     if args.format.json {
