@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chancery_projections::figures::{Counted, Fold};
-use chancery_projections::{Change, ReadModel as Kept, Recorded, Table, Value};
+use chancery_projections::{Change, ColumnType, ReadModel as Kept, Recorded, Table, Value};
 use serde::Serialize;
 
 use super::{LOOK, LOOKS, Part, Report};
@@ -326,7 +326,9 @@ impl Model {
             (Some(folded), Some(row)) => (folded, row),
         };
         let own_key = Value::Text(key.1.clone());
+        // What the store makes of other columns needs no looking at.
         let columns = table.columns.iter().zip(row);
+        let columns = columns.filter(|((_, of), _)| *of != ColumnType::Derived);
         let other = columns.filter_map(|((name, _), found)| {
             let expected = match folded.get(name) {
                 _ if *name == table.key => &own_key,
