@@ -11,7 +11,7 @@ const MOST_LOOKED_AT: usize = 5000;
 
 /// How many events of histories are read for each item that is asked for, before a part is
 /// ended early: some grants have been refreshed for years.
-const EVENTS_PER_ITEM: usize = 40;
+const EVENTS_PER_ITEM: usize = 12;
 
 /// How many rows are looked at at once: while one waits for the store, others work.
 const AT_ONCE: usize = 16;
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_of_long_histories_ends_early_and_is_never_empty_for_it() {
-        for (read, items) in [(7, 10), (100, 4), (100_000, 1)] {
+        for (read, items) in [(7, 10), (100, 2), (100_000, 1)] {
             let mut filling = Filling::new(10);
             let page = async |_: Rows| Ok(Page { rows: (0..30).collect(), next: None });
             let item = async |row: &u32| Ok(Found { item: Some(*row), read });
