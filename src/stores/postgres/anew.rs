@@ -17,14 +17,8 @@ pub(super) async fn begin(
     tables: &[&'static Table],
 ) -> Result<(), StoreError> {
     // First, so that of two who begin one waits.
-    sqlx::query(
-        "INSERT INTO checkpoints (name, version, position) VALUES ($1, $2, 0)
-         ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = 0",
-    )
-    .bind(&*Side::Anew.checkpoint(name))
-    .bind(i64::from(version))
-    .execute(&mut *connection)
-    .await?;
+    let beginning = Checkpoint { version, position: 0 };
+    set_checkpoint(connection, &Side::Anew.checkpoint(name), &beginning).await?;
     for table in tables {
         let (live, anew) = (Side::Live.table(table), Side::Anew.table(table));
         sqlx::query(&format!("DROP TABLE IF EXISTS \"{anew}\"")).execute(&mut *connection).await?;
@@ -67,17 +61,27 @@ pub(super) async fn take_place(
         .bind(&*anew)
         .execute(&mut *connection)
         .await?;
+    set_checkpoint(connection, name, from).await?;
+    Ok(true)
+}
+
+/// Notes how far a projection has come, wherever it stood.
+async fn set_checkpoint(
+    connection: &mut PgConnection,
+    name: &str,
+    to: &Checkpoint,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO checkpoints (name, version, position) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET
              version = excluded.version, position = excluded.position",
     )
     .bind(name)
-    .bind(i64::from(from.version))
-    .bind(position)
+    .bind(i64::from(to.version))
+    .bind(signed(to.position))
     .execute(connection)
     .await?;
-    Ok(true)
+    Ok(())
 }
 
 /// The new table gets the names of the old one and of its indexes: migrations know them by those.

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use postgres_es::PostgresEventRepository;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Row as _, Transaction};
 
 use self::append::Writer;
 use self::log_reader::Reader;
@@ -108,6 +108,30 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         None => options.application_name("chancery"),
     };
     Ok(options.options([("jit", "off")]).disable_statement_logging())
+}
+
+impl PostgresStore {
+    async fn project_on(
+        &self,
+        model: (&str, Side),
+        from: Option<Checkpoint>,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = retried(|| self.pool.begin()).await?;
+        let moved = views::project(&mut transaction, model, from, &to, changes).await?;
+        kept_if(moved, transaction).await
+    }
+}
+
+/// Ends a transaction: it is kept if what it was for was done.
+async fn kept_if(done: bool, transaction: Transaction<'_, Postgres>) -> Result<bool, StoreError> {
+    if done {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(done)
 }
 
 impl Store for PostgresStore {
@@ -391,18 +415,7 @@ impl Store for PostgresStore {
         to: Checkpoint,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        async move {
-            let mut transaction = retried(|| self.pool.begin()).await?;
-            let side = Side::Live;
-            let moved = views::project(&mut transaction, (name, side), from, &to, changes).await?;
-            if moved {
-                transaction.commit().await?;
-            } else {
-                transaction.rollback().await?;
-            }
-            Ok(moved)
-        }
-        .boxed()
+        self.project_on((name, Side::Live), from, to, changes).boxed()
     }
 
     fn reset_projection<'a>(
@@ -441,18 +454,7 @@ impl Store for PostgresStore {
         to: Checkpoint,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        async move {
-            let mut transaction = retried(|| self.pool.begin()).await?;
-            let (model, from) = ((name, Side::Anew), Some(from));
-            let moved = views::project(&mut transaction, model, from, &to, changes).await?;
-            if moved {
-                transaction.commit().await?;
-            } else {
-                transaction.rollback().await?;
-            }
-            Ok(moved)
-        }
-        .boxed()
+        self.project_on((name, Side::Anew), Some(from), to, changes).boxed()
     }
 
     fn take_place<'a>(
@@ -464,12 +466,7 @@ impl Store for PostgresStore {
         async move {
             let mut transaction = retried(|| self.pool.begin()).await?;
             let taken = anew::take_place(&mut transaction, name, &from, tables).await?;
-            if taken {
-                transaction.commit().await?;
-            } else {
-                transaction.rollback().await?;
-            }
-            Ok(taken)
+            kept_if(taken, transaction).await
         }
         .boxed()
     }

@@ -154,6 +154,21 @@ impl SqliteStore {
         })
     }
 
+    fn project_on(
+        &self,
+        (name, side): (&str, Side),
+        from: Option<Checkpoint>,
+        to: Checkpoint,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            let job =
+                move |views: &mut Views| views.project((&name, side), from.as_ref(), &to, &changes);
+            self.writers()?.views.run(job).await
+        })
+    }
+
     fn read<T, J>(&self, job: J) -> BoxFuture<'_, Result<T, StoreError>>
     where
         T: Send + 'static,
@@ -336,13 +351,7 @@ impl Store for SqliteStore {
         to: Checkpoint,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let name = name.to_owned();
-        Box::pin(async move {
-            let job = move |views: &mut Views| {
-                views.project((&name, Side::Live), from.as_ref(), &to, &changes)
-            };
-            self.writers()?.views.run(job).await
-        })
+        self.project_on((name, Side::Live), from, to, changes)
     }
 
     fn reset_projection<'a>(
@@ -376,13 +385,7 @@ impl Store for SqliteStore {
         to: Checkpoint,
         changes: Vec<Change>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let name = name.to_owned();
-        Box::pin(async move {
-            let job = move |views: &mut Views| {
-                views.project((&name, Side::Anew), Some(&from), &to, &changes)
-            };
-            self.writers()?.views.run(job).await
-        })
+        self.project_on((name, Side::Anew), Some(from), to, changes)
     }
 
     fn take_place<'a>(
