@@ -207,6 +207,21 @@ pub async fn reset_password(
     append_sealed(services, link.owner, password_hash.as_bytes(), work, commands).await
 }
 
+/// Notes that somebody else is about to see what is sealed of the person, and why: to be called
+/// before it is shown.
+pub async fn note_read(
+    services: &Services,
+    subject: SubjectId,
+    what: Vec<String>,
+    reason: &str,
+    origin: Origin,
+) -> Result<(), AccountFailure> {
+    let note = AccountCommand::NoteRead { what, reason: reason.to_owned(), now: services.now() };
+    let work = services.work(Origin { subject: Some(subject), ..origin })?;
+    services.accounts.execute(&subject.to_string(), vec![note], work).await?;
+    Ok(())
+}
+
 /// Opens a one-time link to choose a new password by. Only its digest is kept:
 /// what is given here is all that there is of it.
 pub async fn open_reset_link(

@@ -122,10 +122,7 @@ async fn read_one(
     let profile = accounts::profile(&services.vault, account).await.map_err(failed)?;
     let claims = profile.claims.keys().cloned();
     let what = std::iter::once("username".to_owned()).chain(claims).collect();
-    let command = AccountCommand::NoteRead { what, reason: reason.to_owned(), now: services.now() };
-    let work = services.work(Origin { subject: Some(subject), ..origin })?;
-    let noted = services.accounts.execute(&id, vec![command], work).await;
-    noted.map_err(|error| failed(error.into()))?;
+    accounts::note_read(services, subject, what, reason, origin).await.map_err(failed)?;
     Ok(AccountView::of(account, Some(profile)))
 }
 

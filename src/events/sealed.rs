@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chancery_domain::account::{AccountCommand, AccountEvent, Profile};
+use chancery_domain::account::{AccountEvent, Profile};
 use chancery_domain::authorization::{AuthorizationRequest, SealedParameters};
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::envelope::ActorKind;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::at;
-use crate::accounts::AccountFailure;
+use crate::accounts::{self, AccountFailure};
 use crate::actors::grant::GrantFailure;
 use crate::aggregates::{LoadError, Origin, VaultError};
 use crate::feed::decode;
@@ -89,15 +89,8 @@ pub async fn open(
         }
     }
     for (subject, what) in seen {
-        let origin = Origin {
-            subject: Some(subject),
-            ..Origin::of(ActorKind::Operator, Some(reader.to_owned()))
-        };
-        let work = services.work(origin).map_err(|error| SealedError::Failed(error.to_string()))?;
-        let (reason, now) = (reason.to_owned(), services.now());
-        let note = AccountCommand::NoteRead { what, reason, now };
-        let noted = services.accounts.execute(&subject.to_string(), vec![note], work).await;
-        noted.map_err(|error| SealedError::Account(error.into()))?;
+        let origin = Origin::of(ActorKind::Operator, Some(reader.to_owned()));
+        accounts::note_read(services, subject, what, reason, origin).await?;
     }
     Ok(all)
 }
