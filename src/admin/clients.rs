@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{AdminError, ClientView, Confidential, NewClient, Outcome};
 use crate::aggregates::{Folded, Kept as _, Origin, VaultError, Work};
+use crate::events::limits;
 use crate::passwords::Password;
 use crate::registration::sector;
 use crate::secrets::encode_client_secret;
@@ -125,6 +126,7 @@ pub(super) async fn add(
     check_sector(services, &metadata, None).await?;
     check_algorithms(services, &metadata)?;
     check_hooks(services, &metadata)?;
+    check_details(services, &metadata)?;
     let client_id = match client_id {
         Some(client_id) => client_id,
         None => ClientId::parse(&services.entropy.uuid_v4().simple().to_string())
@@ -173,6 +175,7 @@ pub(super) async fn update(
         check_sector(services, &metadata, Some(&client.metadata)).await?;
         check_algorithms(services, &metadata)?;
         check_hooks(services, &metadata)?;
+        check_details(services, &metadata)?;
         let work = services.work(origin.clone())?;
         let command = ClientCommand::ReplaceMetadata(metadata.into());
         if append(services, client_id, command, work).await? {
@@ -218,6 +221,13 @@ fn check_hooks(services: &Services, metadata: &ClientMetadata) -> Result<(), Adm
         }
         None => Ok(()),
     }
+}
+
+/// A reader that is limited to events that there are not could read nothing.
+fn check_details(services: &Services, metadata: &ClientMetadata) -> Result<(), AdminError> {
+    let mut limits = metadata.authorization_details.events();
+    let checked = limits.try_for_each(|access| limits::check(access, services.schemas()));
+    checked.map_err(|error| AdminError::Invalid(format!("authorization_details: {error}")))
 }
 
 /// RFC 7396, one level deep.

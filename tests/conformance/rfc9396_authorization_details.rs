@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use chancery::admin::{Operation, perform};
 use chancery_domain::client::ClientMetadata;
 use chancery_domain::protocol::authorization_details::AuthorizationDetails;
 use chancery_domain::protocol::scope::Scope;
@@ -18,6 +19,7 @@ both_stores! {
     granted_details_stand_in_answer_token_and_introspection,
     what_is_not_as_its_type_has_it_is_refused,
     a_client_gets_no_more_than_is_set_down_for_it,
+    an_operator_can_not_set_down_what_there_is_not,
     people_are_not_asked_for_details,
     a_reader_sees_only_the_events_that_its_token_allows,
     a_reader_sees_only_the_fields_that_its_token_allows,
@@ -100,6 +102,31 @@ async fn a_client_gets_no_more_than_is_set_down_for_it(store: StoreKind) {
     ] {
         let refused = rp.client_credentials(&[("authorization_details", more)]).await;
         refused.refused(400, "invalid_authorization_details");
+    }
+}
+
+/// Every reading would fail for it.
+async fn an_operator_can_not_set_down_what_there_is_not(store: StoreKind) {
+    let server = TestServer::start(store).await;
+    let rp = analyst(&server, "analyst", AuthorizationDetails::default()).await;
+    for (event_type, is_taken) in [("NoSuchEvent", false), ("CodeIssued", true)] {
+        let details = json!([{ "type": "chancery_events", "event_types": [event_type] }]);
+        let changes = json!({ "authorization_details": details });
+        let changes = changes.as_object().unwrap().clone();
+        let client_id = rp.client_id.parse().unwrap();
+        let updated = server
+            .act(move |services| async move {
+                let operation = Operation::UpdateClient { client_id, changes };
+                perform(&services, operation, "test").await.map(drop)
+            })
+            .await;
+        match updated {
+            Ok(()) => assert!(is_taken, "{event_type}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!is_taken && text.contains("NoSuchEvent"), "{text}");
+            }
+        }
     }
 }
 
