@@ -178,8 +178,7 @@ def ask_for_figures(chancery, days):
             status, answer = chancery.ask(path, token=token)
             assert status == 200, answer
             answer = json.loads(answer)
-            if answer['as_of']['position'] >= end:
-                assert answer['as_of']['position'] == end and 'unsettled' not in answer['as_of']
+            if answer['as_of']['position'] >= end and 'unsettled' not in answer['as_of']:
                 return answer
             assert time.monotonic() < deadline, answer['as_of']
             time.sleep(0.1)
@@ -374,7 +373,9 @@ def main():
 
         events = chancery.events()
         assert any(event['metadata'].get('session_id') for event in events)
-        assert events[-1]['position'] == end, 'something was recorded after the figures'
+        later = {event['event_type'] for event in events if event['position'] > end}
+        # The sealer lists the heads of histories from time to time: no figure counts that.
+        assert later <= {'HeadsListed'}, f'recorded after the figures: {later}'
         for files in (table, lines):
             print(f'{files.name}: {len(events)} events')
             every_event_is_read_back(chancery, files, events)
