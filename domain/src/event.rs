@@ -2,7 +2,9 @@
 //!
 //! An event is stored as its type, its version and the JSON of its fields. The
 //! format is public and forever: fields are added with a default, a change of
-//! meaning is a new version with an upcaster beside the event.
+//! meaning is a new version. What was written in an earlier version stays as it
+//! is, for everybody to read: its struct is kept as `…V1`, with the `From` that
+//! makes it the event of today ([`events!`]).
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -24,8 +26,8 @@ pub trait EventFormat: cqrs_es::DomainEvent {
     /// Reads an event as stored, of any version that ever was.
     fn from_json(name: &str, version: &str, payload: Value) -> Result<Self, DecodeError>;
 
-    /// The JSON Schema of each event's fields, with its type and version.
-    fn schemas() -> Vec<(&'static str, &'static str, Schema)>;
+    /// What is written of each event, in every version that ever was.
+    fn schemas(kind: AggregateKind) -> Vec<EventSchema>;
 }
 
 /// What is written of an event, for those who read it elsewhere.
@@ -37,40 +39,33 @@ pub struct EventSchema {
     pub name: &'static str,
     /// `event_version`
     pub version: &'static str,
+    /// Is it the version that is written now? The others stand in older logs.
+    pub is_current: bool,
     /// Of the payload (JSON Schema 2020-12). Members that it does not name may
     /// come at any time.
     pub schema: Schema,
 }
 
-/// All events that there are, as they are written now.
+/// All events that there are, in every version that ever was.
 #[must_use]
 pub fn schemas() -> Vec<EventSchema> {
-    fn of<E: EventFormat>(kind: AggregateKind) -> impl Iterator<Item = EventSchema> {
-        let schemas = E::schemas().into_iter();
-        schemas.map(move |(name, version, schema)| EventSchema { kind, name, version, schema })
-    }
-    let mut all = Vec::new();
-    for kind in AggregateKind::ALL {
-        match kind {
-            AggregateKind::Grant => all.extend(of::<crate::grant::GrantEvent>(kind)),
-            AggregateKind::Client => all.extend(of::<crate::client::ClientEvent>(kind)),
-            AggregateKind::Account => all.extend(of::<crate::account::AccountEvent>(kind)),
-            AggregateKind::Session => all.extend(of::<crate::session::SessionEvent>(kind)),
-            AggregateKind::Consent => all.extend(of::<crate::consent::ConsentEvent>(kind)),
-            AggregateKind::SigningKey => {
-                all.extend(of::<crate::signing_key::SigningKeyEvent>(kind));
-            }
-            AggregateKind::Tally => all.extend(of::<crate::tally::TallyEvent>(kind)),
-            AggregateKind::RegistrationToken => {
-                all.extend(of::<crate::registration_token::RegistrationTokenEvent>(kind));
-            }
-            AggregateKind::ScopeDefinition => {
-                all.extend(of::<crate::scope_definition::ScopeDefinitionEvent>(kind));
-            }
-            AggregateKind::Log => all.extend(of::<crate::sealed_log::SealedLogEvent>(kind)),
+    let of = |kind| match kind {
+        AggregateKind::Grant => crate::grant::GrantEvent::schemas(kind),
+        AggregateKind::Client => crate::client::ClientEvent::schemas(kind),
+        AggregateKind::Account => crate::account::AccountEvent::schemas(kind),
+        AggregateKind::Session => crate::session::SessionEvent::schemas(kind),
+        AggregateKind::Consent => crate::consent::ConsentEvent::schemas(kind),
+        AggregateKind::SigningKey => crate::signing_key::SigningKeyEvent::schemas(kind),
+        AggregateKind::Tally => crate::tally::TallyEvent::schemas(kind),
+        AggregateKind::RegistrationToken => {
+            crate::registration_token::RegistrationTokenEvent::schemas(kind)
         }
-    }
-    all
+        AggregateKind::ScopeDefinition => {
+            crate::scope_definition::ScopeDefinitionEvent::schemas(kind)
+        }
+        AggregateKind::Log => crate::sealed_log::SealedLogEvent::schemas(kind),
+    };
+    AggregateKind::ALL.into_iter().flat_map(of).collect()
 }
 
 /// The schema of what stands beside an event's payload.
@@ -114,9 +109,13 @@ pub enum DecodeError {
 }
 
 /// Declares the enum of an aggregate's events: each variant carries the struct
-/// of the same name. The literal is the current version of its format.
+/// of the same name. The literal is the current version of its format. Earlier
+/// versions follow with their structs, of which it is made by `From`:
+/// `CodeIssued = "2" ("1" CodeIssuedV1)`.
 macro_rules! events {
-    ($(#[$doc:meta])* $enum:ident { $($event:ident = $version:literal,)* }) => {
+    ($(#[$doc:meta])* $enum:ident {
+        $($event:ident = $version:literal $(($($earlier:literal $was:ident),+))?,)*
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         pub enum $enum {
@@ -158,8 +157,16 @@ macro_rules! events {
                 }
             }
 
-            fn schemas() -> Vec<(&'static str, &'static str, schemars::Schema)> {
-                vec![$((stringify!($event), $version, $crate::event::written::<$event>()),)*]
+            fn schemas(kind: $crate::ids::AggregateKind) -> Vec<$crate::event::EventSchema> {
+                let of = |name, version, is_current, schema| $crate::event::EventSchema {
+                    kind, name, version, is_current, schema,
+                };
+                vec![$(
+                    $($(of(
+                        stringify!($event), $earlier, false, $crate::event::written::<$was>(),
+                    ),)+)?
+                    of(stringify!($event), $version, true, $crate::event::written::<$event>()),
+                )*]
             }
 
             fn from_json(
@@ -167,18 +174,25 @@ macro_rules! events {
                 version: &str,
                 payload: serde_json::Value,
             ) -> Result<Self, $crate::event::DecodeError> {
-                match (name, version) {
-                    $((stringify!($event), $version) => serde_json::from_value(payload)
-                        .map(Self::$event)
-                        .map_err(|source| $crate::event::DecodeError::Malformed {
-                            name: name.to_owned(),
-                            source,
-                        }),)*
-                    _ => Err($crate::event::DecodeError::Unknown {
+                let read = match (name, version) {
+                    $(
+                        (stringify!($event), $version) => {
+                            serde_json::from_value(payload).map(Self::$event)
+                        }
+                        $($((stringify!($event), $earlier) => {
+                            serde_json::from_value::<$was>(payload)
+                                .map(|was| Self::$event(was.into()))
+                        })+)?
+                    )*
+                    _ => return Err($crate::event::DecodeError::Unknown {
                         name: name.to_owned(),
                         version: version.to_owned(),
                     }),
-                }
+                };
+                read.map_err(|source| $crate::event::DecodeError::Malformed {
+                    name: name.to_owned(),
+                    source,
+                })
             }
         }
     };
@@ -272,5 +286,96 @@ impl AnyEvent {
             }
             AggregateKind::Log => Self::Log(EventFormat::from_json(name, version, payload)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Told in seconds, then in milliseconds, then with who did it.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Rung {
+        at_ms: u64,
+        by: String,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct RungV2 {
+        at_ms: u64,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct RungV1 {
+        at: u64,
+    }
+
+    impl From<RungV2> for Rung {
+        fn from(was: RungV2) -> Self {
+            Self { at_ms: was.at_ms, by: "somebody".to_owned() }
+        }
+    }
+
+    impl From<RungV1> for Rung {
+        fn from(was: RungV1) -> Self {
+            RungV2 { at_ms: was.at * 1000 }.into()
+        }
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    pub struct Cast {}
+
+    events! {
+        /// What happens to a bell.
+        BellEvent {
+            Cast = "1",
+            Rung = "3" ("1" RungV1, "2" RungV2),
+        }
+    }
+
+    fn read(version: &str, payload: Value) -> Result<BellEvent, DecodeError> {
+        BellEvent::from_json("Rung", version, payload)
+    }
+
+    #[test]
+    fn an_event_of_an_earlier_version_is_read_as_that_of_today() {
+        let rung = |by: &str| BellEvent::Rung(Rung { at_ms: 5000, by: by.to_owned() });
+        assert_eq!(read("1", json!({ "at": 5 })).unwrap(), rung("somebody"));
+        assert_eq!(read("2", json!({ "at_ms": 5000 })).unwrap(), rung("somebody"));
+        assert_eq!(read("3", json!({ "at_ms": 5000, "by": "me" })).unwrap(), rung("me"));
+    }
+
+    #[test]
+    fn only_the_current_version_is_written() {
+        let event = read("1", json!({ "at": 5 })).unwrap();
+        assert_eq!(event.version(), "3");
+        assert_eq!(event.to_json().unwrap(), r#"{"at_ms":5000,"by":"somebody"}"#);
+    }
+
+    #[test]
+    fn each_version_has_its_own_form() {
+        for (version, payload) in [("1", json!({ "at_ms": 5 })), ("3", json!({ "at": 5 }))] {
+            let error = read(version, payload).unwrap_err();
+            assert!(matches!(error, DecodeError::Malformed { .. }), "{error}");
+        }
+        let error = read("4", json!({ "at_ms": 5, "by": "me" })).unwrap_err();
+        assert!(matches!(error, DecodeError::Unknown { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_schemas_of_earlier_versions_are_told() {
+        let all = BellEvent::schemas(AggregateKind::Tally);
+        let told: Vec<_> =
+            all.iter().map(|event| (event.name, event.version, event.is_current)).collect();
+        assert_eq!(
+            told,
+            [("Cast", "1", true), ("Rung", "1", false), ("Rung", "2", false), ("Rung", "3", true)]
+        );
+        let schema = |n: usize| all.get(n).unwrap().schema.as_value().clone();
+        assert!(schema(1)["properties"]["at"].is_object());
+        assert!(schema(3)["properties"]["by"].is_object());
     }
 }

@@ -42,6 +42,7 @@ impl Schemas {
                 "event_type": name,
                 "event_version": version,
                 "schema": url,
+                "written": event.is_current,
             }));
             names.insert(name.to_owned(), name);
             names.insert(type_name, name);

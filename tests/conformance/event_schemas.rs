@@ -18,7 +18,7 @@ async fn every_event_of_a_flow_fits_the_schema_that_it_names(store: StoreKind) {
     scene.rp.refresh(tokens.refresh()).await.ok();
     scene.rp.revoke(&tokens.access).await;
     let index = scene.rp.get("/schemas").await.json();
-    let mut schemas = BTreeMap::<String, (Value, jsonschema::Validator)>::new();
+    let mut schemas = BTreeMap::<String, (Value, bool, jsonschema::Validator)>::new();
     for event in index["events"].as_array().unwrap() {
         let url = event["schema"].as_str().unwrap().to_owned();
         let path = url.strip_prefix(&scene.server.issuer).unwrap().to_owned();
@@ -27,7 +27,7 @@ async fn every_event_of_a_flow_fits_the_schema_that_it_names(store: StoreKind) {
         assert_eq!(schema["title"], event["type"]);
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         let validator = jsonschema::validator_for(&schema).unwrap();
-        schemas.insert(url, (schema, validator));
+        schemas.insert(url, (schema, event["written"] == true, validator));
     }
     let metadata = scene.rp.get("/schemas/metadata").await.json();
     let metadata = jsonschema::validator_for(&metadata).unwrap();
@@ -35,9 +35,10 @@ async fn every_event_of_a_flow_fits_the_schema_that_it_names(store: StoreKind) {
     assert!(log.len() >= 10);
     for stored in log {
         let event = &stored.event;
-        let (kind, name) = (event.stream.kind, &event.event_type);
-        let url = format!("{}/schemas/{kind}/{name}/1", scene.server.issuer);
-        let (_, validator) = &schemas[&url];
+        let (kind, name, version) = (event.stream.kind, &event.event_type, &event.event_version);
+        let url = format!("{}/schemas/{kind}/{name}/{version}", scene.server.issuer);
+        let (_, written, validator) = &schemas[&url];
+        assert!(written, "{url}");
         let payload: Value = serde_json::from_str(&event.payload).unwrap();
         let errors: Vec<_> =
             validator.iter_errors(&payload).map(|error| error.to_string()).collect();
