@@ -297,7 +297,7 @@ pub fn beside(name: &str) -> String {
 
 /// Which of a read model's tables: those that are looked at, or those that are to take their
 /// place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Side {
     Live,
     Anew,

@@ -7,6 +7,7 @@
 //! when two connections write or checkpoint at once.)
 
 mod anew;
+mod changes;
 mod documents;
 mod erasure;
 mod folder;

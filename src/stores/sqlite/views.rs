@@ -5,23 +5,23 @@
 //! another log or ahead of it, or when the machine went down while it was open. (A process that
 //! is killed loses nothing of what it has handed to the operating system.)
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chancery_projections::figures::Addition;
-use chancery_projections::{Change, ColumnType, Table, Value};
+use chancery_projections::{Change, Table};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, ffi, params};
 
+use super::changes::Changes;
 use super::folder::Folder;
 use super::migrate::{self, Schema};
-use super::rows::{bound, column, integer, is_corrupt, value};
+use super::rows::{integer, is_corrupt};
 use super::{anew, erasure};
 use crate::stores::{Checkpoint, Side, StoreError};
 
 pub(super) struct Views {
     connection: Connection,
+    changes: Changes,
     path: PathBuf,
     /// Held as long as the connection, and dropped after it.
     _lock: Arc<File>,
@@ -38,7 +38,9 @@ impl Views {
         let path = folder.views();
         if path.exists() {
             match existing(&path, log_id, last_position) {
-                Ok(Ok(connection)) => return Ok(Self { connection, path, _lock: lock }),
+                Ok(Ok(connection)) => {
+                    return Ok(Self { connection, changes: Changes::default(), path, _lock: lock });
+                }
                 Ok(Err(why)) => {
                     tracing::warn!(why, "the read models are made anew from the log: {why}");
                 }
@@ -52,7 +54,7 @@ impl Views {
         let mut connection = connect(&path)?;
         migrate::apply(&mut connection, migrate::VIEWS, 0)?;
         mark(&connection, log_id, Some(&opened_here()))?;
-        Ok(Self { connection, path, _lock: lock })
+        Ok(Self { connection, changes: Changes::default(), path, _lock: lock })
     }
 
     /// Applies changes and moves the checkpoint, if it stands where it should.
@@ -81,7 +83,7 @@ impl Views {
             return Ok(false);
         }
         for change in changes {
-            apply(&transaction, change, side)?;
+            self.changes.apply(&transaction, change, side)?;
         }
         move_checkpoint(&transaction, name, to)?;
         transaction.commit()?;
@@ -281,86 +283,4 @@ fn boot_id() -> Option<String> {
 /// The mark of views that are open.
 fn opened_here() -> String {
     boot_id().unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// What a column (by its quoted name) of a row that is there already is set to.
-fn assigned(table: &Table, place: &str, name: &str) -> String {
-    let grows = |(own, of): &(&str, ColumnType)| {
-        *of == ColumnType::Highest && name.trim_matches('"') == *own
-    };
-    if !table.columns.iter().any(grows) {
-        return format!("{name} = excluded.{name}");
-    }
-    // max() of anything and NULL is NULL.
-    let (old, new) = (format!("\"{place}\".{name}"), format!("excluded.{name}"));
-    format!("{name} = max(coalesce({old}, {new}), coalesce({new}, {old}))")
-}
-
-/// The columns of a row but its key, if it is there.
-fn row(
-    connection: &Connection,
-    table: &Table,
-    place: &str,
-    key: &str,
-) -> Result<Option<BTreeMap<&'static str, Value>>, StoreError> {
-    let columns = || table.columns.iter().map(|(name, _)| *name).filter(|name| *name != table.key);
-    let quoted: Vec<_> = columns().map(|name| format!("\"{name}\"")).collect();
-    let (columns_of, key_column) = (quoted.join(", "), table.key);
-    let sql = format!("SELECT {columns_of} FROM \"{place}\" WHERE \"{key_column}\" = ?1");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([key])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    columns()
-        .enumerate()
-        .map(|(index, name)| Ok((name, value(row, index)?)))
-        .collect::<Result<_, _>>()
-        .map(Some)
-}
-
-fn apply(connection: &Connection, change: &Change, side: Side) -> Result<(), StoreError> {
-    match change {
-        Change::Add(addition) => {
-            let Addition { table, key, .. } = &**addition;
-            let row = row(connection, table, &side.table(table), key)?;
-            let set = addition.onto(row.as_ref());
-            if let Some(set) = set.map_err(|error| StoreError::Corrupt(error.to_string()))? {
-                apply(connection, &Change::Put { table, key: key.clone(), set }, side)?;
-            }
-        }
-        Change::Put { table, key, set } => {
-            let place = &*side.table(table);
-            let mut columns = column(table, table.key)?;
-            let mut places = "?1".to_owned();
-            let mut updates = String::new();
-            for (index, name) in set.keys().enumerate() {
-                let name = column(table, name)?;
-                columns.push_str(", ");
-                columns.push_str(&name);
-                places.push_str(", ?");
-                places.push_str(&(index + 2).to_string());
-                updates.push_str(if index == 0 { " UPDATE SET " } else { ", " });
-                updates.push_str(&assigned(table, place, &name));
-            }
-            if updates.is_empty() {
-                updates.push_str(" NOTHING");
-            }
-            let sql = format!(
-                "INSERT INTO \"{place}\" ({columns}) VALUES ({places}) ON CONFLICT (\"{}\") DO{updates}",
-                table.key
-            );
-            let mut statement = connection.prepare_cached(&sql)?;
-            statement.raw_bind_parameter(1, key)?;
-            for (index, value) in set.values().enumerate() {
-                statement.raw_bind_parameter(index + 2, bound(value))?;
-            }
-            statement.raw_execute()?;
-        }
-        Change::Remove { table, key } => {
-            let key_column = column(table, table.key)?;
-            let place = side.table(table);
-            let sql = format!("DELETE FROM \"{place}\" WHERE {key_column} = ?1");
-            connection.prepare_cached(&sql)?.execute([key])?;
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,138 @@
+//! Changes to the rows of read models, as SQL.
+
+use std::collections::{BTreeMap, HashMap};
+use std::slice;
+
+use chancery_projections::figures::Addition;
+use chancery_projections::{Change, ColumnType, Table, Value};
+use rusqlite::Connection;
+
+use super::rows::{bound, column, value};
+use crate::stores::{Side, StoreError};
+
+/// The SQL of what was changed so far: a table's rows are set in a few sets of columns, again and
+/// again, and writing the text took as long as carrying it out.
+#[derive(Default)]
+pub(super) struct Changes {
+    upserts: HashMap<(&'static str, Side), Vec<Upsert>>,
+    selects: HashMap<(&'static str, Side), String>,
+    deletes: HashMap<(&'static str, Side), String>,
+}
+
+/// Sets these columns of a row, or makes it.
+struct Upsert {
+    columns: Vec<&'static str>,
+    sql: String,
+}
+
+impl Changes {
+    /// Applies one.
+    pub(super) fn apply(
+        &mut self,
+        connection: &Connection,
+        change: &Change,
+        side: Side,
+    ) -> Result<(), StoreError> {
+        match change {
+            Change::Add(addition) => {
+                let Addition { table, key, .. } = &**addition;
+                let row = self.row(connection, (table, side), key)?;
+                let set = addition.onto(row.as_ref());
+                match set.map_err(|error| StoreError::Corrupt(error.to_string()))? {
+                    Some(set) => self.put(connection, (table, side), key, &set),
+                    None => Ok(()),
+                }
+            }
+            Change::Put { table, key, set } => self.put(connection, (table, side), key, set),
+            Change::Remove { table, key } => {
+                let delete = self.deletes.entry((table.name, side)).or_insert_with(|| {
+                    let (place, key) = (side.table(table), table.key);
+                    format!("DELETE FROM \"{place}\" WHERE \"{key}\" = ?1")
+                });
+                connection.prepare_cached(delete)?.execute([key])?;
+                Ok(())
+            }
+        }
+    }
+
+    fn put(
+        &mut self,
+        connection: &Connection,
+        (table, side): (&'static Table, Side),
+        key: &str,
+        set: &BTreeMap<&'static str, Value>,
+    ) -> Result<(), StoreError> {
+        let known = self.upserts.entry((table.name, side)).or_default();
+        let is_this = |upsert: &Upsert| upsert.columns.iter().eq(set.keys());
+        let known_at = match known.iter().position(is_this) {
+            Some(index) => index,
+            None => {
+                let columns: Vec<_> = set.keys().copied().collect();
+                let sql = upsert(table, &side.table(table), &columns)?;
+                known.push(Upsert { columns, sql });
+                known.len() - 1
+            }
+        };
+        let Some(Upsert { sql, .. }) = known.get(known_at) else { return Ok(()) };
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.raw_bind_parameter(1, key)?;
+        for (index, value) in set.values().enumerate() {
+            statement.raw_bind_parameter(index + 2, bound(value))?;
+        }
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    /// The columns of a row but its key, if it is there.
+    fn row(
+        &mut self,
+        connection: &Connection,
+        (table, side): (&'static Table, Side),
+        key: &str,
+    ) -> Result<Option<BTreeMap<&'static str, Value>>, StoreError> {
+        let columns =
+            || table.columns.iter().map(|(name, _)| *name).filter(|name| *name != table.key);
+        let select = self.selects.entry((table.name, side)).or_insert_with(|| {
+            let quoted: Vec<_> = columns().map(|name| format!("\"{name}\"")).collect();
+            let (columns, place, key) = (quoted.join(", "), side.table(table), table.key);
+            format!("SELECT {columns} FROM \"{place}\" WHERE \"{key}\" = ?1")
+        });
+        let mut statement = connection.prepare_cached(select)?;
+        let mut rows = statement.query([key])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        columns()
+            .enumerate()
+            .map(|(index, name)| Ok((name, value(row, index)?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+}
+
+/// Sets columns of a row: the first parameter is its key, the others are the columns in this order.
+fn upsert(table: &Table, place: &str, columns: &[&'static str]) -> Result<String, StoreError> {
+    let key = column(table, table.key)?;
+    let quoted = columns.iter().map(|name| column(table, name));
+    let quoted: Vec<_> = quoted.collect::<Result<_, _>>()?;
+    let names = [slice::from_ref(&key), &quoted].concat().join(", ");
+    let parameters: Vec<_> = (1..=quoted.len() + 1).map(|number| format!("?{number}")).collect();
+    let parameters = parameters.join(", ");
+    let updates: Vec<_> =
+        columns.iter().zip(&quoted).map(|(name, quoted)| set(table, place, name, quoted)).collect();
+    let otherwise = match updates.as_slice() {
+        [] => "NOTHING".to_owned(),
+        updates => format!("UPDATE SET {}", updates.join(", ")),
+    };
+    Ok(format!(
+        "INSERT INTO \"{place}\" ({names}) VALUES ({parameters}) ON CONFLICT ({key}) DO {otherwise}"
+    ))
+}
+
+/// What a column of a row that is there already is set to.
+fn set(table: &Table, place: &str, name: &'static str, quoted: &str) -> String {
+    if !table.columns.contains(&(name, ColumnType::Highest)) {
+        return format!("{quoted} = excluded.{quoted}");
+    }
+    // max() of anything and NULL is NULL.
+    let (old, new) = (format!("\"{place}\".{quoted}"), format!("excluded.{quoted}"));
+    format!("{quoted} = max(coalesce({old}, {new}), coalesce({new}, {old}))")
+}
