@@ -17,7 +17,7 @@ use super::as_of::StatedList;
 use super::error::AuditError;
 use super::lineage::{Issue, Lineage, Revocation};
 use super::moment::{Moment, Period, Timestamp};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{GrantRow, Order};
 use crate::stores::{Bounds, Query};
@@ -110,12 +110,10 @@ pub async fn access(
                         |row: &GrantRow| Cursor::write(class, row.grant_id),
                         async |row| {
                             let lineage = records.lineage(row.grant_id, position).await?;
-                            let found = Found::in_lineage(lineage, |own| Access::of(own, whose));
-                            let Found { item: Some((mut access, lineage)), read } = found else {
-                                return Ok(Found { item: None, read: found.read });
-                            };
+                            let found = lineage.and_then(|own| Access::of(own, whose));
+                            let Some((mut access, lineage)) = found else { return Ok(None) };
                             access.consent = consents.of(&lineage).await?;
-                            Ok(Found { item: Some(access), read })
+                            Ok(Some(access))
                         },
                     )
                     .await?;

@@ -10,7 +10,7 @@ use super::as_of::Stated;
 use super::error::AuditError;
 use super::happening::Happening;
 use super::lineage::{Lineage, Revocation};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{GrantRow, Order};
 use crate::stores::Query;
@@ -78,7 +78,7 @@ pub(super) async fn led_to(
             |row: &GrantRow| row.grant_id.to_string(),
             async |row| {
                 let lineage = records.lineage(row.grant_id, position).await?;
-                Ok(Found::in_lineage(lineage, EndedGrant::of))
+                Ok(lineage.and_then(EndedGrant::of))
             },
         )
         .await?;

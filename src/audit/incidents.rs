@@ -11,7 +11,7 @@ use super::as_of::StatedList;
 use super::error::AuditError;
 use super::lineage::{Lineage, Revocation};
 use super::moment::{Moment, Timestamp};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{IncidentRow, Order};
 use crate::stores::{Bounds, Query};
@@ -156,7 +156,7 @@ pub async fn incidents(
                     |row: &IncidentRow| row.incident_id.clone(),
                     async |row| {
                         let lineage = records.lineage(row.grant_id, position).await?;
-                        Ok(Found::in_lineage(lineage, |lineage| IncidentAnswer::of(row, &lineage)))
+                        Ok(lineage.and_then(|lineage| IncidentAnswer::of(row, &lineage)))
                     },
                 )
                 .await?;

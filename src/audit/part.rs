@@ -1,17 +1,19 @@
 //! Which part of a list, and how a part is filled.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
 use super::error::AuditError;
-use super::lineage::Lineage;
 use crate::lookups::{Order, Page, Part as Rows};
 
-/// How many rows are looked at for one part of a list: what bounds its cost.
-const MOST_LOOKED_AT: usize = 5000;
+/// How long a part is filled, if there are rows enough: what bounds the wait, whatever the rows
+/// cost. Some grants have been refreshed for years, and a log that is not in memory is slow.
+const LEAST: Duration = Duration::from_millis(50);
 
-/// How many events of histories are read for each item that is asked for, before a part is
-/// ended early: some grants have been refreshed for years.
-const EVENTS_PER_ITEM: usize = 12;
+/// The same for each item that is asked for, where more are asked for.
+const FOR_EACH: Duration = Duration::from_millis(1);
 
 /// How many rows are looked at at once: while one waits for the store, others work.
 const AT_ONCE: usize = 16;
@@ -25,35 +27,11 @@ pub struct Part {
     pub limit: u32,
 }
 
-/// What came of a row.
-pub(super) struct Found<T> {
-    pub(super) item: Option<T>,
-    /// How many events had to be read for it.
-    pub(super) read: usize,
-}
-
-impl<T> Found<T> {
-    /// What a row itself tells.
-    pub(super) fn in_row(item: T) -> Self {
-        Self { item: Some(item), read: 0 }
-    }
-
-    /// What comes of the lineage of a grant.
-    pub(super) fn in_lineage(
-        lineage: Option<Lineage>,
-        item: impl FnOnce(Lineage) -> Option<T>,
-    ) -> Self {
-        let read = lineage.as_ref().map_or(0, |lineage| lineage.events);
-        Self { item: lineage.and_then(item), read }
-    }
-}
-
 /// Fills one part of a list with what comes of rows, page by page.
 pub(super) struct Filling<T> {
     limit: usize,
-    looked_at: usize,
-    /// Events.
-    read: usize,
+    began: Instant,
+    lasts: Duration,
     items: Vec<(T, String)>,
     /// The last row looked at.
     last: Option<String>,
@@ -61,8 +39,12 @@ pub(super) struct Filling<T> {
 
 impl<T> Filling<T> {
     pub(super) fn new(limit: u32) -> Self {
+        Self::lasting(limit, LEAST.max(FOR_EACH.saturating_mul(limit)))
+    }
+
+    fn lasting(limit: u32, lasts: Duration) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, looked_at: 0, read: 0, items: Vec::new(), last: None }
+        Self { limit, began: Instant::now(), lasts, items: Vec::new(), last: None }
     }
 
     /// Takes from pages of rows, in this order and after this one, what comes of each. True:
@@ -72,7 +54,7 @@ impl<T> Filling<T> {
         (order, mut after): (Order, Option<String>),
         page: impl AsyncFn(Rows) -> Result<Page<R>, AuditError>,
         name: impl Fn(&R) -> String,
-        item: impl AsyncFn(&R) -> Result<Found<T>, AuditError>,
+        item: impl AsyncFn(&R) -> Result<Option<T>, AuditError>,
     ) -> Result<bool, AuditError> {
         while !self.is_full() {
             // One more tells whether there is a next part.
@@ -82,10 +64,7 @@ impl<T> Filling<T> {
             let rows = stream::iter(&found.rows);
             let mut items = rows.map(async |row| (name(row), item(row).await)).buffered(AT_ONCE);
             while let Some((own, item)) = items.next().await {
-                self.looked_at += 1;
-                let found = item?;
-                self.read += found.read;
-                if let Some(item) = found.item {
+                if let Some(item) = item? {
                     self.items.push((item, own.clone()));
                 }
                 self.last = Some(own);
@@ -102,9 +81,9 @@ impl<T> Filling<T> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.items.len() > self.limit
-            || self.looked_at >= MOST_LOOKED_AT
-            || self.read >= self.limit.saturating_mul(EVENTS_PER_ITEM)
+        // Each part comes further than the one before, however long a row takes.
+        let looked_at_some = self.last.is_some();
+        self.items.len() > self.limit || (looked_at_some && self.began.elapsed() >= self.lasts)
     }
 
     /// The part, and where the next begins; `ended`: there is none.
@@ -123,12 +102,11 @@ impl<T> Filling<T> {
 mod tests {
     use super::*;
 
-    fn found(item: Option<u32>) -> Found<u32> {
-        Found { item, read: 0 }
-    }
+    /// Longer than a test takes.
+    const LONG: Duration = Duration::from_secs(3600);
 
     async fn even(limit: u32, after: Option<u32>, rows: u32) -> (Vec<u32>, Option<String>) {
-        let mut filling = Filling::new(limit);
+        let mut filling = Filling::lasting(limit, LONG);
         let page = async |part: Rows| {
             let first = part.after.map_or(0, |after| after.parse::<u32>().unwrap() + 1);
             let end = rows.min(first + part.limit);
@@ -136,7 +114,7 @@ mod tests {
             Ok(Page { rows: (first..end).collect(), next })
         };
         let after = after.map(|after| after.to_string());
-        let item = async |row: &u32| Ok(found(row.is_multiple_of(2).then_some(*row)));
+        let item = async |row: &u32| Ok(row.is_multiple_of(2).then_some(*row));
         let ended = filling.take((Order::FirstToLast, after), page, u32::to_string, item).await;
         filling.done(ended.unwrap())
     }
@@ -150,32 +128,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_that_needs_too_many_rows_ends_early_and_says_where() {
-        let mut filling = Filling::<u32>::new(10);
-        let page = async |part: Rows| {
-            let first = part.after.map_or(0, |after| after.parse::<u32>().unwrap() + 1);
-            let last = first + part.limit;
-            Ok(Page { rows: (first..last).collect(), next: Some((last - 1).to_string()) })
-        };
-        let ended = filling
-            .take((Order::FirstToLast, None), page, u32::to_string, async |_| Ok(found(None)))
-            .await
-            .unwrap();
-        assert!(!ended);
-        assert_eq!(filling.done(ended), (vec![], Some("4999".to_owned())));
+    async fn a_part_that_takes_too_long_ends_early_says_where_and_comes_further() {
+        for (item, items) in [(Some(7), vec![7]), (None, vec![])] {
+            let mut filling = Filling::<u32>::lasting(10, Duration::ZERO);
+            let page = async |part: Rows| {
+                let first = part.after.map_or(0, |after| after.parse::<u32>().unwrap() + 1);
+                let last = first + part.limit;
+                Ok(Page { rows: (first..last).collect(), next: Some((last - 1).to_string()) })
+            };
+            let from = (Order::FirstToLast, Some("4".to_owned()));
+            let taking = filling.take(from, page, u32::to_string, async |_| Ok(item));
+            let ended = taking.await.unwrap();
+            assert!(!ended);
+            assert_eq!(filling.done(ended), (items, Some("5".to_owned())));
+        }
     }
 
+    /// Rows of which nothing comes are passed over to the end of the time, or of the rows.
     #[tokio::test]
-    async fn a_part_of_long_histories_ends_early_and_is_never_empty_for_it() {
-        for (read, items) in [(7, 10), (100, 2), (100_000, 1)] {
-            let mut filling = Filling::new(10);
-            let page = async |_: Rows| Ok(Page { rows: (0..30).collect(), next: None });
-            let item = async |row: &u32| Ok(Found { item: Some(*row), read });
-            let taking = filling.take((Order::FirstToLast, None), page, u32::to_string, item);
-            let ended = taking.await.unwrap();
-            let (found, next) = filling.done(ended);
-            assert_eq!(found, (0..items).collect::<Vec<_>>());
-            assert_eq!(next, Some((items - 1).to_string()));
-        }
+    async fn a_part_is_filled_from_as_many_rows_as_it_needs() {
+        let mut filling = Filling::<u32>::lasting(1, LONG);
+        let page = async |part: Rows| {
+            let first = part.after.map_or(0, |after| after.parse::<u32>().unwrap() + 1);
+            let end = 20_000.min(first + part.limit);
+            let next = (end < 20_000).then(|| (end - 1).to_string());
+            Ok(Page { rows: (first..end).collect(), next })
+        };
+        let item = async |row: &u32| Ok((*row == 19_999).then_some(*row));
+        let taking = filling.take((Order::FirstToLast, None), page, u32::to_string, item);
+        let ended = taking.await.unwrap();
+        assert_eq!(filling.done(ended), (vec![19_999], None));
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::as_of::StatedList;
 use super::error::AuditError;
 use super::moment::{Moment, Timestamp};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{Order, PersonalDataReadRow};
 use crate::stores::{Bounds, Query};
@@ -73,7 +73,7 @@ pub async fn reads(
                         Ok(records.lookups.personal_data_reads(query.clone(), part).await?)
                     },
                     |row: &PersonalDataReadRow| row.read_id.clone(),
-                    async |row| Ok(Found::in_row(Read::of(row))),
+                    async |row| Ok(Some(Read::of(row))),
                 )
                 .await?;
             Ok(filling.done(ended))

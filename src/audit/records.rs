@@ -1,10 +1,12 @@
 //! What questions are answered from: read models, and histories in the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chancery_domain::envelope::Envelope;
 use chancery_domain::event::AnyEvent;
 use chancery_domain::ids::{AggregateKind, GrantId};
+use tokio::time::Instant;
 
 use super::as_of::{AsOf, ReadModel, ReadModelState};
 use super::error::AuditError;
@@ -14,8 +16,8 @@ use crate::feed::decode;
 use crate::lookups::Lookups;
 use crate::stores::{Store, StoreError, StoredEvent, StreamId};
 
-/// How often read models that move on are asked again.
-const TRIES: u32 = 5;
+/// How long read models that move on are asked again.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What questions are answered from. Cheap to clone.
 #[derive(Clone)]
@@ -53,19 +55,18 @@ impl Records {
         models: &[&str],
         ask: impl AsyncFn(u64) -> Result<T, AuditError>,
     ) -> Result<(AsOf, T), AuditError> {
+        let began = Instant::now();
         let mut before = self.standing(models).await?;
-        let mut tries = 1;
         loop {
             let answer = ask(before.position).await?;
             let after = self.standing(models).await?;
             if after.position == before.position {
                 return Ok((before, answer));
             }
-            if tries >= TRIES {
+            if began.elapsed() >= PATIENCE {
                 return Ok((AsOf { unsettled: true, ..before }, answer));
             }
             before = after;
-            tries += 1;
         }
     }
 

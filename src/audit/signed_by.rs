@@ -11,7 +11,7 @@ use super::error::AuditError;
 use super::happening::Happening;
 use super::lineage::{Issue, Lineage};
 use super::moment::{Moment, Timestamp};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{KeyUseRow, Order};
 use crate::stores::{Bounds, Query};
@@ -99,7 +99,7 @@ pub async fn signed_by(
                     |row: &KeyUseRow| row.grant_id.to_string(),
                     async |row| {
                         let lineage = records.lineage(row.grant_id, position).await?;
-                        Ok(Found::in_lineage(lineage, |own| Some(SignedGrant::of(&own, kid))))
+                        Ok(lineage.map(|own| SignedGrant::of(&own, kid)))
                     },
                 )
                 .await?;

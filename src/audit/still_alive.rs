@@ -12,7 +12,7 @@ use super::as_of::Stated;
 use super::error::AuditError;
 use super::lineage::{Lineage, Revocation};
 use super::moment::{Moment, Period, Timestamp};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{GrantRow, Order, Part as Rows};
 use crate::stores::{Bounds, Query, StoreError};
@@ -104,10 +104,8 @@ pub async fn still_alive(
                     |row: &GrantRow| row.grant_id.to_string(),
                     async |row| {
                         let lineage = records.lineage(row.grant_id, position).await?;
-                        Ok(Found::in_lineage(lineage, |lineage| {
-                            let found = StillAlive::of(lineage, at);
-                            (!found.tokens.is_empty()).then_some(found)
-                        }))
+                        let found = lineage.map(|lineage| StillAlive::of(lineage, at));
+                        Ok(found.filter(|found| !found.tokens.is_empty()))
                     },
                 )
                 .await?;

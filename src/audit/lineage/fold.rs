@@ -36,7 +36,6 @@ impl Lineage {
             incidents: vec![],
             declined: None,
             revoked: None,
-            events: history.len(),
         };
         let mut grant = Grant::default();
         for told in history {

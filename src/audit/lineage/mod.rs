@@ -17,7 +17,7 @@ use super::error::AuditError;
 use super::happening::Happening;
 use super::incidents::Incident;
 use super::moment::{Moment, Timestamp};
-use super::part::{Filling, Found, Part};
+use super::part::{Filling, Part};
 use super::records::Records;
 use crate::lookups::{GrantFilter, GrantRow, Order};
 
@@ -75,9 +75,6 @@ pub struct Lineage {
     pub declined: Option<Revocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revocation>,
-    /// How many events tell it.
-    #[serde(skip)]
-    pub(super) events: usize,
 }
 
 /// The consent as the grant has it.
@@ -224,8 +221,7 @@ pub async fn of_consent(
                     |row: &GrantRow| row.grant_id.to_string(),
                     async |row| {
                         let lineage = records.lineage(row.grant_id, position).await?;
-                        let consented = |own: Lineage| own.consent.is_some().then_some(own);
-                        Ok(Found::in_lineage(lineage, consented))
+                        Ok(lineage.filter(|own| own.consent.is_some()))
                     },
                 )
                 .await?;
