@@ -47,6 +47,7 @@ use crate::mail::{MailError, Outbox};
 use crate::outbound::{Outbound, OutboundSetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::policy::Budget;
+use crate::rate_limits::RateLimits;
 use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
 use crate::services::{Closing, Published, Services};
@@ -215,6 +216,7 @@ impl Node {
             event_budget: Budget::default(),
             event_schemas: OnceLock::new(),
             closing: Closing::default(),
+            rate_limits: RateLimits::new(config.rate_limits.values()),
             push_budget: Budget::default(),
             registration_budget: Budget::default(),
             throttle: Throttle::new(&config.login),

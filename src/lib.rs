@@ -33,6 +33,7 @@ pub mod oauth_error;
 pub mod outbound;
 pub mod passwords;
 pub mod policy;
+pub mod rate_limits;
 pub mod registration;
 pub mod replay;
 pub mod request_objects;

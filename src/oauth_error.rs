@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use chancery_domain::authorization::RequestError;
 use chancery_domain::grant::{DeclineReason, GrantError};
+use chancery_domain::time::Lifetime;
 
 use crate::accounts::AccountFailure;
 use crate::actors::grant::GrantFailure;
@@ -135,6 +136,13 @@ impl OAuthError {
     pub fn busy() -> Self {
         let text = "the server has too much to do; please try again shortly";
         Self { retry_after: Some(1), ..Self::new(ErrorCode::TemporarilyUnavailable, text) }
+    }
+
+    /// Somebody asks too often (RFC 6585 §4): come again after this time.
+    #[must_use]
+    pub fn too_many(description: impl Into<Cow<'static, str>>, wait: Lifetime) -> Self {
+        let error = Self::new(ErrorCode::TemporarilyUnavailable, description);
+        Self { status: Some(429), retry_after: Some(wait.seconds()), ..error }
     }
 
     /// Something of ours failed: the log says what, the client only that.

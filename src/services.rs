@@ -32,6 +32,7 @@ use crate::mail::Outbox;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::policy::Budget;
+use crate::rate_limits::RateLimits;
 use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
@@ -71,6 +72,8 @@ pub struct Services {
     pub tallies: Tallies,
     /// Figures for the operator's monitoring.
     pub metrics: Metrics,
+    /// How often clients may call.
+    pub rate_limits: RateLimits,
     /// What public clients may push.
     pub push_budget: Budget,
     /// What may be registered from one network.

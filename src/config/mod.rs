@@ -27,6 +27,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod outbound;
 pub mod problem;
+pub mod rate_limits;
 pub mod registration;
 pub mod scopes;
 pub mod secret;
@@ -57,6 +58,8 @@ macro_rules! sections {
             pub scopes: BTreeMap<String, scopes::ScopeText>,
             /// Scripts and webhooks, by name.
             pub hooks: BTreeMap<String, hooks::Hook>,
+            /// How often clients may call, by name.
+            pub rate_limits: BTreeMap<String, rate_limits::RateLimit>,
             /// Where events are delivered to, by name.
             pub sinks: BTreeMap<String, sinks::Sink>,
             /// All of this as text, secrets left out.
@@ -68,6 +71,7 @@ macro_rules! sections {
             $(SectionInfo::of::<$type>(false),)*
             SectionInfo::of::<scopes::ScopeText>(true),
             SectionInfo::of::<hooks::Hook>(true),
+            SectionInfo::of::<rate_limits::RateLimit>(true),
             SectionInfo::of::<sinks::Sink>(true),
         ];
 
@@ -85,14 +89,19 @@ macro_rules! sections {
                 message: "is not a name that a hook can have",
                 remedy: "use at most 64 letters, digits, - and _",
             });
+            let rate_limits = load.keyed::<rate_limits::RateLimit>(&Naming {
+                is_good: hooks::is_name,
+                message: "is not a name that a rate limit can have",
+                remedy: "use at most 64 letters, digits, - and _",
+            });
             let sinks = load.keyed::<sinks::Sink>(&Naming {
                 is_good: hooks::is_name,
                 message: "is not a name that a sink can have",
                 remedy: "use at most 64 letters, digits, - and _",
             });
             let in_force = show::effective(load.collected);
-            let (scopes, hooks, sinks) = (scopes?, hooks?, sinks?);
-            Some(Config { $($field: $field?,)* scopes, hooks, sinks, in_force })
+            let (scopes, hooks, rate_limits, sinks) = (scopes?, hooks?, rate_limits?, sinks?);
+            Some(Config { $($field: $field?,)* scopes, hooks, rate_limits, sinks, in_force })
         }
     };
 }

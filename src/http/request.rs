@@ -8,7 +8,9 @@ use chancery_domain::authorization::Parameters;
 
 use crate::aggregates::Origin;
 use crate::client_auth::{AuthenticatedClient, Sent, authenticate};
+use crate::config::rate_limits::Limited;
 use crate::oauth_error::OAuthError;
+use crate::rate_limits::Caller;
 use crate::services::Services;
 use crate::telemetry::trace::{self, Hex};
 
@@ -92,6 +94,19 @@ pub async fn client(
     let mut origin = Origin::client(&client.client_id);
     origin.request_id = Some(request_id(services));
     Ok((client, origin))
+}
+
+/// May the client call this endpoint once more (`[rate_limits]`)? In the name of a public client
+/// everybody can call.
+pub fn admit(
+    services: &Services,
+    request: &HttpRequest,
+    endpoint: Limited,
+    client: &AuthenticatedClient,
+) -> Result<(), OAuthError> {
+    let network = client.is_public().then(|| client_address(services, request).into());
+    let caller = Caller { client_id: &client.client_id, network };
+    services.rate_limits.admit(endpoint, caller, services.clock.now_ms())
 }
 
 #[cfg(test)]

@@ -17,10 +17,12 @@ use super::response::{Target, redirect};
 use super::select_account;
 use super::session::LiveSession;
 use crate::client_auth::{AuthenticatedClient, known_client};
+use crate::config::rate_limits::Limited;
 use crate::handles::{Handle, is_request_uri};
 use crate::http::request::form;
 use crate::oauth_error::OAuthError;
 use crate::policy::request_policy;
+use crate::rate_limits::Caller;
 use crate::request_objects;
 use crate::tally::What;
 
@@ -55,6 +57,8 @@ pub async fn post(visit: Visit, body: web::Bytes) -> HttpResponse {
 async fn authorize(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Problem> {
     let parameters = Parameters::parse(encoded);
     let client = client(visit, &parameters).await?;
+    let caller = Caller { client_id: &client.client_id, network: Some(visit.address.into()) };
+    visit.rate_limits.admit(Limited::Authorization, caller, visit.clock.now_ms())?;
     if let Some(handle) = request_uri(&parameters, &client)? {
         return begin(visit, &Pending::pushed(visit, client, &handle).await?).await;
     }

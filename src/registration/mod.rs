@@ -411,7 +411,6 @@ pub fn admit(services: &Services, network: &IpNet, now: UnixTime) -> Result<(), 
     let limit = services.config.registration.per_minute;
     services.registration_budget.take(network, limit, now).map_err(|wait| {
         let text = "too many registrations come from your network; try again later";
-        let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, text);
-        OAuthError { status: Some(429), retry_after: Some(wait.seconds()), ..error }
+        OAuthError::too_many(text, wait)
     })
 }

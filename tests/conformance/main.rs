@@ -58,6 +58,7 @@ mod otlp;
 mod pages;
 mod password_reset;
 mod races;
+mod rate_limits;
 mod rfc6749_client_auth;
 mod rfc6749_client_credentials;
 mod rfc6749_code;

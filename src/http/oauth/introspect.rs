@@ -18,6 +18,7 @@ use super::metadata::ServerMetadata;
 use crate::actors::grant::GrantFailure;
 use crate::client_auth::{self, Public, known_client};
 use crate::config::hooks::Point;
+use crate::config::rate_limits::Limited;
 use crate::handles::RefreshHandle;
 use crate::hooks::answers::IntrospectionAnswer;
 use crate::hooks::input::{self, AboutToken, Frame};
@@ -86,6 +87,7 @@ async fn answer(
 ) -> Result<HttpResponse, OAuthError> {
     let parameters = request::form(request, body)?;
     let (client, _) = request::client(services, request, &parameters).await?;
+    request::admit(services, request, Limited::Introspection, &client)?;
     if client.is_public() {
         let text = "introspection needs a client that can prove who it is";
         return Err(OAuthError::new(ErrorCode::InvalidClient, text));

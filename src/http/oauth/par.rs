@@ -16,6 +16,7 @@ use super::metadata::ServerMetadata;
 use crate::aggregates::Kept as _;
 use crate::client_auth::AuthenticatedClient;
 use crate::config::hooks::Point;
+use crate::config::rate_limits::Limited;
 use crate::handles::Handle;
 use crate::hooks::answers::ParAnswer;
 use crate::hooks::input::{self, Frame};
@@ -67,6 +68,7 @@ async fn push(
     let parameters = request::form(request, body)?;
     let (client, origin) = request::client(services, request, &parameters).await?;
     *known = Some(client.clone());
+    request::admit(services, request, Limited::Par, &client)?;
     if client.is_public() {
         admit_public(services, &client)?;
     }
@@ -128,8 +130,7 @@ fn admit_public(services: &Services, client: &AuthenticatedClient) -> Result<(),
     let limit = services.config.limits.public_pushes_per_minute;
     services.push_budget.take(&client.client_id, limit, services.now()).map_err(|wait| {
         let text = "too many requests were pushed in this client's name; try again later";
-        let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, text);
-        OAuthError { status: Some(429), retry_after: Some(wait.seconds()), ..error }
+        OAuthError::too_many(text, wait)
     })
 }
 

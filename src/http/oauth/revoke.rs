@@ -10,6 +10,7 @@ use chancery_domain::ids::GrantId;
 use super::metadata::ServerMetadata;
 use crate::actors::grant::GrantFailure;
 use crate::client_auth::{self, AuthenticatedClient, Public};
+use crate::config::rate_limits::Limited;
 use crate::handles::RefreshHandle;
 use crate::http::{cors, render, request};
 use crate::oauth_error::OAuthError;
@@ -42,6 +43,7 @@ async fn revoke(
     let parameters = request::form(request, body)?;
     let (client, origin) = request::client(services, request, &parameters).await?;
     *known = Some(client.clone());
+    request::admit(services, request, Limited::Revocation, &client)?;
     let token = parameters.once("token").ok().flatten();
     let token = token.ok_or_else(|| OAuthError::invalid_request("token is missing or repeated"))?;
     let now = services.now();

@@ -7,6 +7,7 @@ use chancery_domain::protocol::grant_type::GrantType;
 
 use super::metadata::ServerMetadata;
 use crate::client_auth::{self, AuthenticatedClient, Public};
+use crate::config::rate_limits::Limited;
 use crate::grants::{self, TokenRequest};
 use crate::http::{cors, render, request};
 use crate::oauth_error::OAuthError;
@@ -63,6 +64,7 @@ async fn answer(
     }
     let (client, origin) = request::client(services, request, &parameters).await?;
     known.client = Some(client.clone());
+    request::admit(services, request, Limited::Token, &client)?;
     let address = request::client_address(services, request);
     let request = TokenRequest { client, parameters: &parameters, origin, address };
     grants::answer(services, &request).await
