@@ -320,12 +320,14 @@ impl Lookups {
         filter: &GrantFilter,
         part: Part,
     ) -> Result<Page<GrantRow>, StoreError> {
-        let subject = filter.subject.map(|subject| ("subject", subject.to_string()));
-        let client = filter.client_id.as_ref().map(|id| ("client_id", id.to_string()));
-        let session = filter.session_id.map(|id| ("session_id", id.to_string()));
-        let state = filter.state.clone().map(|state| ("state", state));
-        let equals = [subject, client, session, state].into_iter().flatten();
-        self.page(equals.map(|(column, text)| (column, text.into())).collect(), part).await
+        let by = [
+            filter.session_id.map(|id| ("session_id", id.to_string())),
+            filter.subject.map(|subject| ("subject", subject.to_string())),
+            filter.client_id.as_ref().map(|id| ("client_id", id.to_string())),
+            filter.state.clone().map(|state| ("state", state)),
+        ];
+        let by = by.map(|given| given.map(|(column, text)| (column, Value::Text(text))));
+        self.rows(Query::by(&GRANTS, by), part).await
     }
 
     pub async fn grant(&self, grant_id: GrantId) -> Result<Option<GrantRow>, StoreError> {

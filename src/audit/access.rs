@@ -169,11 +169,17 @@ impl Whose {
     fn query(&self, class: Option<usize>) -> Query {
         let Period { from, below } = self.during;
         let text = |text: String| Value::Text(text);
-        let equals = [
-            class.map(|class| ("span", i64::try_from(class).unwrap_or(i64::MAX).into())),
-            self.client_id.as_ref().map(|id| ("client_id", text(id.to_string()))),
-            self.subject.map(|id| ("subject", text(id.to_string()))),
-        ];
+        let span = class.map(|class| ("span", i64::try_from(class).unwrap_or(i64::MAX).into()));
+        let client = self.client_id.as_ref().map(|id| ("client_id", text(id.to_string())));
+        let subject = self.subject.map(|id| ("subject", text(id.to_string())));
+        // A class of a client's grants is looked up by both.
+        let by = match subject {
+            Some(_) => Query::by(&GRANTS, [subject, client]),
+            None => {
+                let equals = [span, client].into_iter().flatten().collect();
+                Query { equals, ..Query::all(&GRANTS) }
+            }
+        };
         let longest = class.and_then(|class| SPANS.get(class).copied()).unwrap_or(i64::MAX);
         let eldest = (from - SKEW).seconds().saturating_sub(longest).max(0);
         let made = Bounds {
@@ -186,11 +192,7 @@ impl Whose {
             from: Some(from.seconds().saturating_add(1).into()),
             below: None,
         };
-        Query {
-            equals: equals.into_iter().flatten().collect(),
-            within: vec![made, lasted],
-            ..Query::all(&GRANTS)
-        }
+        Query { within: vec![made, lasted], ..by }
     }
 }
 

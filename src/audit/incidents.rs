@@ -134,7 +134,7 @@ pub async fn incidents(
     part: Part,
 ) -> Result<StatedList<IncidentAnswer>, AuditError> {
     let text = |text: String| Value::Text(text);
-    let equals = [
+    let by = [
         which.grant_id.map(|id| ("grant_id", text(id.to_string()))),
         which.client_id.as_ref().map(|id| ("client_id", text(id.to_string()))),
         which.kind.map(|kind| ("kind", kind.as_str().into())),
@@ -142,9 +142,8 @@ pub async fn incidents(
     let bound = |time: &Option<Timestamp>| time.as_ref().map(|time| text(time.to_string()));
     let (from, below) = (bound(&which.since), bound(&which.until));
     let query = Query {
-        equals: equals.into_iter().flatten().collect(),
         within: vec![Bounds { column: "happened_at", from, below }],
-        ..Query::all(&chancery_projections::audit::INCIDENTS)
+        ..Query::by(&chancery_projections::audit::INCIDENTS, by)
     };
     let (as_of, (items, next)) = records
         .settled(&["audit"], async |position| {

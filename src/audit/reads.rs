@@ -51,16 +51,15 @@ pub async fn reads(
     which: &Which,
     part: Part,
 ) -> Result<StatedList<Read>, AuditError> {
-    let equals = [
+    let by = [
         which.subject.map(|subject| ("subject", Value::Text(subject.to_string()))),
         which.reader.clone().map(|reader| ("reader", Value::Text(reader))),
     ];
     let bound = |time: &Option<Timestamp>| time.as_ref().map(|time| Value::Text(time.to_string()));
     let (from, below) = (bound(&which.since), bound(&which.until));
     let query = Query {
-        equals: equals.into_iter().flatten().collect(),
         within: vec![Bounds { column: "happened_at", from, below }],
-        ..Query::all(&PERSONAL_DATA_READS)
+        ..Query::by(&PERSONAL_DATA_READS, by)
     };
     let model = chancery_projections::personal_data_reads::PersonalDataReads.name();
     let (as_of, (items, next)) = records

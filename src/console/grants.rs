@@ -99,11 +99,11 @@ impl Asked {
         }
         let state = STATES.iter().find(|(state, _)| *state == self.state);
         let ended_by = Some(&self.ended_by).filter(|event| !event.is_empty());
-        let equals = [
+        let by = [
+            ended_by.map(|event| ("ended_by", Value::from(event.as_str()))),
             subject.map(|subject| ("subject", Value::from(subject.to_string()))),
             client.map(|client| ("client_id", Value::from(client.as_str()))),
             state.map(|(state, _)| ("state", Value::from(*state))),
-            ended_by.map(|event| ("ended_by", Value::from(event.as_str()))),
         ];
         // Ids begin with the time at which they were made.
         let bound = |time: Result<Option<UnixTime>, _>| time.ok().flatten().map(made_from);
@@ -113,11 +113,7 @@ impl Asked {
             from,
             below,
         });
-        Query {
-            equals: equals.into_iter().flatten().collect(),
-            within: made.into_iter().collect(),
-            ..Query::all(&GRANTS)
-        }
+        Query { within: made.into_iter().collect(), ..Query::by(&GRANTS, by) }
     }
 
     fn query(&self, after: Option<&str>) -> String {

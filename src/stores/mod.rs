@@ -215,6 +215,9 @@ pub struct Query {
     pub table: &'static Table,
     /// Each column equals its value.
     pub equals: Vec<(&'static str, Value)>,
+    /// The same of columns that are looked at in the rows found by the others, and not looked up:
+    /// SQLite has no statistics, and takes the index of a client for that of a person.
+    pub besides: Vec<(&'static str, Value)>,
     /// Each column is within its bounds.
     pub within: Vec<Bounds>,
     /// Rows after the row with this key in the order asked for (exclusive), to page on. Unless
@@ -235,12 +238,25 @@ impl Query {
         Self {
             table,
             equals: Vec::new(),
+            besides: Vec::new(),
             within: Vec::new(),
             after: None,
             order_by: table.key,
             descending: false,
             limit: u32::MAX,
         }
+    }
+
+    /// Rows whose columns equal what is given of these: what the fewest rows have comes first, and
+    /// the first that is given is looked up.
+    #[must_use]
+    pub fn by(
+        table: &'static Table,
+        equals: impl IntoIterator<Item = Option<(&'static str, Value)>>,
+    ) -> Self {
+        let mut given = equals.into_iter().flatten();
+        let equals = given.next().into_iter().collect();
+        Self { equals, besides: given.collect(), ..Self::all(table) }
     }
 }
 

@@ -1054,14 +1054,21 @@ pub async fn a_page_after_a_vanished_row_is_an_error(fixture: impl Fixture) {
 pub async fn rows_are_found_by_equal_values(fixture: impl Fixture) {
     let store = fixture.store();
     with_widgets(&store).await;
-    let found = async |equals| {
-        let rows = store.select(Query { equals, ..widgets() }).await.unwrap();
-        rows.iter()
-            .map(|row| match &row[0] {
+    // Whatever is looked up, and whatever is looked at.
+    let found = async |equals: Vec<(&'static str, Value)>| {
+        let mut found = Vec::new();
+        for looked_up in 0..=equals.len() {
+            let (equals, besides) = equals.split_at(looked_up);
+            let query = Query { equals: equals.into(), besides: besides.into(), ..widgets() };
+            let rows = store.select(query).await.unwrap();
+            let key = |row: &Vec<Value>| match &row[0] {
                 Value::Text(key) => key.clone(),
                 other => panic!("a key is text, not {other:?}"),
-            })
-            .collect::<Vec<_>>()
+            };
+            found.push(rows.iter().map(key).collect::<Vec<_>>());
+        }
+        assert!(found.iter().all(|rows| *rows == found[0]), "{found:?}");
+        found.swap_remove(0)
     };
     assert_eq!(found(vec![("id", text("a"))]).await, ["a"]);
     assert_eq!(found(vec![("weight", Value::Int(2))]).await, ["B", "b", "d"]);

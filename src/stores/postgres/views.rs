@@ -332,7 +332,7 @@ async fn question(
     let mut statement = QueryBuilder::new("SELECT ");
     statement.push(columns.join(", "));
     statement.push(format!(" FROM \"{}\" WHERE true", table.name));
-    for (name, value) in &query.equals {
+    for (name, value) in query.equals.iter().chain(&query.besides) {
         let (name, _) = column(table, name)?;
         match value {
             Value::Null => statement.push(format!(" AND {name} IS NULL")),

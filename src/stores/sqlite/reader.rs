@@ -276,8 +276,11 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
         sql: format!("SELECT {columns} FROM \"{}\" WHERE TRUE", table.name),
         values: Vec::new(),
     };
-    for (name, value) in &query.equals {
-        let name = column(table, name)?;
+    let looked_up = query.equals.iter().map(|equal| ("", equal));
+    // An expression is found by no index.
+    let besides = query.besides.iter().map(|equal| ("+", equal));
+    for (sign, (name, value)) in looked_up.chain(besides) {
+        let name = format!("{sign}{}", column(table, name)?);
         // `IS` would find NULL too, but is no reason to use an index without NULLs.
         if *value == Value::Null {
             let _ = write!(question.sql, " AND {name} IS NULL");
