@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod config;
 pub mod consent;
@@ -51,6 +52,7 @@ enum Command {
     Quickstart(quickstart::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
+    Backup(backup::Args),
     Client(client::Args),
     RegistrationToken(registration_token::Args),
     Scope(scope::Args),
@@ -159,6 +161,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Quickstart(args) => quickstart::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
+        Command::Backup(args) => backup::run(args).await,
         Command::Client(args) => client::run(args).await,
         Command::RegistrationToken(args) => registration_token::run(args).await,
         Command::Scope(args) => scope::run(args).await,

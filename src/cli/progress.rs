@@ -17,6 +17,17 @@ pub fn bar(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for what is counted in bytes.
+#[must_use]
+pub fn bytes(total: u64, what: &str) -> ProgressBar {
+    let bar = bar(total, what);
+    let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A spinner for what has no known end.
 #[must_use]
 pub fn spinner(what: &str) -> ProgressBar {

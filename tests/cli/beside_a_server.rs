@@ -25,8 +25,12 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let data = Data::new();
-        let port = free_port();
+        let server = Self::on(Data::new(), free_port());
+        server.run(&["client", "add", "--id", "cron", "--secret", "s3cret", "--scope", "a"]).done();
+        server
+    }
+
+    fn on(data: Data, port: u16) -> Self {
         let folder = data.path().display();
         let settings = format!(
             "server.issuer = \"http://127.0.0.1:{port}\"\n\
@@ -38,7 +42,6 @@ impl Server {
         let process = serve(&data).stderr(Stdio::null()).spawn().unwrap();
         let server = Self { data, port, process };
         server.listens();
-        server.run(&["client", "add", "--id", "cron", "--secret", "s3cret", "--scope", "a"]).done();
         server
     }
 
@@ -390,4 +393,63 @@ async fn evidence_is_exported_and_proved_by_its_file_alone() {
     export(&["--question", question]).json();
     let report = verify(std::fs::File::open(&out).unwrap(), &Given { manifest: None, ..given });
     assert_eq!(report.verdict(), Verdict::Proved, "{}", report.to_text());
+}
+
+/// Tokens are issued all the while, and the server is killed before it is restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_made_at_work_serves_in_the_place_of_what_is_lost() {
+    let server = Server::start();
+    let token = server.answers("s3cret", 200).await["access_token"].as_str().unwrap().to_owned();
+    let restored = Data::without_store();
+    let folder = restored.path().to_str().unwrap();
+    let backup = ["backup", "--json", "--out", folder];
+    let copied = {
+        let mut backing_up = tokio::task::spawn_blocking({
+            let arguments: Vec<_> = backup.map(str::to_owned).into();
+            let file = server.data.file("chancery.toml").to_str().unwrap().to_owned();
+            let arguments = [arguments, vec!["--config".to_owned(), file]].concat();
+            move || run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).json()
+        });
+        loop {
+            tokio::select! {
+                copied = &mut backing_up => break copied.unwrap(),
+                answer = server.token("s3cret") => assert_eq!(answer.0, 200),
+            }
+        }
+    };
+    assert_eq!(server.token("s3cret").await.0, 200);
+    let before = server.run(&["events"]).lines();
+    let said = server.run(&backup).fails(REFUSED);
+    assert!(said.contains("each backup has its own"), "{said}");
+    let port = server.port;
+    drop(server);
+
+    let whole = usize::try_from(copied["position"].as_u64().unwrap()).unwrap();
+    assert!(whole < before.len(), "what came later is not in it");
+    assert_eq!(restored.events(), before[..whole]);
+    restored.run(&["audit", "verify"]).done();
+    let mode = std::fs::metadata(restored.file("chancery.db")).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+
+    let server = Server::on(restored, port);
+    server.answers("s3cret", 200).await;
+    let asked = reqwest::Client::new()
+        .post(format!("http://127.0.0.1:{port}/introspect"))
+        .basic_auth("cron", Some("s3cret"))
+        .form(&[("token", &token)])
+        .send();
+    let told: Value = asked.await.unwrap().json().await.unwrap();
+    assert_eq!(told["active"], true, "a token from before: {told}");
+    let listed = server.run(&["grant", "list", "--client", "cron", "--json"]).json();
+    assert!(listed.as_array().unwrap().len() >= 2);
+    assert_eq!(server.run(&["replay", "--json"]).json()["differences"], json!([]));
+}
+
+#[test]
+fn there_is_no_backup_of_what_is_no_store() {
+    let (none, out) = (Data::without_store(), Data::without_store());
+    let said =
+        none.run(&["backup", "--out", out.path().to_str().unwrap()]).fails(STORE_UNAVAILABLE);
+    assert!(said.contains("no Chancery store"), "{said}");
+    assert!(!out.file("chancery.db").exists() && !out.file("chancery.db.part").exists());
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::postgres_database::Database;
-use crate::program::{NOT_FOUND, STORE_UNAVAILABLE, run, run_with_input};
+use crate::program::{NOT_FOUND, STORE_UNAVAILABLE, USAGE, run, run_with_input};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_work_without_a_server() {
@@ -66,4 +66,53 @@ async fn commands_work_without_a_server() {
     assert_eq!(command(&erase).json()["state"], "erased");
     command(&["account", "show", "alice"]).fails(NOT_FOUND);
     assert_eq!(command(&["replay", "--json"]).json()["differences"], json!([]));
+}
+
+/// By `pg_dump`, as PostgreSQL's users do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_that_is_restored_is_the_same_log() {
+    let (database, other) = (Database::migrated().await, Database::empty().await);
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("master.key");
+    std::fs::write(&key, "0f".repeat(32)).unwrap();
+    let settings = |name: &str, url: &str| {
+        let file = folder.path().join(name);
+        let text = format!(
+            "server.issuer = \"http://127.0.0.1:1\"\n\
+             store.url = \"{url}\"\nmaster_key.file = \"{}\"\n",
+            key.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let files = [settings("one.toml", &database.url()), settings("other.toml", &other.url())];
+    let on = |file: &str, arguments: &[&str]| run(&[arguments, &["--config", file]].concat());
+
+    on(&files[0], &["client", "add", "--id", "cron", "--secret", "somebody chose this"]).done();
+    let add = ["account", "add", "alice", "--password-stdin", "--claim", "name=Alice"];
+    run_with_input(&[&add[..], &["--config", &files[0]]].concat(), "correct horse").done();
+    let said = on(&files[0], &["backup", "--out", "/nonexistent"]).fails(USAGE);
+    assert!(said.contains("pg_dump"), "{said}");
+
+    let dump = folder.path().join("chancery.dump");
+    let (dump, from, to) = (dump.to_str().unwrap(), database.url(), other.url());
+    for (program, arguments) in [
+        ("pg_dump", ["--format=custom", "--no-owner", "--file", dump, &from]),
+        ("pg_restore", ["--exit-on-error", "--no-owner", "--dbname", &to, dump]),
+    ] {
+        let ended = std::process::Command::new(program).args(arguments).output();
+        let ended = ended.unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    let logs = files.each_ref().map(|file| on(file, &["events"]).lines());
+    assert!(logs[0].len() >= 2);
+    assert_eq!(logs[0], logs[1]);
+    let shown = on(&files[1], &["account", "show", "alice", "--json", "--reason", "a test"]).json();
+    assert_eq!(shown["claims"], json!({ "name": "Alice" }));
+    // Positions go on where they were.
+    on(&files[1], &["client", "disable", "cron"]).done();
+    let later = on(&files[1], &["events"]).lines();
+    let position = |event: &serde_json::Value| event["position"].as_u64().unwrap();
+    assert!(position(later.last().unwrap()) > position(logs[0].last().unwrap()));
+    assert_eq!(on(&files[1], &["replay", "--json"]).json()["differences"], json!([]));
 }

@@ -93,9 +93,15 @@ pub struct Data {
 
 impl Data {
     pub fn new() -> Self {
+        let data = Self::without_store();
+        data.run(&["migrate"]).done();
+        data
+    }
+
+    /// The master key alone.
+    pub fn without_store() -> Self {
         let data = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::write(data.path().join("master.key"), "0f".repeat(32)).unwrap();
-        data.run(&["migrate"]).done();
         data
     }
 

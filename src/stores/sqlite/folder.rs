@@ -25,6 +25,11 @@ impl Folder {
         self.0.join("chancery.db")
     }
 
+    /// A log that is being copied.
+    pub(super) fn part(&self) -> PathBuf {
+        self.0.join("chancery.db.part")
+    }
+
     /// The read models.
     pub(super) fn views(&self) -> PathBuf {
         self.0.join("views.db")

@@ -7,6 +7,7 @@
 //! when two connections write or checkpoint at once.)
 
 mod anew;
+mod backup;
 mod changes;
 mod documents;
 mod erasure;
@@ -29,6 +30,7 @@ use chancery_projections::{Change, Table, Value};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
 
+pub use self::backup::Copied;
 use self::folder::Folder;
 use self::migrate::Schema;
 use self::reader::{Reader, SqliteLog};
@@ -117,6 +119,25 @@ impl SqliteStore {
             folder,
         };
         Ok((store, applied))
+    }
+
+    /// Is there a store in this folder?
+    #[must_use]
+    pub fn is_in(dir: &Path) -> bool {
+        Folder::new(dir).log().exists()
+    }
+
+    /// Copies the store in one folder to another, as it is at one moment, also while another
+    /// writes to it. A folder that holds a store is refused.
+    pub fn copy(from: &Path, to: &Path) -> Result<Copied, StoreError> {
+        backup::copy(&Folder::new(from), &Folder::new(to))
+    }
+
+    /// How many bytes a copy has and will have, while it is made.
+    #[must_use]
+    pub fn copied(from: &Path, to: &Path) -> (u64, u64) {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        (bytes(&Folder::new(to).part()), bytes(&Folder::new(from).log()))
     }
 
     /// Opens the store in this folder for reading, also while another writes to it.
