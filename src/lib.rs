@@ -7,6 +7,7 @@ pub mod aggregates;
 pub mod app;
 pub mod assertions;
 pub mod audit;
+pub mod bench;
 pub mod claims;
 pub mod cli;
 pub mod client_auth;

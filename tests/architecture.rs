@@ -103,6 +103,10 @@ fn jwts_are_made_and_read_only_in_jose() {
 #[test]
 fn others_servers_are_called_from_one_place() {
     assert_confined(&["src"], "reqwest", &["src/outbound/", "src/demo/"]);
+    // The load generator calls the server that its operator names, as fast as it can.
+    for krate in ["hyper", "hyper_util", "http_body_util"] {
+        assert_confined(&["src"], krate, &["src/bench/"]);
+    }
 }
 
 /// What is exported, and where to, is told in one place: all others know spans of `tracing`.

@@ -17,6 +17,9 @@ mod accounts;
 #[path = "cli/audit.rs"]
 mod audit;
 
+#[path = "cli/bench.rs"]
+mod bench;
+
 #[path = "cli/clients.rs"]
 mod clients;
 

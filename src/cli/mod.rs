@@ -10,6 +10,7 @@ pub mod access;
 pub mod account;
 pub mod audit;
 pub mod backup;
+pub mod bench;
 pub mod client;
 pub mod config;
 pub mod consent;
@@ -67,6 +68,7 @@ enum Command {
     Replay(replay::Args),
     Projections(projections::Args),
     Sample(sample::Args),
+    Bench(Box<bench::Args>),
     Config(config::Args),
 }
 
@@ -176,6 +178,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Replay(args) => replay::run(args).await,
         Command::Projections(args) => projections::run(args).await,
         Command::Sample(args) => sample::run(args).await,
+        Command::Bench(args) => bench::run(*args).await,
         Command::Config(args) => config::run(args).await,
     }
 }

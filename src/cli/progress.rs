@@ -39,6 +39,21 @@ pub fn spinner(what: &str) -> ProgressBar {
     spinner
 }
 
+/// Makes a bar, without figures, of what was shown: it fills as `total` passes.
+pub fn as_bar(shown: &ProgressBar, total: u64) {
+    shown.set_position(0);
+    shown.set_length(total);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {eta}") {
+        shown.set_style(style);
+    }
+}
+
+/// Makes a spinner of what was shown: nobody knows how long it takes.
+pub fn as_spinner(shown: &ProgressBar) {
+    shown.unset_length();
+    shown.set_style(ProgressStyle::default_spinner());
+}
+
 fn target() -> ProgressDrawTarget {
     if io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()

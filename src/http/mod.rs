@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cors;
 pub mod events;
 pub mod features;
+pub mod floor;
 pub mod health;
 pub mod metrics;
 pub mod oauth;

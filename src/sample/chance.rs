@@ -1,10 +1,10 @@
 //! What is left to chance: the same seed, the same history.
 
 /// Numbers that look random (splitmix64); nothing secret comes of them.
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -17,20 +17,20 @@ impl Chance {
     }
 
     /// From 0 up to this (exclusive).
-    pub(super) fn below(&mut self, end: i64) -> i64 {
+    pub(crate) fn below(&mut self, end: i64) -> i64 {
         let end = u64::try_from(end).unwrap_or(0).max(1);
         i64::try_from(self.next() % end).unwrap_or(0)
     }
 
     /// From 0 up to this (exclusive), the low ones more often: a few are much used.
-    pub(super) fn one_of(&mut self, count: usize) -> usize {
+    pub(crate) fn one_of(&mut self, count: usize) -> usize {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let (one, other) = (self.below(count), self.below(count));
         usize::try_from(one.min(other)).unwrap_or(0)
     }
 
     /// Does it happen, so many times in a thousand?
-    pub(super) fn happens(&mut self, in_a_thousand: i64) -> bool {
+    pub(crate) fn happens(&mut self, in_a_thousand: i64) -> bool {
         self.below(1000) < in_a_thousand
     }
 }

@@ -5,7 +5,7 @@
 //! The same seed gives the same history, but for keys. Times are those of the
 //! made-up days; when it was recorded, is when it was.
 
-mod chance;
+pub(crate) mod chance;
 mod scene;
 mod story;
 

@@ -17,14 +17,14 @@ use crate::program::{
 };
 
 /// A server on a store of its own; killed at the end.
-struct Server {
-    data: Data,
-    port: u16,
-    process: Child,
+pub struct Server {
+    pub data: Data,
+    pub port: u16,
+    pub process: Child,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let server = Self::on(Data::new(), free_port());
         server.run(&["client", "add", "--id", "cron", "--secret", "s3cret", "--scope", "a"]).done();
         server
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// Runs a command on the server's store, by its configuration.
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub fn run(&self, arguments: &[&str]) -> Ended {
         let file = self.data.file("chancery.toml");
         run(&[arguments, &["--config", file.to_str().unwrap()]].concat())
     }

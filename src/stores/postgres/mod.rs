@@ -91,6 +91,14 @@ impl PostgresStore {
         migrate::migrate(&options(url)?).await
     }
 
+    /// How many bytes the database holds, without the server's write-ahead log.
+    pub async fn bytes(&self) -> Result<u64, StoreError> {
+        let bytes: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
     /// How many positions the readers of this store have stepped over, because they will never
     /// be filled: appends rolled back, or refused.
     #[must_use]

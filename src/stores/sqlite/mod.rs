@@ -140,6 +140,19 @@ impl SqliteStore {
         (bytes(&Folder::new(to).part()), bytes(&Folder::new(from).log()))
     }
 
+    /// How many bytes the databases in this folder hold, as of the last commit, also while another
+    /// writes to them: what their files come to when all that is committed has reached them.
+    pub fn bytes(dir: &Path) -> Result<u64, StoreError> {
+        let folder = Folder::new(dir);
+        let bytes = |path: &Path| -> Result<u64, StoreError> {
+            let database = reader::connect(path)?;
+            let pages: u64 = database.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            let size: u64 = database.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+            Ok(pages * size)
+        };
+        Ok(bytes(&folder.log())? + bytes(&folder.views())?)
+    }
+
     /// Opens the store in this folder for reading, also while another writes to it.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         let folder = Folder::new(dir);

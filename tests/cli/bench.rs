@@ -1,0 +1,173 @@
+//! `chancery bench`: a server of its own, and one that is there already. What it measures is not
+//! judged here, only that it is measured.
+
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+use crate::beside_a_server::Server;
+use crate::postgres_database::Database;
+use crate::program::{Ended, NOT_FOUND, REFUSED, USAGE, run};
+
+const SCENARIOS: [&str; 8] =
+    ["client_credentials", "par", "code", "par_code", "refresh", "introspect", "userinfo", "mixed"];
+
+/// Few users, for a short time.
+const SHORT: [&str; 6] = ["--users", "3", "--warm-up", "0.1", "--duration", "1"];
+
+fn bench(arguments: &[&str]) -> Ended {
+    run(&[&["bench"], &SHORT[..], arguments].concat())
+}
+
+#[track_caller]
+fn is_measured(report: &Value, names: &[&str]) {
+    let measured = report["scenarios"].as_array().unwrap();
+    let scenarios: Vec<_> = measured.iter().map(|own| own["scenario"].as_str().unwrap()).collect();
+    assert_eq!(scenarios, names);
+    for own in measured {
+        assert!(own["flows"].as_u64().unwrap() > 0, "{own}");
+        assert_eq!((&own["error_count"], &own["errors"]), (&json!(0), &json!({})), "{own}");
+        let latency = |name: &str| own["latency_us"][name].as_u64().unwrap();
+        assert!(latency("p50") > 0 && latency("p50") <= latency("p99"), "{own}");
+        assert!(latency("p99_9") <= latency("max"), "{own}");
+    }
+}
+
+#[test]
+fn every_scenario_is_measured_on_a_server_of_its_own() {
+    let report = bench(&["--json"]).json();
+    is_measured(&report, &SCENARIOS);
+    assert_eq!((&report["store"], &report["version"]), (&json!("sqlite"), &json!("0.1.0")));
+    assert_eq!(report["settings"]["load"], "closed");
+    for own in report["scenarios"].as_array().unwrap() {
+        assert!(own["server"]["cpu_us_per_flow"].is_f64(), "{own}");
+        assert!(own["server"]["resident_bytes"].as_u64().unwrap() > 1 << 20, "{own}");
+        assert!(own["generator_cpu_us_per_flow"].is_f64(), "{own}");
+        let bytes = |name: &str| own["disk"][name].as_u64().unwrap();
+        let reads = ["introspect", "userinfo"].contains(&own["scenario"].as_str().unwrap());
+        assert!(reads || bytes("bytes_after") > bytes("bytes_before"), "{own}");
+    }
+    let limits = report["limits"].as_array().unwrap();
+    let names: Vec<_> = limits.iter().map(|limit| limit["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ES256", "EdDSA", "RS256", "disk", "http"]);
+    assert!(limits.iter().all(|limit| limit["per_second"].as_f64().unwrap() > 0.0), "{limits:?}");
+}
+
+#[test]
+fn a_folder_that_is_named_is_kept_and_can_be_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let arguments = ["--data", data, "--scenario", "par", "--rate", "50", "--no-limits"];
+    for _ in 0..2 {
+        let table = bench(&arguments).done();
+        for part in ["50 flows arrive each second", "par ", "CPU µs/flow"] {
+            assert!(table.contains(part), "{part}: {table}");
+        }
+    }
+    let clients = run(&["client", "list", "--json", "--data", data]).json();
+    assert_eq!(clients.as_array().unwrap().len(), 4, "two each time");
+    run(&["replay", "--data", data]).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_on_postgres_is_measured_once() {
+    let database = Database::empty().await;
+    let url = database.url();
+    let arguments = ["--store", &url, "--scenario", "code", "--no-limits", "--json"];
+    let report = bench(&arguments).json();
+    is_measured(&report, &["code"]);
+    assert_eq!(report["store"], "postgres");
+    assert!(report["scenarios"][0]["disk"]["bytes_per_flow"].is_f64(), "{report}");
+    let said = bench(&arguments).fails(REFUSED);
+    assert!(said.contains("has a history already") && !said.contains(&url), "{said}");
+}
+
+/// A server that runs already, with a client that asks for consent and a person.
+struct Other {
+    server: Server,
+    issuer: String,
+}
+
+impl Other {
+    fn start() -> Self {
+        let server = Server::start();
+        let issuer = format!("http://127.0.0.1:{}", server.port);
+        let add = ["client", "add", "--json", "--id", "web", "--secret", "a good secret"];
+        let uses = ["--redirect-uri", "https://app.example/cb", "--scope", "openid offline_access"];
+        let registered = server.run(&[&add[..], &uses].concat()).json();
+        let other = Self { server, issuer };
+        let data = &other.server.data;
+        std::fs::write(data.file("web.json"), registered.to_string()).unwrap();
+        data.run_with_input(&["account", "add", "ada", "--password-stdin"], "p & w").done();
+        other.people(&json!([{ "username": "ada", "password": "p & w" }]));
+        other
+    }
+
+    fn people(&self, people: &Value) {
+        std::fs::write(self.server.data.file("people.json"), people.to_string()).unwrap();
+    }
+
+    fn bench(&self, arguments: &[&str]) -> Ended {
+        let [client, people] = ["web.json", "people.json"].map(|name| self.server.data.file(name));
+        let [client, people] = [&client, &people].map(|path| path.to_str().unwrap());
+        let whom = ["--issuer", &self.issuer, "--client", client, "--accounts", people];
+        bench(&[&whom, arguments].concat())
+    }
+}
+
+#[test]
+fn a_server_that_runs_is_measured_by_its_metadata_and_its_forms() {
+    let other = Other::start();
+    let pid = other.server.process.id().to_string();
+    let ended = other.bench(&["--json", "--pid", &pid]);
+    assert!(ended.err.contains("without client_credentials"), "{ended:?}");
+    let report = ended.json();
+    is_measured(&report, &["par", "code", "par_code", "refresh", "introspect", "userinfo"]);
+    assert_eq!((&report["store"], &report["limits"]), (&json!(null), &json!([])));
+    for own in report["scenarios"].as_array().unwrap() {
+        assert!(own["server"]["cpu_us_per_flow"].is_f64() && own["disk"].is_null(), "{own}");
+    }
+}
+
+#[test]
+fn what_can_not_work_is_said_before_anything_is_measured() {
+    let other = Other::start();
+    let said = other.bench(&["--scenario", "client_credentials"]).fails(USAGE);
+    assert!(said.contains("no client may do client_credentials"), "{said}");
+    other.bench(&["--scenario", "par", "--pid", "4194305"]).fails(NOT_FOUND);
+
+    other.people(&json!({ "username": "ada", "password": "something else" }));
+    let said = other.bench(&["--scenario", "code"]).fails(REFUSED);
+    assert!(said.contains("does not let the account in"), "{said}");
+    assert!(!said.contains("something else"), "{said}");
+
+    let file = other.server.data.file("web.json");
+    let mut client: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    client["client_secret"] = json!("a wrong secret");
+    std::fs::write(&file, client.to_string()).unwrap();
+    let said = other.bench(&["--scenario", "par"]).fails(REFUSED);
+    assert!(said.contains("401 invalid_client") && !said.contains("a wrong secret"), "{said}");
+
+    std::fs::write(&file, r#"{"client_secret": "hush", "client_id": 7}"#).unwrap();
+    let said = other.bench(&[]).fails(USAGE);
+    assert!(said.contains("line 1") && !said.contains("hush"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = folder.path().join("client.json");
+    std::fs::write(&client, r#"{"client_id": "web", "client_secret": "s"}"#).unwrap();
+    let client = client.to_str().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let issuer = format!("http://127.0.0.1:{port}");
+    let said = bench(&["--issuer", &issuer, "--client", client]).fails(1);
+    assert!(said.contains("can't be reached") && said.contains("hint:"), "{said}");
+    let said = bench(&["--set", "keys.signing_algorithm = 7", "--no-limits"]).fails(USAGE);
+    assert!(said.contains("keys.signing_algorithm"), "{said}");
+    bench(&["--issuer", &issuer]).fails(USAGE);
+    bench(&["--rate", "0"]).fails(USAGE);
+    bench(&["--duration", "never"]).fails(USAGE);
+    bench(&["--store", "mysql://x"]).fails(USAGE);
+}
