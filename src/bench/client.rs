@@ -38,7 +38,7 @@ pub struct Registration {
     pub client_id: String,
     #[serde(default)]
     pub client_secret: Option<Confidential>,
-    /// Absent: client_secret_basic with a secret, none without.
+    /// Absent: `client_secret_basic` with a secret, none without.
     #[serde(default)]
     pub token_endpoint_auth_method: Option<String>,
     #[serde(default)]

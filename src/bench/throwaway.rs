@@ -123,7 +123,7 @@ pub struct Throwaway {
 /// How much the store holds.
 pub enum Disk {
     Sqlite(PathBuf),
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 impl Disk {
@@ -180,7 +180,7 @@ impl Throwaway {
 
         let disk = match place {
             Place::Temporary | Place::Folder(_) => Disk::Sqlite(layout.data),
-            Place::Postgres(url) => Disk::Postgres(PostgresStore::connect(&url, 1).await?),
+            Place::Postgres(url) => Disk::Postgres(PostgresStore::connect(&url, 1).await?.into()),
         };
         let log = folder.0.join("server.log");
         let child = Command::new(std::env::current_exe()?)
@@ -238,7 +238,7 @@ impl Throwaway {
             self.child.kill().await?;
         }
         if let Disk::Postgres(store) = &self.disk {
-            crate::stores::Store::close(store).await;
+            crate::stores::Store::close(&**store).await;
         }
         drop(self.folder);
         Ok(())

@@ -491,7 +491,7 @@ impl VirtualUser {
     ) -> Result<Answer, Wrong> {
         let target = endpoint(&self.stage, step, need)?;
         // A pushed request has it among its parameters.
-        if !(need == Need::Par && !client.is_confidential()) {
+        if need != Need::Par || client.is_confidential() {
             client.sign(&mut form);
         }
         let mut request = Outgoing::form(target, form.finish());

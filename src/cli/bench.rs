@@ -1,7 +1,5 @@
 //! `chancery bench`: how fast a server is, by the load generator in [`crate::bench`].
 
-#![expect(clippy::doc_markdown, reason = "its comments are help texts, shown as they stand")]
-
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use super::output::{self, Format};
 use super::progress;
 use super::serve::{not_started, told_to_stop};
 use crate::app::StartError;
-use crate::bench::client::{Account, Client, Registration};
+use crate::bench::client::{Account, Client, ClientError, Registration};
 use crate::bench::form::FieldNames;
 use crate::bench::http::{Wire, client_config};
 use crate::bench::limits::{Limit, commits, signatures};
@@ -223,11 +221,11 @@ async fn of_own_server(args: &Args, shown: &Shown) -> Result<Report, CliError> {
     let users = usize::try_from(args.users).unwrap_or(usize::MAX);
     let starting = Throwaway::start(place, &args.own.set, users, &mut wire);
     let server = tokio::select! {
-        started = starting => started.map_err(|error| failure(error.into()))?,
+        started = starting => started.map_err(SetupError::from)?,
         () = &mut told_to_stop => return Err(stopped()),
     };
     let measuring = async {
-        let provider = Provider::discover(&mut wire, &server.issuer).await.map_err(failure)?;
+        let provider = Provider::discover(&mut wire, &server.issuer).await?;
         let stage = Stage {
             provider,
             clients: clients(server.clients.clone())?,
@@ -265,7 +263,7 @@ async fn of_other_server(args: &Args, issuer: &Url, shown: &Shown) -> Result<Rep
     let accounts: Vec<Account> = listed(&other.accounts)?;
     let clients = clients(registrations)?;
     let mut wire = Wire::new(Arc::clone(&tls), args.timeout);
-    let provider = Provider::discover(&mut wire, issuer).await.map_err(failure)?;
+    let provider = Provider::discover(&mut wire, issuer).await?;
     let stage = Stage {
         provider,
         clients,
@@ -283,7 +281,7 @@ async fn of_other_server(args: &Args, issuer: &Url, shown: &Shown) -> Result<Rep
 
 fn clients(registrations: Vec<Registration>) -> Result<Vec<Arc<Client>>, CliError> {
     let made = registrations.into_iter().map(|registration| Client::of(registration).map(Arc::new));
-    made.collect::<Result<_, _>>().map_err(|error| failure(error.into()))
+    Ok(made.collect::<Result<_, ClientError>>().map_err(SetupError::from)?)
 }
 
 fn bench(
@@ -325,7 +323,7 @@ async fn limits(bench: &Bench, disk: &Disk, shown: &Shown) -> Result<Vec<Limit>,
             tokio::task::spawn_blocking(move || commits(&folder)).await.map_err(joined)?;
         limits.push(counted?);
     }
-    limits.push(bench.http_limit(shown).await.map_err(failure)?);
+    limits.push(bench.http_limit(shown).await?);
     Ok(limits)
 }
 
@@ -336,7 +334,7 @@ async fn measured(
     shown: &Shown,
 ) -> Result<Report, CliError> {
     let scenarios = scenarios(args, &bench.stage)?;
-    bench.rehearse(&scenarios, shown).await.map_err(failure)?;
+    bench.rehearse(&scenarios, shown).await?;
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
         machine: Machine::this(),
@@ -352,7 +350,7 @@ async fn measured(
         scenarios: vec![],
     };
     for scenario in scenarios {
-        let measured = bench.measure(scenario, disk, shown).await.map_err(failure)?;
+        let measured = bench.measure(scenario, disk, shown).await?;
         report.scenarios.push(measured);
     }
     Ok(report)
@@ -365,7 +363,7 @@ fn scenarios(args: &Args, stage: &Stage) -> Result<Vec<Scenario>, CliError> {
         let mut seen = std::collections::BTreeSet::new();
         asked.retain(|scenario| seen.insert(*scenario));
         for scenario in &asked {
-            stage.check(*scenario).map_err(failure)?;
+            stage.check(*scenario)?;
         }
         return Ok(asked);
     }
@@ -381,46 +379,52 @@ fn scenarios(args: &Args, stage: &Stage) -> Result<Vec<Scenario>, CliError> {
         }
     }
     match reason {
-        Some(error) if possible.is_empty() => Err(failure(error)),
+        Some(error) if possible.is_empty() => Err(error.into()),
         _ => Ok(possible),
     }
 }
 
-fn failure(error: SetupError) -> CliError {
-    let code = match &error {
-        SetupError::NoEndpoint { .. }
-        | SetupError::NoClient { .. }
-        | SetupError::NoRedirectUri { .. }
-        | SetupError::NoAccount { .. }
-        | SetupError::Client(_)
-        | SetupError::Throwaway(ThrowawayError::Settings(_)) => ExitCode::Usage,
-        SetupError::ClientRefused(_)
-        | SetupError::LoginRefused(_)
-        | SetupError::Throwaway(ThrowawayError::NotEmpty) => ExitCode::Refused,
-        SetupError::Throwaway(ThrowawayError::Store(_)) => ExitCode::StoreUnavailable,
-        SetupError::Throwaway(ThrowawayError::Start(StartError::Store(_))) => {
-            ExitCode::StoreUnavailable
-        }
-        _ => ExitCode::Failed,
-    };
-    let failed = CliError::new(code, &error);
-    match &error {
-        SetupError::Unreachable { .. } => failed.hint("does it run, and is --issuer its issuer?"),
-        SetupError::NoEndpoint { .. } => failed.hint("name other scenarios with --scenario"),
-        SetupError::NoClient { .. } => failed.hint("give a client that may, with --client"),
-        SetupError::NoAccount { .. } => failed.hint("give people who can log in, with --accounts"),
-        SetupError::ClientRefused(_) => {
-            failed.hint("look at client_id and client_secret in the files of --client")
-        }
-        SetupError::LoginRefused(_) => failed.hint(
-            "look at the files of --accounts; if the fields have unusual names, give them by \
+impl From<SetupError> for CliError {
+    fn from(error: SetupError) -> Self {
+        let code = match &error {
+            SetupError::NoEndpoint { .. }
+            | SetupError::NoClient { .. }
+            | SetupError::NoRedirectUri { .. }
+            | SetupError::NoAccount { .. }
+            | SetupError::Client(_)
+            | SetupError::Throwaway(ThrowawayError::Settings(_)) => ExitCode::Usage,
+            SetupError::ClientRefused(_)
+            | SetupError::LoginRefused(_)
+            | SetupError::Throwaway(ThrowawayError::NotEmpty) => ExitCode::Refused,
+            SetupError::Throwaway(ThrowawayError::Store(_)) => ExitCode::StoreUnavailable,
+            SetupError::Throwaway(ThrowawayError::Start(StartError::Store(_))) => {
+                ExitCode::StoreUnavailable
+            }
+            _ => ExitCode::Failed,
+        };
+        let failed = Self::new(code, &error);
+        match &error {
+            SetupError::Unreachable { .. } => {
+                failed.hint("does it run, and is --issuer its issuer?")
+            }
+            SetupError::NoEndpoint { .. } => failed.hint("name other scenarios with --scenario"),
+            SetupError::NoClient { .. } => failed.hint("give a client that may, with --client"),
+            SetupError::NoAccount { .. } => {
+                failed.hint("give people who can log in, with --accounts")
+            }
+            SetupError::ClientRefused(_) => {
+                failed.hint("look at client_id and client_secret in the files of --client")
+            }
+            SetupError::LoginRefused(_) => failed.hint(
+                "look at the files of --accounts; if the fields have unusual names, give them by \
              --username-field and --password-field",
-        ),
-        SetupError::Throwaway(ThrowawayError::Start(error)) => not_started(error),
-        SetupError::Throwaway(ThrowawayError::NotEmpty) => {
-            failed.hint("make a database for this: it is filled, and can't be used after")
+            ),
+            SetupError::Throwaway(ThrowawayError::Start(error)) => not_started(error),
+            SetupError::Throwaway(ThrowawayError::NotEmpty) => {
+                failed.hint("make a database for this: it is filled, and can't be used after")
+            }
+            _ => failed,
         }
-        _ => failed,
     }
 }
 

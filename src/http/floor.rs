@@ -34,12 +34,12 @@ pub async fn serve(
     if let Some(address) = addresses.first() {
         ready(*address);
     }
-    let stopped = async {
+    let stopping = async {
         stop.await;
         handle.stop(false).await;
     };
-    let (served, ()) = futures_util::join!(server, stopped);
-    served
+    let (result, ()) = futures_util::join!(server, stopping);
+    result
 }
 
 async fn answer(request: HttpRequest, body: web::Bytes) -> HttpResponse {
