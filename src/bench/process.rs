@@ -32,10 +32,13 @@ impl Processes {
         }
         let mut usage = Usage { cpu: Duration::ZERO, resident: 0 };
         for pid in all {
-            match Process::of(pid) {
-                Some(process) => {
-                    usage.cpu += process.cpu_with_children()?;
-                    usage.resident += process.resident_bytes.unwrap_or(0);
+            let process = Process::of(pid);
+            let used =
+                process.and_then(|own| Some((own.cpu_with_children()?, own.resident_bytes?)));
+            match used {
+                Some((cpu, resident)) => {
+                    usage.cpu += cpu;
+                    usage.resident += resident;
                 }
                 None if self.0.contains(&pid) => return None,
                 // It ended just now: its parent has its time.
@@ -88,6 +91,10 @@ mod tests {
         let alone = Processes(vec![child.id()]).usage().unwrap();
         assert!(alone.resident < usage.resident);
         child.kill().unwrap();
+        while Processes(vec![child.id()]).usage().is_some() {
+            // Its end takes a moment; a process that has ended holds nothing, waited for or not.
+            std::thread::yield_now();
+        }
         child.wait().unwrap();
         assert_eq!(Processes(vec![child.id()]).usage(), None, "it is gone");
         assert_eq!(Processes(vec![]).usage(), None);

@@ -41,7 +41,7 @@ pub fn spinner(what: &str) -> ProgressBar {
 
 /// Makes a bar, without figures, of what was shown: it fills as `total` passes.
 pub fn as_bar(shown: &ProgressBar, total: u64) {
-    shown.set_position(0);
+    shown.reset();
     shown.set_length(total);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {eta}") {
         shown.set_style(style);

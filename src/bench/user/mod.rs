@@ -1,100 +1,29 @@
 //! A virtual user: a client with a browser, who goes through one flow after the other.
 
+mod login;
+mod stage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hyper::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use url::Url;
 
-use super::SetupError;
-use super::client::{Account, Client, FormText};
+pub use self::stage::Stage;
+use super::client::{Client, FormText};
 use super::cookies::Cookies;
-use super::form::{FieldNames, forms};
 use super::http::{Answer, Outgoing, Target, Wire};
-use super::provider::Provider;
 use super::scenario::{Need, Scenario};
 use super::verify::{self, Asked, ForClient, Step, Tokens, Wrong};
 use crate::clock::{Clock as _, SystemClock};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::sample::chance::Chance;
 
-/// How many pages a login may have.
-const PAGES: u32 = 10;
-
 /// How long before its end a token is replaced by a new one, at most.
 const MARGIN: Duration = Duration::from_secs(10);
-
-/// What all virtual users know.
-pub struct Stage {
-    pub provider: Provider,
-    pub clients: Vec<Arc<Client>>,
-    pub accounts: Vec<Account>,
-    pub fields: FieldNames,
-    /// Further parameters of every authorization request.
-    pub parameters: Vec<(String, String)>,
-    /// The server gives no new refresh token at a refresh.
-    pub keeps_refresh_tokens: bool,
-}
-
-impl Stage {
-    /// Is everything there for this scenario?
-    pub fn check(&self, scenario: Scenario) -> Result<(), SetupError> {
-        if let Some(need) = self.provider.lacks(scenario) {
-            return Err(SetupError::NoEndpoint { scenario, member: need.member() });
-        }
-        for part in scenario.parts() {
-            let is_there = match part {
-                Scenario::ClientCredentials => self.direct(0).is_some(),
-                Scenario::Introspect => self.direct(0).is_some() || self.web(0).is_some(),
-                _ => self.web(0).is_some(),
-            };
-            if !is_there {
-                return Err(SetupError::NoClient { scenario, grant_type: grant_type(part) });
-            }
-            let web = self.web(0).filter(|_| part.acts_for_a_person() || part == Scenario::Par);
-            if let Some(client) = web.filter(|client| client.redirect_uri.is_none()) {
-                return Err(SetupError::NoRedirectUri { client: client.id.clone() });
-            }
-            if part.acts_for_a_person() && self.accounts.is_empty() {
-                return Err(SetupError::NoAccount { scenario });
-            }
-        }
-        Ok(())
-    }
-
-    /// The client by which this user gets tokens for the client itself.
-    fn direct(&self, number: usize) -> Option<&Arc<Client>> {
-        share(&self.clients, number, |client| {
-            client.may(grant_type(Scenario::ClientCredentials)) && client.is_confidential()
-        })
-    }
-
-    /// The client by which this user logs in.
-    fn web(&self, number: usize) -> Option<&Arc<Client>> {
-        share(&self.clients, number, |client| client.may(grant_type(Scenario::Code)))
-    }
-}
-
-/// Each user's own of those that fit, in turn.
-fn share(
-    clients: &[Arc<Client>],
-    number: usize,
-    fits: impl Fn(&Client) -> bool,
-) -> Option<&Arc<Client>> {
-    let fitting: Vec<_> = clients.iter().filter(|client| fits(client)).collect();
-    fitting.get(number.checked_rem(fitting.len())?).copied()
-}
-
-const fn grant_type(part: Scenario) -> &'static str {
-    match part {
-        Scenario::ClientCredentials | Scenario::Introspect => "client_credentials",
-        _ => "authorization_code",
-    }
-}
 
 /// A virtual user. No `Debug`: it holds sessions and tokens.
 pub struct VirtualUser {
@@ -379,90 +308,6 @@ impl VirtualUser {
         Asked { redirect_uri, state: &attempt.state, issuer, names_issuer }
     }
 
-    /// Logs in as a person does: by the forms of the server's pages, from an authorization request
-    /// to its end.
-    async fn log_in(&mut self) -> Result<(), Wrong> {
-        let step = Step::Login;
-        self.cookies.clear();
-        let client = self.web()?;
-        let attempt = Attempt::new();
-        let request = self.request(&client, &attempt, client.scope());
-        let redirect_uri = client.redirect_uri.as_deref().unwrap_or_default();
-        let stage = Arc::clone(&self.stage);
-        let target = endpoint(&stage, step, Need::Authorization)?.with_query(&request.finish());
-        let no_url = |_| Wrong::new(step, "a page without a URL", "");
-        let mut url: Url = target.url().parse().map_err(no_url)?;
-        let mut answer = self.browse(step, Outgoing::get(&target), &target).await?;
-        let mut typed = Typed::default();
-        for _ in 0..PAGES {
-            if let Some(location) = verify::location(&answer).filter(|_| answer.status / 100 == 3) {
-                if location.starts_with(redirect_uri) {
-                    verify::code(&answer, &self.asked(redirect_uri, &attempt))?;
-                    self.is_logged_in = true;
-                    return Ok(());
-                }
-                url = url.join(location).map_err(no_url)?;
-                let target = page(&url)?;
-                answer = self.browse(step, Outgoing::get(&target), &target).await?;
-                continue;
-            }
-            let (to, form) = self.fill_in(&url, &answer, &mut typed)?;
-            let origin = url.origin().ascii_serialization();
-            let origin = HeaderValue::try_from(origin).map_err(|_| Wrong::new(step, "bad", ""))?;
-            url = to;
-            let target = page(&url)?;
-            let request = Outgoing::form(&target, form).header(ORIGIN, origin);
-            answer = self.browse(step, request, &target).await?;
-        }
-        Err(Wrong::new(step, "does not end", format_args!("after {PAGES} pages")))
-    }
-
-    /// Fills in the form of a page: where it goes, and its text.
-    #[expect(clippy::disallowed_methods, reason = "the server's page asks for the password")]
-    fn fill_in(
-        &self,
-        url: &Url,
-        answer: &Answer,
-        typed: &mut Typed,
-    ) -> Result<(Url, String), Wrong> {
-        let step = Step::Login;
-        let html = String::from_utf8_lossy(&answer.body);
-        let forms = forms(&html);
-        let names = &self.stage.fields;
-        let account = share_account(&self.stage.accounts, self.number);
-        let account = account.ok_or_else(|| Wrong::new(step, "no account", ""))?;
-        let posted = || forms.iter().filter(|form| form.is_post);
-        let (form, text) = if let Some((form, password)) =
-            posted().find_map(|form| Some((form, form.password(names)?)))
-        {
-            if typed.password {
-                let why = format_args!("the login page comes again: {}", answer.status);
-                return Err(Wrong::new(step, "refused", why));
-            }
-            typed.password = true;
-            let username = form.username(names).unwrap_or_default();
-            let fields = [(username, &*account.username), (password, account.password.expose())];
-            (form, form.filled(&fields))
-        } else if let Some((form, username)) =
-            posted().find_map(|form| Some((form, form.username(names)?)))
-        {
-            if typed.username {
-                let why = format_args!("the page for the name comes again: {}", answer.status);
-                return Err(Wrong::new(step, "refused", why));
-            }
-            typed.username = true;
-            (form, form.filled(&[(username, &account.username)]))
-        } else if let Some(form) = posted().find(|form| !form.asks()) {
-            // A page that only wants a click: consent.
-            (form, form.filled(&[]))
-        } else {
-            let why = format_args!("{} at {}", answer.status, url.path());
-            return Err(Wrong::new(step, "a page without a form to fill in", why));
-        };
-        let to = form.action.as_deref().map_or_else(|| Ok(url.clone()), |action| url.join(action));
-        Ok((to.map_err(|_| Wrong::new(step, "a form that leads nowhere", ""))?, text))
-    }
-
     /// A request of the browser, with its cookies.
     async fn browse(
         &mut self,
@@ -513,22 +358,7 @@ impl VirtualUser {
     }
 }
 
-/// What was filled in already.
-#[derive(Default)]
-struct Typed {
-    username: bool,
-    password: bool,
-}
-
 fn endpoint(stage: &Stage, step: Step, need: Need) -> Result<&Target, Wrong> {
     let target = stage.provider.endpoint(need);
     target.ok_or_else(|| Wrong::new(step, "no such endpoint", need.member()))
-}
-
-fn page(url: &Url) -> Result<Target, Wrong> {
-    Target::of(url).ok_or_else(|| Wrong::new(Step::Login, "leads out of the web", url.scheme()))
-}
-
-fn share_account(accounts: &[Account], number: usize) -> Option<&Account> {
-    accounts.get(number.checked_rem(accounts.len())?)
 }
