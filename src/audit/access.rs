@@ -173,12 +173,11 @@ impl Whose {
         let client = self.client_id.as_ref().map(|id| ("client_id", text(id.to_string())));
         let subject = self.subject.map(|id| ("subject", text(id.to_string())));
         // A class of a client's grants is looked up by both.
-        let by = match subject {
-            Some(_) => Query::by(&GRANTS, [subject, client]),
-            None => {
-                let equals = [span, client].into_iter().flatten().collect();
-                Query { equals, ..Query::all(&GRANTS) }
-            }
+        let by = if subject.is_some() {
+            Query::by(&GRANTS, [subject, client])
+        } else {
+            let equals = [span, client].into_iter().flatten().collect();
+            Query { equals, ..Query::all(&GRANTS) }
         };
         let longest = class.and_then(|class| SPANS.get(class).copied()).unwrap_or(i64::MAX);
         let eldest = (from - SKEW).seconds().saturating_sub(longest).max(0);

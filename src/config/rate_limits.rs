@@ -4,7 +4,7 @@ use super::declaration::{Check, Report, settings};
 use super::value::choice;
 
 settings! {
-    /// How often each client may call endpoints: a table each, [rate_limits.NAME]. What is more
+    /// How often each client may call endpoints: a table each, `[rate_limits.NAME]`. What is more
     /// is refused with 429 and says in `Retry-After` when to come again; it is counted, and
     /// changes nothing. Each node counts by itself. Whoever can't prove to be a client, because it
     /// is a public one, is counted by network too, so that nobody uses up what is another's.

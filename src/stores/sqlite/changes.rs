@@ -64,14 +64,13 @@ impl Changes {
     ) -> Result<(), StoreError> {
         let known = self.upserts.entry((table.name, side)).or_default();
         let is_this = |upsert: &Upsert| upsert.columns.iter().eq(set.keys());
-        let known_at = match known.iter().position(is_this) {
-            Some(index) => index,
-            None => {
-                let columns: Vec<_> = set.keys().copied().collect();
-                let sql = upsert(table, &side.table(table), &columns)?;
-                known.push(Upsert { columns, sql });
-                known.len() - 1
-            }
+        let known_at = if let Some(index) = known.iter().position(is_this) {
+            index
+        } else {
+            let columns: Vec<_> = set.keys().copied().collect();
+            let sql = upsert(table, &side.table(table), &columns)?;
+            known.push(Upsert { columns, sql });
+            known.len() - 1
         };
         let Some(Upsert { sql, .. }) = known.get(known_at) else { return Ok(()) };
         let mut statement = connection.prepare_cached(sql)?;
