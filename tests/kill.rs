@@ -12,6 +12,8 @@
 #[path = "stores/postgres_database.rs"]
 #[expect(dead_code, reason = "some of it is for the tests of the stores")]
 mod postgres_database;
+#[path = "kill/program.rs"]
+mod program;
 #[path = "kill/readers.rs"]
 mod readers;
 #[path = "conformance/support/mod.rs"]
@@ -19,25 +21,21 @@ mod readers;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use chancery::handles::TokenRef;
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::postgres_database::Database;
+use crate::program::{cli, configured, grant_of, issued_jti, jti, started};
 use crate::support::server::free_address;
 use crate::support::{
-    Answer, Browser, PASSWORD, REDIRECT_URI, RelyingParty, Tokens, claims, good_request,
-    good_request_but, until,
+    Answer, Browser, PASSWORD, REDIRECT_URI, RelyingParty, Tokens, good_request, good_request_but,
+    until,
 };
 
 /// How long the server works before it is killed, in each life. After the last it is
@@ -263,33 +261,6 @@ impl Story {
     }
 }
 
-/// Writes the settings of a node, and these besides.
-fn configured(folder: &Path, (issuer, address): (&str, &str), store: &str, more: &str) -> PathBuf {
-    let config = folder.join("chancery.toml");
-    let key = folder.join("master.key");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create_new(true).write(true).mode(0o600).open(&key).unwrap();
-    file.write_all("5a".repeat(32).as_bytes()).unwrap();
-    let text = format!(
-        "[server]\nissuer = \"{issuer}\"\nlisten = [\"{address}\"]\nworkers = 2\n[store]\n\
-         url = \"{store}\"\n[master_key]\nfile = \"{}\"\n[log]\nfilter = \"warn\"\n{more}",
-        key.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    config
-}
-
-/// Starts a node; gives it when this client finds it ready.
-async fn started(config: &Path, party: &RelyingParty) -> Child {
-    let child = chancery(config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
-    let ready = || async {
-        let asked = party.request(reqwest::Method::GET, "/health/ready").send().await;
-        asked.is_ok_and(|answer| answer.status() == 200)
-    };
-    until("readiness", ready).await;
-    child
-}
-
 async fn get_tokens(service: &RelyingParty) -> Vec<String> {
     let mut told = Vec::new();
     let form = [("grant_type", "client_credentials")];
@@ -337,51 +308,4 @@ async fn redeem_one(web: &RelyingParty, code: &mut Code) -> Option<String> {
     let answer = web.try_redeem(&code.text, &[]).await.ok()?;
     code.fate = Fate::Redeemed;
     Some(jti(&Tokens::of(&answer.ok()).access))
-}
-
-fn jti(access_token: &str) -> String {
-    claims(access_token)["jti"].as_str().unwrap().to_owned()
-}
-
-/// The `jti` of the access token that an event issued.
-fn issued_jti(event: &Value) -> Option<String> {
-    let number = event["payload"]["tokens"]["access"]["number"].as_u64()?;
-    let grant = event["aggregate_id"].as_str()?.parse().ok()?;
-    Some(TokenRef { grant, number: u32::try_from(number).ok()? }.encode())
-}
-
-/// The grant that a handle names.
-fn grant_of(handle: &str) -> String {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(handle).unwrap();
-    uuid::Uuid::from_slice(&bytes[..16]).unwrap().as_simple().to_string()
-}
-
-/// The program; it ends with the test.
-fn chancery(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
-    command.args(arguments).arg("--config").arg(config).kill_on_drop(true);
-    // It takes every variable of this prefix for a setting.
-    for own in ["TEST_POSTGRES", "TORTURE_SECONDS", "TORTURE_SEED"] {
-        command.env_remove(format!("CHANCERY_{own}"));
-    }
-    command
-}
-
-/// Runs a command to its good end; gives what it printed.
-async fn cli(config: &Path, arguments: &[&[&str]], input: &str) -> String {
-    let mut child = chancery(config, &arguments.concat())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().expect("it is piped");
-    // It need not read it.
-    let _ = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    let output = child.wait_with_output().await.unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {}\n{errors}", output.status);
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use tokio::process::Child;
 use tokio::time::Instant;
 
-use super::{cli, configured, started};
 use crate::postgres_database::Database;
+use crate::program::{cli, configured, started};
 use crate::support::server::free_address;
 use crate::support::{RelyingParty, Tokens};
 

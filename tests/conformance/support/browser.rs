@@ -172,7 +172,12 @@ impl Browser {
 
     /// The same browser, sent to this node from now on.
     pub fn at(&self, node: &TestServer) -> Self {
-        Self { address: node.address.clone(), ..self.clone() }
+        self.at_address(&node.address)
+    }
+
+    /// The same for a node that is a process of its own.
+    pub fn at_address(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
     }
 
     /// A request with the browser's cookies, to the node that serves it.
@@ -186,7 +191,12 @@ impl Browser {
 
     /// Goes to an address.
     pub async fn open(&mut self, url: &str) -> Place {
-        let answer = self.request(Method::GET, url).send().await.unwrap();
+        self.try_open(url).await.unwrap()
+    }
+
+    /// The same at a server that may end before it has answered.
+    pub async fn try_open(&mut self, url: &str) -> reqwest::Result<Place> {
+        let answer = self.request(Method::GET, url).send().await?;
         self.follow(answer).await
     }
 
@@ -199,22 +209,42 @@ impl Browser {
     /// Posts a form from a page of some origin. (Browsers leave cookies away from
     /// what other sites post; that is for the caller to mind.)
     pub async fn post_from(&mut self, origin: &str, url: &str, fields: &Form<'_>) -> Place {
+        self.try_post_from(origin, url, fields).await.unwrap()
+    }
+
+    async fn try_post_from(
+        &mut self,
+        origin: &str,
+        url: &str,
+        fields: &Form<'_>,
+    ) -> reqwest::Result<Place> {
         let request = self
             .request(Method::POST, url)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("origin", origin)
             .body(form(fields));
-        let answer = request.send().await.unwrap();
+        let answer = request.send().await?;
         self.follow(answer).await
     }
 
     /// Sends a page's form with these fields filled in.
     pub async fn submit(&mut self, page: &Page, form_id: &str, filled: &Form<'_>) -> Place {
+        self.try_submit(page, form_id, filled).await.unwrap()
+    }
+
+    /// The same at a server that may end before it has answered.
+    pub async fn try_submit(
+        &mut self,
+        page: &Page,
+        form_id: &str,
+        filled: &Form<'_>,
+    ) -> reqwest::Result<Place> {
         let (action, hidden) = page.form(form_id);
         let mut fields: Vec<_> = hidden.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         fields.extend(filled);
         let url = page.url.join(&action).unwrap();
-        self.post(url.as_str(), &fields).await
+        let origin = self.issuer.clone();
+        self.try_post_from(&origin, url.as_str(), &fields).await
     }
 
     pub async fn log_in(&mut self, page: &Page, username: &str) -> Place {
@@ -243,7 +273,7 @@ impl Browser {
         place.returned()
     }
 
-    async fn follow(&mut self, mut answer: Response) -> Place {
+    async fn follow(&mut self, mut answer: Response) -> reqwest::Result<Place> {
         for _ in 0..MOST_REDIRECTS {
             self.keep_cookies(answer.headers());
             let url = answer.url().clone();
@@ -252,25 +282,25 @@ impl Browser {
             assert_eq!(answer.status(), 303, "a redirect to {location}");
             let target = url.join(&location).unwrap();
             if !self.is_ours(target.as_str()) {
-                return Place::Returned(by_url(&target));
+                return Ok(Place::Returned(by_url(&target)));
             }
-            answer = self.request(Method::GET, target.as_str()).send().await.unwrap();
+            answer = self.request(Method::GET, target.as_str()).send().await?;
         }
         panic!("too many redirects");
     }
 
-    async fn arrive(&self, url: Url, answer: Response) -> Place {
+    async fn arrive(&self, url: Url, answer: Response) -> reqwest::Result<Place> {
         let page = Page {
             url,
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
-            html: answer.text().await.unwrap(),
+            html: answer.text().await?,
         };
         if !page.has("form-post") {
-            return Place::Page(page);
+            return Ok(Place::Page(page));
         }
         let (to, parameters) = page.form("form-post");
-        Place::Returned(Returned { to, by: "form_post", parameters })
+        Ok(Place::Returned(Returned { to, by: "form_post", parameters }))
     }
 
     fn is_ours(&self, url: &str) -> bool {
