@@ -24,7 +24,7 @@ use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::admin::socket;
-use crate::aggregates::{Aggregates, ExecuteError, LoadError, Origin, Vault};
+use crate::aggregates::{Aggregates, ExecuteError, Kept, LoadError, Origin, Vault};
 use crate::claims::ScopeTable;
 use crate::client_auth::UnsealedSecrets;
 use crate::client_keys::ClientKeys;
@@ -38,6 +38,7 @@ use crate::erasure::{self, Company, Eraser};
 use crate::events::readers::Readers;
 use crate::events::sinks;
 use crate::feed::{Feed, Polling};
+use crate::freshness::Freshness;
 use crate::hooks::{HookSetupError, Hooks};
 use crate::http::{Closed, Observed};
 use crate::interaction::throttle::Throttle;
@@ -165,6 +166,7 @@ impl Node {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let OpenStore { store, shared } = open;
+        let fresh = Arc::new(if shared { Freshness::among_others() } else { Freshness::alone() });
         let node = config.server.node.as_ref().map_or_else(
             || format!("node-{}", hex(&entropy.bytes::<4>())),
             |name| name.as_str().to_owned(),
@@ -192,18 +194,18 @@ impl Node {
             store: Arc::clone(&store),
             committer: committer.clone(),
             vault: Arc::clone(&vault),
-            shared,
+            fresh: Arc::clone(&fresh),
         };
         let services = Services {
             node,
             keys,
             vault,
-            clients: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
-            accounts: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
-            sessions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
-            consents: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
-            registration_tokens: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
-            scope_definitions: Aggregates::new(KEPT, Arc::clone(&store), committer.clone()),
+            clients: kept(&store, &committer, &fresh),
+            accounts: kept(&store, &committer, &fresh),
+            sessions: kept(&store, &committer, &fresh),
+            consents: kept(&store, &committer, &fresh),
+            registration_tokens: kept(&store, &committer, &fresh),
+            scope_definitions: kept(&store, &committer, &fresh),
             scopes,
             grants: Grants::start(Arc::new(core), threads),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
@@ -235,6 +237,7 @@ impl Node {
             committer,
             master,
             feed,
+            fresh,
         };
         http::oauth::metadata::refresh(&services);
         Ok(Self { services: Arc::new(services), shared, committing })
@@ -250,6 +253,9 @@ impl Node {
         let mut handles = vec![
             feed_reader::start(&services.feed, polling),
             start("news", services, |services| Box::pin(spread_news(services))),
+            start("freshness", services, |services| {
+                Box::pin(async move { services.fresh.keep(&*services.store).await })
+            }),
             start("tally", services, |services| Box::pin(count_windows(services))),
             start("mail", services, |services| Box::pin(Outbox::work(services))),
             start("sealer", services, |services| Box::pin(sealer::run(services))),
@@ -333,19 +339,33 @@ fn start(
     Service::start(name, Arc::new(move || work(Arc::clone(&services))))
 }
 
+fn kept<A: Kept>(
+    store: &Arc<dyn Store>,
+    committer: &Committer,
+    fresh: &Arc<Freshness>,
+) -> Aggregates<A> {
+    Aggregates::new(KEPT, Arc::clone(store), committer.clone(), Arc::clone(fresh))
+}
+
 /// Tells what is kept in memory about events that came from elsewhere.
 async fn spread_news(services: Arc<Services>) {
     // A grant's own actor knows what this node appended to it.
     let of_this_node = format!("\"node\":\"{}\"", services.node);
     loop {
-        let mut news = match services.feed.subscribe_from_now().await {
+        // Started again, it goes on where it was: what is in memory does not know more.
+        let news = match services.fresh.heard() {
+            Some(position) => Ok(services.feed.subscribe(position)),
+            None => services.feed.subscribe_from_now().await,
+        };
+        let mut news = match news {
             Ok(news) => news,
             Err(error) => {
                 tracing::warn!(%error, "the feed can't be read: {error}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }
         };
+        services.fresh.heard_up_to(news.position());
         loop {
             let batch = match news.next().await {
                 Ok(batch) => batch,
@@ -388,6 +408,7 @@ async fn spread_news(services: Arc<Services>) {
                     AggregateKind::Tally | AggregateKind::Log => {}
                 }
             }
+            services.fresh.heard_up_to(batch.through());
             if keys_changed {
                 reload_keys(&services).await;
             }

@@ -20,6 +20,7 @@ pub mod entropy;
 pub mod erasure;
 pub mod events;
 pub mod feed;
+pub mod freshness;
 pub mod grants;
 pub mod handles;
 pub mod hooks;

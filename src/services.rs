@@ -25,6 +25,7 @@ use crate::entropy::Entropy;
 use crate::events::readers::Readers;
 use crate::events::schemas::Schemas;
 use crate::feed::Feed;
+use crate::freshness::Freshness;
 use crate::hooks::Hooks;
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, Rotation};
@@ -86,6 +87,8 @@ pub struct Services {
     /// The server metadata, ready to be sent.
     pub metadata: Published,
     pub feed: Feed,
+    /// Whether what is kept in memory of others' doings may be an answer.
+    pub fresh: Arc<Freshness>,
     /// Who reads events from outside.
     pub readers: Readers,
     /// What each of them may ask.

@@ -15,6 +15,7 @@ use chancery_domain::ids::GrantId;
 
 use super::committer::Committer;
 use crate::aggregates::{Folded, Kept as _, LoadError, Vault, VaultError, Work, decide};
+use crate::freshness::Freshness;
 use crate::stores::{AppendError, Snapshot, Store, StreamId};
 use crate::telemetry::trace::Carried;
 
@@ -29,9 +30,8 @@ pub struct GrantCore {
     pub store: Arc<dyn Store>,
     pub committer: Committer,
     pub vault: Arc<Vault>,
-    /// Can others write to the store, so that what is in memory may be out of
-    /// date?
-    pub shared: bool,
+    /// Whether what is in memory may be out of date.
+    pub fresh: Arc<Freshness>,
 }
 
 /// Why a command to a grant was not carried out.
@@ -110,10 +110,11 @@ pub struct GrantActor {
 }
 
 impl GrantActor {
-    /// The actor of a grant that has been loaded, or of one that is about to begin.
+    /// The actor of a grant that has been loaded, or of one that is about to begin. It is stale
+    /// if the feed has brought news of it since.
     #[must_use]
-    pub fn new(core: Arc<GrantCore>, id: GrantId, folded: Folded<Grant>) -> Self {
-        Self { core, stream: Grant::stream(&id.to_string()), folded, sealed: None, stale: false }
+    pub fn new(core: Arc<GrantCore>, id: GrantId, folded: Folded<Grant>, stale: bool) -> Self {
+        Self { core, stream: Grant::stream(&id.to_string()), folded, sealed: None, stale }
     }
 }
 
@@ -135,10 +136,10 @@ impl Attempt {
         commands: &[GrantCommand],
         work: &Work,
     ) -> Result<Vec<GrantEvent>, GrantFailure> {
-        if self.stale {
+        if self.stale || !self.core.fresh.is_fresh() {
             self.catch_up().await?;
         }
-        let mut looked_again = !self.core.shared;
+        let mut looked_again = !self.core.fresh.is_shared();
         for _ in 0..ATTEMPTS {
             let decided = decide(&self.folded.state, commands.to_vec()).await;
             let (next, events) = match decided {
@@ -267,7 +268,7 @@ impl Handler<Look> for GrantActor {
     type Result = AtomicResponse<Self, Result<Grant, GrantFailure>>;
 
     fn handle(&mut self, look: Look, _: &mut Self::Context) -> Self::Result {
-        if !self.stale && !look.again {
+        if !self.stale && !look.again && self.core.fresh.is_fresh() {
             let grant = self.folded.state.clone();
             return AtomicResponse::new(Box::pin(actix::fut::ready(Ok(grant))));
         }

@@ -24,6 +24,10 @@ use crate::telemetry::trace::Carried;
 /// How many grants stay in memory, in all shards together.
 const RESIDENT: usize = 16_384;
 
+/// How much news of grants that are not in memory each shard remembers: of more than comes while
+/// one is loaded.
+const MISSED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
 /// A shard looks for idle grants this often; a grant that was not used between
 /// two looks leaves.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -43,6 +47,9 @@ struct Shard {
 
 struct Directory {
     resident: LruCache<GrantId, Resident>,
+    /// Of news about grants that were not in memory, the latest: one of them may just be on its
+    /// way there, loaded before.
+    missed: LruCache<GrantId, u64>,
     sweep: u64,
 }
 
@@ -67,7 +74,8 @@ impl Grants {
         let capacity = NonZeroUsize::new(RESIDENT / shards).unwrap_or(NonZeroUsize::MIN);
         let shards = (0..shards.get())
             .map(|_| {
-                let directory = Directory { resident: LruCache::new(capacity), sweep: 0 };
+                let (resident, missed) = (LruCache::new(capacity), LruCache::new(MISSED));
+                let directory = Directory { resident, missed, sweep: 0 };
                 let directory = Arc::new(Mutex::new(directory));
                 let arbiter = Arbiter::new().handle();
                 let router = Router { core: Arc::clone(&core), directory: Arc::clone(&directory) };
@@ -142,7 +150,7 @@ impl Grants {
         fits: impl Fn(&Grant) -> bool,
     ) -> Result<Grant, GrantFailure> {
         let grant = self.look(id).await?;
-        if !self.core.shared || fits(&grant) {
+        if !self.core.fresh.is_shared() || fits(&grant) {
             return Ok(grant);
         }
         let look = Look { again: true };
@@ -156,9 +164,10 @@ impl Grants {
 
     /// The feed brought an event that another writer appended to this grant.
     pub fn note(&self, id: GrantId, sequence: u64) {
-        let resident = self.directory(id).resident.peek(&id).map(|found| found.actor.clone());
-        if let Some(actor) = resident {
-            actor.do_send(Elsewhere { sequence });
+        let mut directory = self.directory(id);
+        match directory.resident.peek(&id) {
+            Some(resident) => resident.actor.do_send(Elsewhere { sequence }),
+            None => drop(directory.missed.put(id, sequence)),
         }
     }
 
@@ -261,9 +270,12 @@ impl Handler<Admit> for Router {
         if let Some(actor) = directory.find(message.id) {
             return MessageResult(actor);
         }
-        let actor = GrantActor::new(Arc::clone(&self.core), message.id, message.folded).start();
+        let Admit { id, folded } = message;
+        let missed = directory.missed.pop(&id).unwrap_or(0);
+        let stale = missed > folded.head.sequence;
+        let actor = GrantActor::new(Arc::clone(&self.core), id, folded, stale).start();
         let used_in = directory.sweep;
-        directory.resident.put(message.id, Resident { actor: actor.clone(), used_in });
+        directory.resident.put(id, Resident { actor: actor.clone(), used_in });
         MessageResult(actor)
     }
 }

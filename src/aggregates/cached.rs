@@ -10,6 +10,7 @@ use lru::LruCache;
 use super::work::Work;
 use super::{Folded, Kept, decide};
 use crate::actors::committer::Committer;
+use crate::freshness::Freshness;
 use crate::stores::{AppendError, Head, Store, StoreError};
 
 /// The store could not give an aggregate.
@@ -43,6 +44,7 @@ pub struct Aggregates<A> {
     kept: Mutex<Cache<A>>,
     store: Arc<dyn Store>,
     committer: Committer,
+    fresh: Arc<Freshness>,
 }
 
 /// A load that began before the feed's news must not be kept after it: each
@@ -54,9 +56,14 @@ struct Cache<A> {
 
 impl<A: Kept> Aggregates<A> {
     #[must_use]
-    pub fn new(capacity: NonZeroUsize, store: Arc<dyn Store>, committer: Committer) -> Self {
+    pub fn new(
+        capacity: NonZeroUsize,
+        store: Arc<dyn Store>,
+        committer: Committer,
+        fresh: Arc<Freshness>,
+    ) -> Self {
         let cache = Cache { entries: LruCache::new(capacity), epoch: 0 };
-        Self { kept: Mutex::new(cache), store, committer }
+        Self { kept: Mutex::new(cache), store, committer, fresh }
     }
 
     /// The aggregate with this id: as it is here, or as it was at most a
@@ -65,7 +72,9 @@ impl<A: Kept> Aggregates<A> {
     pub async fn get(&self, id: &str) -> Result<Arc<Folded<A>>, LoadError> {
         let epoch = {
             let mut cache = self.cache();
-            if let Some(folded) = cache.entries.get(id) {
+            if let Some(folded) = cache.entries.get(id)
+                && self.fresh.is_fresh()
+            {
                 return Ok(Arc::clone(folded));
             }
             cache.epoch

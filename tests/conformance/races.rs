@@ -184,6 +184,45 @@ mod on_two_nodes {
         });
     }
 
+    /// RFC 7662 §2.2: what another node has just issued is looked up before it is denied.
+    #[test]
+    fn a_refresh_token_is_known_at_once_on_the_other_node() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let (here, there) = (scene.rp.clone(), scene.rp.at(&other));
+            let first = scene.lasting_tokens().await;
+            let mut last = first.refresh().to_owned();
+            for _ in 0..5 {
+                assert!(here.is_alive(&last).await);
+                last = Tokens::of(&there.refresh(&last).await.ok()).refresh().to_owned();
+                assert!(here.is_alive(&last).await);
+            }
+        });
+    }
+
+    /// RFC 7009 §2.1: although the feed stands still, nothing that is older than a second is told
+    /// from memory.
+    #[test]
+    fn what_one_node_revokes_the_other_does_not_call_alive_when_the_feed_stands_still() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let there = scene.rp.at(&other);
+            let tokens = scene.lasting_tokens().await;
+            assert!(there.is_alive(&tokens.access).await);
+            let mut thief = scene.browser.at(&other);
+            let silent = scene.rp.authorize_url(&good_request_but(&[("prompt", "none")]));
+            thief.open(&silent).await.returned().code();
+            let held_up = scene.server.hold_up_feeds().await;
+            scene.rp.revoke(tokens.refresh()).await;
+            let bye = format!("{}/end_session?id_token_hint={}", scene.server.issuer, tokens.id());
+            scene.browser.open(&bye).await.shows("logged-out-page");
+            tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
+            assert!(!there.is_alive(&tokens.access).await);
+            assert_eq!(thief.open(&silent).await.returned().error(), "login_required");
+            drop(held_up);
+        });
+    }
+
     /// Nodes that start together on an empty database do not collide.
     #[test]
     fn nodes_can_start_together() {

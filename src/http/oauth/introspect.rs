@@ -222,11 +222,14 @@ async fn of_refresh_token(
 ) -> Result<Answer, OAuthError> {
     let inactive = Answer::default();
     let Some(handle) = RefreshHandle::decode(text) else { return Ok(inactive) };
-    let grant = match services
-        .grants
-        .look_for(handle.grant, |grant| matches!(grant, Grant::Active(_)))
-        .await
-    {
+    // One of a later generation than is known here: another node has issued it just now.
+    let is_known = |grant: &Grant| match grant {
+        Grant::Active(grant) => {
+            grant.refresh.as_ref().is_some_and(|family| handle.number <= family.generation)
+        }
+        _ => false,
+    };
+    let grant = match services.grants.look_for(handle.grant, is_known).await {
         Ok(Grant::Active(grant)) => grant,
         Ok(_) | Err(GrantFailure::Refused(GrantError::Unknown)) => return Ok(inactive),
         Err(failure) => return Err(failure.into()),

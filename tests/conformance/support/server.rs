@@ -225,6 +225,17 @@ impl TestServer {
         .await;
     }
 
+    /// Holds up the feeds of all nodes, as a node does that hangs in the middle of an append, until
+    /// the connection is dropped.
+    pub async fn hold_up_feeds(&self) -> sqlx::PgConnection {
+        let Home::Postgres(database) = &*self.home else { panic!("nobody else writes to SQLite") };
+        let mut connection = database.connection().await;
+        connection.execute("BEGIN").await.unwrap();
+        connection.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE").await.unwrap();
+        connection.execute("SELECT next_event_position()").await.unwrap();
+        connection
+    }
+
     /// Lets PostgreSQL sample its tables, as it does by itself now and then.
     pub async fn analyze(&self) {
         let Home::Postgres(database) = &*self.home else { return };
