@@ -92,7 +92,7 @@ fn torture(who: &str, nodes: usize, on_postgres: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let promises = Promises::none();
-        let world = World::begin(nodes, on_postgres).await;
+        let world = World::begin(nodes, on_postgres, users).await;
         let reader = Reader::default();
         let token = world.nodes[0].analyst.client_credentials(&[]).await;
         let token = Tokens::of(&token.ok()).access;

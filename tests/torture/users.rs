@@ -13,7 +13,7 @@ use crate::promises::Promises;
 use crate::support::{
     Answer, Browser, PASSWORD, Page, Place, RelyingParty, Tokens, form, good_request_but,
 };
-use crate::world::{ACCOUNTS, BYE, GRACE, World};
+use crate::world::{BYE, GRACE, World, account};
 
 /// How old what one node knows of another's doings may be (README.md, Invariants).
 const FRESH: Duration = Duration::from_secs(1);
@@ -58,6 +58,18 @@ struct Held {
     previous: Option<String>,
     older: Option<String>,
     access: String,
+    /// When it was refreshed last.
+    since: Instant,
+    /// A request with its code or a token of it was not answered. It may yet be carried out, late,
+    /// and then be a replay, or the use of a spent token: either ends the grant.
+    doubtful: bool,
+}
+
+impl Held {
+    fn new(grant: String, opaque: bool, refresh: String, access: String) -> Self {
+        let (previous, older, since, doubtful) = (None, None, Instant::now(), false);
+        Self { grant, opaque, refresh, previous, older, access, since, doubtful }
+    }
 }
 
 /// What was granted in the session that a browser is in.
@@ -72,7 +84,7 @@ pub struct User<'w> {
     promises: &'w Promises,
     over: &'w Cell<bool>,
     chance: Chance,
-    account: &'static str,
+    account: String,
     browser: Browser,
     held: Vec<Held>,
     session: Vec<InSession>,
@@ -86,7 +98,7 @@ impl<'w> User<'w> {
         (seed, index): (u64, usize),
     ) -> Self {
         let chance = Chance::of(seed, 1 + index as u64);
-        let account = ACCOUNTS[index % ACCOUNTS.len()];
+        let account = account(index);
         let browser = Browser::of(&world.nodes[0].address);
         Self { world, promises, over, chance, account, browser, held: vec![], session: vec![] }
     }
@@ -273,12 +285,14 @@ impl<'w> User<'w> {
                         return None;
                     }
                 },
-                Place::Page(page) if page.status >= 500 => return None,
+                // It can't just now; 429 too: an attempt that was not answered counts as failed.
+                Place::Page(page) if page.status >= 500 || page.status == 429 => return None,
                 Place::Page(page) => page,
             };
+            let account = self.account.clone();
             let (form, fields) = if page.has("login-form") {
                 let password = ("password", PASSWORD);
-                ("login-form", vec![("username", self.account), password, ("action", "login")])
+                ("login-form", vec![("username", &*account), password, ("action", "login")])
             } else if page.has("consent-form") {
                 ("consent-form", vec![("action", "allow")])
             } else {
@@ -343,7 +357,7 @@ impl<'w> User<'w> {
             let at = (self.web(node, opaque), "/token");
             match self.tell("redeem", at, &form, patience).await {
                 Told::Yes(answer) => {
-                    self.keep(grant_of(code), &Tokens::of(&answer.ok()), opaque, offline);
+                    self.keep(grant_of(code), &Tokens::of(&answer.ok()), (opaque, offline, lost));
                     return true;
                 }
                 // Then what was not answered may have come through, and this was a replay.
@@ -358,7 +372,12 @@ impl<'w> User<'w> {
         false
     }
 
-    fn keep(&mut self, grant: String, tokens: &Tokens, opaque: bool, offline: bool) {
+    fn keep(
+        &mut self,
+        grant: String,
+        tokens: &Tokens,
+        (opaque, offline, doubtful): (bool, bool, bool),
+    ) {
         self.promises.redeemed(grant.clone());
         if !opaque {
             self.promises.issued(jti(&tokens.access));
@@ -372,7 +391,7 @@ impl<'w> User<'w> {
             return;
         };
         let access = tokens.access.clone();
-        self.held.push(Held { grant, opaque, refresh, previous: None, older: None, access });
+        self.held.push(Held { doubtful, ..Held::new(grant, opaque, refresh, access) });
         if self.held.len() > 6 {
             self.held.remove(0);
         }
@@ -434,14 +453,8 @@ impl<'w> User<'w> {
     async fn ends(&mut self, grant: &str, why: &'static str, opaque: bool, tokens: &Tokens) {
         let since = Instant::now();
         self.promises.over(grant, why);
-        let held = Held {
-            grant: grant.to_owned(),
-            opaque,
-            refresh: tokens.refresh.clone().unwrap_or_default(),
-            previous: None,
-            older: None,
-            access: tokens.access.clone(),
-        };
+        let refresh = tokens.refresh.clone().unwrap_or_default();
+        let held = Held::new(grant.to_owned(), opaque, refresh, tokens.access.clone());
         self.is_over(&held, since).await;
     }
 
@@ -504,16 +517,18 @@ impl<'w> User<'w> {
                 }
                 next = Some(tokens);
             }
-            if told.iter().any(Told::is_no) {
-                // Too late after an answer that was lost, or by a clock that was off: a reuse.
+            held.doubtful |= told.iter().any(|told| matches!(told, Told::Nothing));
+            if let Some(Told::No(answer)) = told.iter().find(|told| told.is_no()) {
+                // Too late, or by a clock that was off: a reuse.
                 let late = began.elapsed() + ROUNDING > GRACE || self.world.clocks_were_off(began);
-                if !late {
-                    let grant = &held.grant;
-                    self.promises.broken(format!("a good refresh token of {grant} is refused"));
+                if !late && !held.doubtful {
+                    let (grant, body) = (&held.grant, &answer.body);
+                    self.promises.broken(format!("a good token of {grant} is refused: {body}"));
                 }
                 return;
             }
             if let Some(tokens) = next {
+                held.since = Instant::now();
                 held.older = held.previous.take();
                 held.access = tokens.access.clone();
                 let successor = tokens.refresh().to_owned();
@@ -542,7 +557,7 @@ impl<'w> User<'w> {
                 self.held.push(held);
             }
             Told::No(_) => self.was_reused(&held).await,
-            Told::Nothing => {}
+            Told::Nothing => self.held.push(Held { doubtful: true, ..held }),
         }
     }
 
@@ -550,6 +565,8 @@ impl<'w> User<'w> {
     async fn use_a_spent_token(&mut self) {
         let Some(held) = self.take() else { return };
         let Some(older) = held.older.clone() else { return self.held.push(held) };
+        // A node that has not heard of the last use may take it for a repetition.
+        sleep_until(held.since + FRESH).await;
         let node = self.node();
         let form = [("grant_type", "refresh_token"), ("refresh_token", &*older)];
         let at = (self.web(node, held.opaque), "/token");
@@ -575,7 +592,9 @@ impl<'w> User<'w> {
     async fn look_whether_alive(&mut self) {
         let Some(held) = self.take() else { return };
         let node = self.node();
-        if self.is_alive(self.web(node, held.opaque), &held.refresh).await == Some(false) {
+        if self.is_alive(self.web(node, held.opaque), &held.refresh).await == Some(false)
+            && !held.doubtful
+        {
             let grant = &held.grant;
             self.promises.broken(format!("the refresh token of {grant} is not known on {node}"));
         }

@@ -30,7 +30,10 @@ pub const RECOVERY: Duration = Duration::from_secs(15);
 /// For how long a used refresh token gives its successor again.
 pub const GRACE: Duration = Duration::from_secs(6);
 
-pub const ACCOUNTS: [&str; 4] = ["ada", "grace", "mary", "sofia"];
+/// The name of the account of a user.
+pub fn account(user: usize) -> String {
+    format!("user-{user}")
+}
 
 pub const BYE: &str = "https://rp.example/bye";
 
@@ -60,7 +63,7 @@ pub struct Node {
 }
 
 impl World {
-    pub async fn begin(nodes: usize, on_postgres: bool) -> Self {
+    pub async fn begin(nodes: usize, on_postgres: bool, users: usize) -> Self {
         // Under /tmp: PostgreSQL's user must be able to come here.
         let folder = tempfile::Builder::new().prefix("torture-").tempdir_in("/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -92,7 +95,7 @@ impl World {
             let config = configured(&own, (&issuer, address), &store, &more);
             places.push((config, Machine::healthy(&library, own.join("machine")), link));
         }
-        let parties = registered(&places[0].0).await;
+        let parties = registered(&places[0].0, users).await;
         let nodes = places.into_iter().zip(addresses).map(|((config, machine, link), address)| {
             let address = format!("http://{address}");
             let [service, web, opaque, analyst] = parties.each_ref().map(|(id, secret)| {
@@ -308,7 +311,7 @@ impl Node {
 }
 
 /// Clients and accounts; gives ids and secrets.
-async fn registered(config: &Path) -> [(String, String); 4] {
+async fn registered(config: &Path, users: usize) -> [(String, String); 4] {
     cli(config, &[&["migrate"]], "").await;
     let direct = ["--grant-type", "client_credentials"];
     let code = [
@@ -338,8 +341,8 @@ async fn registered(config: &Path) -> [(String, String); 4] {
         let added: Value = serde_json::from_str(&added).unwrap();
         parties.push((id.to_owned(), added["client_secret"].as_str().unwrap().to_owned()));
     }
-    for name in ACCOUNTS {
-        cli(config, &[&["account", "add", name, "--password-stdin"]], PASSWORD).await;
+    for user in 0..users {
+        cli(config, &[&["account", "add", &account(user), "--password-stdin"]], PASSWORD).await;
     }
     parties.try_into().unwrap()
 }
