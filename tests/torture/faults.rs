@@ -12,6 +12,8 @@ type Ms = u64;
 pub enum Fault {
     /// `kill -9`; started again after that time.
     NodeKilled { node: usize, ms: Ms },
+    /// SIGTERM, as when a new version comes; started again at once.
+    NodeRestarted { node: usize },
     /// SIGSTOP, and SIGCONT after that time: the node goes on with what it knew.
     NodeStopped { node: usize, ms: Ms },
     /// `kill -9` of every process of PostgreSQL at once.
@@ -30,16 +32,20 @@ pub enum Fault {
     DiskBroken { ms: Ms },
     /// The node's clock jumps, and back again.
     ClockMoved { node: usize, ms: Ms, by_ms: i64 },
+    /// No fault, but it comes at the wrong time: the operator has a new key sign.
+    KeyRotated { node: usize },
 }
 
 /// What every node may suffer, whatever it stores in.
-const OF_ANY: [Kind; 6] = [
+const OF_ANY: [Kind; 8] = [
     Kind::NodeKilled,
+    Kind::NodeRestarted,
     Kind::NodeStopped,
     Kind::DiskFull,
     Kind::DiskSlow,
     Kind::DiskBroken,
     Kind::ClockMoved,
+    Kind::KeyRotated,
 ];
 const OF_POSTGRES: [Kind; 4] =
     [Kind::DatabaseKilled, Kind::LinkCut, Kind::LinkHangs, Kind::LinkSlow];
@@ -47,6 +53,7 @@ const OF_POSTGRES: [Kind; 4] =
 #[derive(Clone, Copy)]
 enum Kind {
     NodeKilled,
+    NodeRestarted,
     NodeStopped,
     DatabaseKilled,
     LinkCut,
@@ -56,6 +63,7 @@ enum Kind {
     DiskSlow,
     DiskBroken,
     ClockMoved,
+    KeyRotated,
 }
 
 /// Faults that strike together after a quiet time. Then all has to recover.
@@ -108,6 +116,8 @@ impl Fault {
         match kind {
             Kind::NodeKilled => Self::NodeKilled { node, ms: ms - 200 },
             // Longer than anything may be out of date.
+            Kind::NodeRestarted => Self::NodeRestarted { node },
+            Kind::KeyRotated => Self::KeyRotated { node },
             Kind::NodeStopped => Self::NodeStopped { node, ms: ms * 2 + 600 },
             Kind::DatabaseKilled => Self::DatabaseKilled { ms: ms - 200 },
             Kind::LinkCut => Self::LinkCut { node, ms: ms * 3 },
@@ -125,23 +135,28 @@ impl Fault {
     }
 
     pub fn lasts(self) -> Duration {
-        let (Self::NodeKilled { ms, .. }
-        | Self::NodeStopped { ms, .. }
-        | Self::DatabaseKilled { ms }
-        | Self::LinkCut { ms, .. }
-        | Self::LinkHangs { ms, .. }
-        | Self::LinkSlow { ms, .. }
-        | Self::DiskFull { ms }
-        | Self::DiskSlow { ms, .. }
-        | Self::DiskBroken { ms }
-        | Self::ClockMoved { ms, .. }) = self;
+        let ms = match self {
+            Self::NodeRestarted { .. } | Self::KeyRotated { .. } => 0,
+            Self::NodeKilled { ms, .. }
+            | Self::NodeStopped { ms, .. }
+            | Self::DatabaseKilled { ms }
+            | Self::LinkCut { ms, .. }
+            | Self::LinkHangs { ms, .. }
+            | Self::LinkSlow { ms, .. }
+            | Self::DiskFull { ms }
+            | Self::DiskSlow { ms, .. }
+            | Self::DiskBroken { ms }
+            | Self::ClockMoved { ms, .. } => ms,
+        };
         Duration::from_millis(ms)
     }
 
     /// One process can't be killed and stopped at once.
     fn befalls_the_process_of(self, other: &Self) -> bool {
         let process = |fault: Self| match fault {
-            Self::NodeKilled { node, .. } | Self::NodeStopped { node, .. } => Some(node),
+            Self::NodeKilled { node, .. }
+            | Self::NodeRestarted { node }
+            | Self::NodeStopped { node, .. } => Some(node),
             _ => None,
         };
         process(self).is_some() && process(self) == process(*other)

@@ -132,6 +132,15 @@ impl World {
                 lasts.await;
                 self.nodes[node].start(self).await;
             }
+            Fault::NodeRestarted { node } => {
+                self.nodes[node].end().await;
+                self.nodes[node].start(self).await;
+            }
+            Fault::KeyRotated { node } => {
+                // It fails where another fault has befallen what it needs.
+                let mut command = chancery(&self.nodes[node].config, &["key", "rotate"]);
+                let _ = timeout(RECOVERY, command.output()).await;
+            }
             Fault::NodeStopped { node, .. } => {
                 let Some(process) = self.nodes[node].process().await else { return };
                 signal("STOP", &[process]).await;
@@ -281,6 +290,15 @@ impl Node {
         if let Some(mut child) = self.running.lock().await.take() {
             child.kill().await.unwrap();
         }
+    }
+
+    /// Has it end in order.
+    async fn end(&self) {
+        let Some(mut child) = self.running.lock().await.take() else { return };
+        signal("TERM", &[child.id().unwrap()]).await;
+        let ended = timeout(RECOVERY, child.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("{} does not end", self.address)).unwrap();
+        assert!(ended.success(), "{} ends with {ended}", self.address);
     }
 
     async fn process(&self) -> Option<u32> {
