@@ -185,7 +185,9 @@ impl Node {
             node: &node,
         };
         bootstrap(&rotation, &config.keys.all_algorithms()).await?;
-        let keys = KeyRing::load(Arc::clone(&store), master.clone(), clock.now()).await?;
+        let keys =
+            KeyRing::load(Arc::clone(&store), master.clone(), clock.now(), Arc::clone(&fresh))
+                .await?;
         let scopes = ScopeTable::default();
         scopes.reload(&*store, &config.scopes).await?;
         let vault = Arc::new(Vault::new(master.clone(), Arc::clone(&store), Arc::clone(&entropy)));
@@ -339,6 +341,9 @@ fn start(
     Service::start(name, Arc::new(move || work(Arc::clone(&services))))
 }
 
+/// How soon the feed is read again, or what follows from it loaded, after that has failed.
+const AGAIN: Duration = Duration::from_millis(200);
+
 fn kept<A: Kept>(
     store: &Arc<dyn Store>,
     committer: &Committer,
@@ -361,23 +366,26 @@ async fn spread_news(services: Arc<Services>) {
             Ok(news) => news,
             Err(error) => {
                 tracing::warn!(%error, "the feed can't be read: {error}");
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(AGAIN).await;
                 continue;
             }
         };
         services.fresh.heard_up_to(news.position());
+        let mut keys_changed = false;
+        let mut scopes_changed = false;
         loop {
-            let batch = match news.next().await {
-                Ok(batch) => batch,
-                Err(error) => {
+            // What could not be loaded again is tried again, news or not.
+            let limit = if keys_changed || scopes_changed { AGAIN } else { Duration::MAX };
+            let batch = match tokio::time::timeout(limit, news.next()).await {
+                Ok(Ok(batch)) => Some(batch),
+                Ok(Err(error)) => {
                     tracing::warn!(%error, "the feed can't be read: {error}");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tokio::time::sleep(AGAIN).await;
                     continue;
                 }
+                Err(_) => None,
             };
-            let mut keys_changed = false;
-            let mut scopes_changed = false;
-            for event in &*batch {
+            for event in batch.iter().flat_map(|batch| batch.iter()) {
                 let event = &event.stored.event;
                 let (id, sequence) = (&*event.stream.id, event.sequence);
                 match event.stream.kind {
@@ -408,29 +416,37 @@ async fn spread_news(services: Arc<Services>) {
                     AggregateKind::Tally | AggregateKind::Log => {}
                 }
             }
-            services.fresh.heard_up_to(batch.through());
+            if let Some(batch) = batch {
+                services.fresh.heard_up_to(batch.through());
+            }
             if keys_changed {
-                reload_keys(&services).await;
+                keys_changed = !reload_keys(&services).await;
             }
             if scopes_changed {
-                reload_scopes(&services).await;
+                scopes_changed = !reload_scopes(&services).await;
             }
         }
     }
 }
 
-async fn reload_keys(services: &Services) {
-    match services.keys.reload(services.now()).await {
+/// Gives whether it could be done.
+async fn reload_keys(services: &Services) -> bool {
+    let loaded = services.keys.reload(services.now()).await;
+    match &loaded {
         Ok(()) => http::oauth::metadata::refresh(services),
         Err(error) => tracing::error!(%error, "the keys could not be loaded again: {error}"),
     }
+    loaded.is_ok()
 }
 
-async fn reload_scopes(services: &Services) {
-    match services.scopes.reload(&*services.store, &services.config.scopes).await {
+/// Gives whether it could be done.
+async fn reload_scopes(services: &Services) -> bool {
+    let loaded = services.scopes.reload(&*services.store, &services.config.scopes).await;
+    match &loaded {
         Ok(()) => http::oauth::metadata::refresh(services),
         Err(error) => tracing::error!(%error, "the scopes could not be loaded again: {error}"),
     }
+    loaded.is_ok()
 }
 
 async fn count_windows(services: Arc<Services>) {

@@ -171,6 +171,13 @@ impl Verifier {
         self.keys.get(kid)
     }
 
+    /// Does the token name a key that is not in the set?
+    #[must_use]
+    pub fn misses_the_key_of(&self, token: &str) -> bool {
+        let header = Parts::split(token).and_then(|parts| parts.header());
+        header.is_ok_and(|header| header.kid.is_some_and(|kid| self.key(&kid).is_none()))
+    }
+
     /// Verifies a token of one of the types of `typ` with the key that its
     /// `kid` names, and reads its claims.
     pub fn verify<C: DeserializeOwned>(&self, token: &str, typ: &[&str]) -> Result<C, VerifyError> {

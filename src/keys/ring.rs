@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use chancery_domain::grant::HandleSeed;
 use chancery_domain::ids::KeyId;
@@ -11,8 +12,11 @@ use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
 use chancery_domain::signing_key::{KeyAlgorithm, PublishedKey, SigningKey};
 use chancery_domain::time::UnixTime;
 use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::aggregates::{Folded, Kept as _, LoadError};
+use crate::freshness::Freshness;
 use crate::handles::{DerivedHandle, DerivedKind, HandleKey};
 use crate::jose::jwe::DecryptionKey;
 use crate::jose::{Jwk, KeyError, PrivateKey, Verifier};
@@ -229,11 +233,18 @@ fn unwrap(master: &MasterKey, row: &WrappedKeyRow) -> Result<Vec<u8>, KeysError>
         .map_err(|source| KeysError::Unwrap { key: row.key_id.clone(), source })
 }
 
+/// How soon after the keys were loaded they are loaded again for a token that names another key:
+/// strangers name what they like.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// The keys of now; loaded again when the feed brings news of a key.
 pub struct KeyRing {
     now: RwLock<Arc<Keys>>,
     store: Arc<dyn Store>,
     master: MasterKey,
+    fresh: Arc<Freshness>,
+    /// When they were asked for last. Held while they are: what is asked for later is kept.
+    loaded: Mutex<Instant>,
 }
 
 impl KeyRing {
@@ -242,9 +253,11 @@ impl KeyRing {
         store: Arc<dyn Store>,
         master: MasterKey,
         now: UnixTime,
+        fresh: Arc<Freshness>,
     ) -> Result<Self, KeysError> {
+        let loaded = Mutex::new(Instant::now());
         let keys = Keys::load(&*store, &master, now).await?;
-        Ok(Self { now: RwLock::new(Arc::new(keys)), store, master })
+        Ok(Self { now: RwLock::new(Arc::new(keys)), store, master, fresh, loaded })
     }
 
     /// The keys of now.
@@ -253,10 +266,39 @@ impl KeyRing {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The keys to verify tokens by: none that was withdrawn more than a second ago, whatever
+    /// holds up the feed.
+    pub async fn get_fresh(&self, now: UnixTime) -> Result<Arc<Keys>, KeysError> {
+        if !self.fresh.is_fresh() {
+            self.load_again(now, AGAIN).await?;
+        }
+        Ok(self.get())
+    }
+
+    /// The same for a token that could not be verified: another node may have made its key just
+    /// now.
+    pub async fn get_for(&self, token: &str, now: UnixTime) -> Result<Arc<Keys>, KeysError> {
+        if self.fresh.is_shared() && self.get().verifier.misses_the_key_of(token) {
+            self.load_again(now, AGAIN).await?;
+        }
+        Ok(self.get())
+    }
+
     /// Loads the keys again.
     pub async fn reload(&self, now: UnixTime) -> Result<(), KeysError> {
+        self.load_again(now, Duration::ZERO).await
+    }
+
+    /// Loads them, unless they are no older than that.
+    async fn load_again(&self, now: UnixTime, than: Duration) -> Result<(), KeysError> {
+        let mut loaded = self.loaded.lock().await;
+        let asked = Instant::now();
+        if asked.duration_since(*loaded) < than {
+            return Ok(());
+        }
         let keys = Arc::new(Keys::load(&*self.store, &self.master, now).await?);
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *loaded = asked;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::actors::grant::GrantFailure;
 use crate::client_auth::{AuthenticatedClient, known_client};
 use crate::handles::{DerivedHandle, TokenRef};
-use crate::keys::Keys;
+use crate::keys::{Keys, KeysError};
 use crate::oauth_error::OAuthError;
 use crate::services::Services;
 
@@ -146,18 +146,28 @@ impl From<GrantFailure> for TokenRefusal {
     }
 }
 
+impl From<KeysError> for TokenRefusal {
+    fn from(error: KeysError) -> Self {
+        Self::Failed(OAuthError::internal(&error))
+    }
+}
+
 /// The access token with this text, if it is alive.
 ///
 /// A JWT has to have our signature, whatever its grant says; an opaque token
 /// has to be derived by our key. The grant then says whether it is revoked.
 pub async fn find_access_token(services: &Services, text: &str) -> Result<LiveToken, TokenRefusal> {
-    let keys = services.keys.get();
+    let now = services.now();
+    let keys = services.keys.get_fresh(now).await?;
     let opaque = DerivedHandle::<AccessToken>::decode(text);
     let reference = match &opaque {
-        Some(handle) => TokenRef { grant: handle.grant, number: handle.number },
-        None => jwt_reference(services, &keys, text).ok_or(TokenRefusal::NotAlive)?,
+        Some(handle) => Some(TokenRef { grant: handle.grant, number: handle.number }),
+        None => match jwt_reference(services, &keys, text) {
+            Some(reference) => Some(reference),
+            None => jwt_reference(services, &*services.keys.get_for(text, now).await?, text),
+        },
     };
-    let now = services.now();
+    let reference = reference.ok_or(TokenRefusal::NotAlive)?;
     let alive = |grant: &Grant| grant.tokens_out()?.access_token(reference.number, now).cloned();
     let grant = services.grants.look_for(reference.grant, |grant| alive(grant).is_some()).await?;
     let facts = alive(&grant).ok_or(TokenRefusal::NotAlive)?;

@@ -67,7 +67,9 @@ impl<'a> IdTokenHint<'a> {
     ) -> Result<Option<C>, OAuthError> {
         let alg = client.metadata.id_token_signed_response_alg;
         let Some(alg) = alg.filter(|alg| alg.is_symmetric()) else {
-            return Ok(self.signed_by(&services.keys.get()));
+            let keys = services.keys.get_for(&self.0, services.now()).await;
+            let keys = keys.map_err(|error| OAuthError::internal(&error))?;
+            return Ok(self.signed_by(&keys));
         };
         let accept = Accept { algorithms: &[alg], types: Types::Required(TYPE) };
         let secrets = readable_secrets(services, client).await?;

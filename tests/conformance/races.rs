@@ -7,8 +7,8 @@ use std::future::Future;
 use futures_util::future::join_all;
 
 use crate::support::{
-    Answer, RelyingParty, Scene, StoreKind, TestServer, Tokens, claims, good_request,
-    good_request_but, until,
+    ALL_RESPONSE_TYPES, Answer, RelyingParty, Scene, StoreKind, TestServer, Tokens, claims,
+    front_channel, good_request, good_request_but, until,
 };
 use chancery_domain::account::AccountCommand;
 
@@ -184,19 +184,24 @@ mod on_two_nodes {
         });
     }
 
-    /// RFC 7662 §2.2: what another node has just issued is looked up before it is denied.
+    /// RFC 7662 §2.2: what another node has just issued, and the feed has not brought yet, is looked
+    /// up before it is denied; also where an access token is known by the refresh token's number.
     #[test]
     fn a_refresh_token_is_known_at_once_on_the_other_node() {
         crate::support::run(async {
-            let (mut scene, other) = two().await;
+            let (kind, client) = (StoreKind::Postgres, front_channel());
+            let mut scene = Scene::with(kind, ALL_RESPONSE_TYPES, client).await;
+            let other = scene.server.second_node().await;
             let (here, there) = (scene.rp.clone(), scene.rp.at(&other));
-            let first = scene.lasting_tokens().await;
-            let mut last = first.refresh().to_owned();
-            for _ in 0..5 {
-                assert!(here.is_alive(&last).await);
-                last = Tokens::of(&there.refresh(&last).await.ok()).refresh().to_owned();
-                assert!(here.is_alive(&last).await);
-            }
+            let more = [("response_type", "code token"), ("scope", "openid offline_access")];
+            let url = here.authorize_url(&good_request_but(&more));
+            let returned = scene.browser.go_through(&url, "ada").await;
+            let first = Tokens::of(&here.redeem(returned.code()).await.ok());
+            assert!(there.is_alive(first.refresh()).await);
+            let held_up = scene.server.hold_up_feeds().await;
+            let next = Tokens::of(&here.refresh(first.refresh()).await.ok());
+            assert!(there.is_alive(next.refresh()).await);
+            drop(held_up);
         });
     }
 
@@ -221,6 +226,63 @@ mod on_two_nodes {
             assert_eq!(thief.open(&silent).await.returned().error(), "login_required");
             drop(held_up);
         });
+    }
+
+    /// Another node's new key is looked up before what it signed is denied.
+    #[test]
+    fn what_a_new_key_signs_is_known_at_once_on_the_other_node() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let there = scene.rp.at(&other);
+            let first = scene.lasting_tokens().await;
+            let held_up = scene.server.hold_up_feeds().await;
+            rotate(&scene).await;
+            let tokens = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+            assert!(there.is_alive(&tokens.access).await);
+            let bye = format!("{}/end_session?id_token_hint={}", scene.server.issuer, tokens.id());
+            scene.browser.at(&other).open(&bye).await.shows("logged-out-page");
+            drop(held_up);
+        });
+    }
+
+    /// What a withdrawn key signed is worth nothing, although the feed stands still.
+    #[test]
+    fn a_withdrawn_key_is_not_believed_on_the_other_node_when_the_feed_stands_still() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let there = scene.rp.at(&other);
+            let tokens = scene.lasting_tokens().await;
+            assert!(there.is_alive(&tokens.access).await);
+            let kid = crate::support::header(&tokens.access)["kid"].as_str().unwrap().to_owned();
+            let held_up = scene.server.hold_up_feeds().await;
+            rotate(&scene).await;
+            scene
+                .server
+                .act(move |services| async move {
+                    let kid = chancery_domain::ids::KeyId::parse(&kid).unwrap();
+                    let origin = chancery::aggregates::Origin::system("test");
+                    let rotation = services.rotation();
+                    let withdrawn = chancery::keys::withdraw(&rotation, &kid, origin);
+                    assert!(withdrawn.await.unwrap());
+                })
+                .await;
+            tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
+            assert!(!there.is_alive(&tokens.access).await);
+            drop(held_up);
+        });
+    }
+
+    async fn rotate(scene: &Scene) {
+        use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
+        scene
+            .server
+            .act(|services| async move {
+                let origin = chancery::aggregates::Origin::system("test");
+                let algorithm = SigningAlgorithm::ES256;
+                chancery::keys::rotate(&services.rotation(), algorithm, origin).await.unwrap();
+                services.keys.reload(services.now()).await.unwrap();
+            })
+            .await;
     }
 
     /// Nodes that start together on an empty database do not collide.
