@@ -125,13 +125,14 @@ fn torture(who: &str, nodes: usize, on_postgres: bool) {
             promises.report(),
         );
         let broken = promises.all_broken();
-        let schedule: String =
-            steps.iter().enumerate().map(|(n, step)| format!("  {n}: {step}\n")).collect();
+        let schedule: Vec<_> =
+            steps.iter().enumerate().map(|(n, step)| format!("  {n}: {step}")).collect();
         assert!(
             broken.is_empty(),
-            "{who}, seed {seed}: {} promises broken:\n  {}\nafter\n{schedule}",
+            "{who}, seed {seed}: {} promises broken:\n  {}\nafter\n{}",
             broken.len(),
             broken.join("\n  "),
+            schedule.join("\n"),
         );
         for done in ["client_credentials", "push", "code", "redeem", "refresh", "introspect"] {
             assert!(promises.answers(done) > 0, "nobody got an answer to {done}");
@@ -174,7 +175,7 @@ async fn follows_from_the_log(world: &World, promises: &Promises, reader: &Reade
     let same = seen.iter().zip(&ids).take_while(|(own, id)| own == *id).count();
     if same != log.len() || seen.len() != log.len() {
         let (read, all) = (seen.len(), log.len());
-        promises.broken(format!("a reader read {read} of {all} events, the first {same} right"));
+        promises.broken(&format!("a reader read {read} of {all} events, the first {same} right"));
     }
     // Exit code 0: chains, folds, snapshots and projections agree; everything sealed is there.
     world.command(&["replay"]).await;

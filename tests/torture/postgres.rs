@@ -53,7 +53,7 @@ impl Postgres {
     }
 
     /// The URL of its database, by way of this address.
-    pub fn url(&self, by: SocketAddr) -> String {
+    pub fn url(by: SocketAddr) -> String {
         format!("postgres://postgres@{by}/postgres")
     }
 
@@ -66,12 +66,16 @@ impl Postgres {
             if gone {
                 *running = Some(self.spawn());
             }
-            let options: PgConnectOptions = self.url(self.address).parse().unwrap();
+            let options: PgConnectOptions = Self::url(self.address).parse().unwrap();
             if let Ok(connection) = options.connect().await {
                 let _ = connection.close().await;
                 return;
             }
-            assert!(Instant::now() < end, "PostgreSQL does not start: see {:?}", self.log());
+            assert!(
+                Instant::now() < end,
+                "PostgreSQL does not start: see {}",
+                self.log().display()
+            );
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -146,7 +150,6 @@ fn children(parent: u32) -> Vec<u32> {
 
 /// Where PostgreSQL's programs are: where one looks for programs, or where Debian has them.
 fn bin() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "where programs are, comes from outside")]
     let path = std::env::var_os("PATH").unwrap_or_default();
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();

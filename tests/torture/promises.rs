@@ -52,9 +52,9 @@ impl Promises {
     }
 
     /// A code was answered with tokens.
-    pub fn redeemed(&self, grant: String) {
-        if !self.made().redeemed.insert(grant.clone()) {
-            self.broken(format!("the code of {grant} was redeemed twice"));
+    pub fn redeemed(&self, grant: &str) {
+        if !self.made().redeemed.insert(grant.to_owned()) {
+            self.broken(&format!("the code of {grant} was redeemed twice"));
         }
     }
 
@@ -77,7 +77,7 @@ impl Promises {
         let first = made.successors.entry(token.to_owned()).or_insert_with(|| successor.to_owned());
         if first != successor {
             drop(made);
-            self.broken(format!("a refresh token of {grant} has two different successors"));
+            self.broken(&format!("a refresh token of {grant} has two different successors"));
         }
     }
 
@@ -90,7 +90,7 @@ impl Promises {
         self.made().answers.get(of).copied().unwrap_or(0)
     }
 
-    pub fn broken(&self, what: String) {
+    pub fn broken(&self, what: &str) {
         let at = self.began.elapsed();
         eprintln!("  BROKEN at {at:?}: {what}");
         self.made().broken.push(format!("at {at:?}: {what}"));
@@ -108,7 +108,7 @@ impl Promises {
     pub fn compare(&self, log: &[Value]) {
         let histories = Histories::of(log);
         for problem in &histories.problems {
-            self.broken(problem.clone());
+            self.broken(problem);
         }
         let mut missing = Vec::new();
         {
@@ -131,7 +131,7 @@ impl Promises {
             }
         }
         for missing in missing {
-            self.broken(missing);
+            self.broken(&missing);
         }
     }
 }

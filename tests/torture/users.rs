@@ -131,10 +131,10 @@ impl<'w> User<'w> {
 
     /// Now and then the client goes away before the answer is there.
     fn patience(&mut self) -> Duration {
-        match self.chance.one_in(16) {
-            true => Duration::from_millis(self.chance.within(1..40)),
-            false => PATIENCE,
+        if self.chance.one_in(16) {
+            return Duration::from_millis(self.chance.within(1..40));
         }
+        PATIENCE
     }
 
     /// What becomes of a form that is posted.
@@ -161,7 +161,7 @@ impl<'w> User<'w> {
                 // All that is said here is well said, by clients that are there.
                 let error = answer.json()["error"].clone();
                 if error != "invalid_grant" {
-                    self.promises.broken(format!("{what}: refused with {error}: {}", answer.body));
+                    self.promises.broken(&format!("{what}: refused with {error}: {}", answer.body));
                 }
             }
         }
@@ -183,7 +183,7 @@ impl<'w> User<'w> {
             let node = self.node();
             let service = &self.world.nodes[node].service;
             if self.is_alive(service, &access).await == Some(false) {
-                self.promises.broken(format!("the token {id} is not alive on node {node}"));
+                self.promises.broken(&format!("the token {id} is not alive on node {node}"));
             }
         }
         if self.chance.one_in(5) {
@@ -220,7 +220,7 @@ impl<'w> User<'w> {
             if self.is_alive(party, token).await == Some(true) {
                 let late = asked - since;
                 self.promises
-                    .broken(format!("{what} is alive on node {node} {late:?} after its end"));
+                    .broken(&format!("{what} is alive on node {node} {late:?} after its end"));
             }
         }))
         .await;
@@ -274,17 +274,17 @@ impl<'w> User<'w> {
         let mut place = self.visit(url).await?;
         for _ in 0..4 {
             let page = match place {
-                Place::Returned(returned) => match returned.get("code") {
-                    Some(code) => return Some(code.to_owned()),
-                    None => {
-                        let error = returned.get("error").unwrap_or_default();
-                        // It can't just now.
-                        if !["server_error", "temporarily_unavailable"].contains(&error) {
-                            self.promises.broken(format!("authorization: {returned:?}"));
-                        }
-                        return None;
+                Place::Returned(returned) => {
+                    if let Some(code) = returned.get("code") {
+                        return Some(code.to_owned());
                     }
-                },
+                    let error = returned.get("error").unwrap_or_default();
+                    // It can't just now.
+                    if !["server_error", "temporarily_unavailable"].contains(&error) {
+                        self.promises.broken(&format!("authorization: {returned:?}"));
+                    }
+                    return None;
+                }
                 // It can't just now; 429 too: an attempt that was not answered counts as failed.
                 Place::Page(page) if page.status >= 500 || page.status == 429 => return None,
                 Place::Page(page) => page,
@@ -297,7 +297,7 @@ impl<'w> User<'w> {
                 ("consent-form", vec![("action", "allow")])
             } else {
                 let (status, code) = (page.status, page.text_of("error-code"));
-                self.promises.broken(format!("authorization: a page with {status}: {code:?}"));
+                self.promises.broken(&format!("authorization: a page with {status}: {code:?}"));
                 return None;
             };
             if form == "login-form" {
@@ -306,7 +306,7 @@ impl<'w> User<'w> {
             }
             place = self.submit(&page, form, &fields).await?;
         }
-        self.promises.broken(format!("authorization comes to no end: {place:?}"));
+        self.promises.broken(&format!("authorization comes to no end: {place:?}"));
         None
     }
 
@@ -344,7 +344,7 @@ impl<'w> User<'w> {
         if let Some(Place::Returned(returned)) = self.visit(url).await
             && returned.get("code").is_some()
         {
-            self.promises.broken(format!("a request_uri brought a second code: {returned:?}"));
+            self.promises.broken(&format!("a request_uri brought a second code: {returned:?}"));
         }
     }
 
@@ -362,7 +362,7 @@ impl<'w> User<'w> {
                 }
                 // Then what was not answered may have come through, and this was a replay.
                 Told::No(answer) if !lost => {
-                    self.promises.broken(format!("a good code is refused: {}", answer.body));
+                    self.promises.broken(&format!("a good code is refused: {}", answer.body));
                     return false;
                 }
                 Told::No(_) => return false,
@@ -378,7 +378,7 @@ impl<'w> User<'w> {
         tokens: &Tokens,
         (opaque, offline, doubtful): (bool, bool, bool),
     ) {
-        self.promises.redeemed(grant.clone());
+        self.promises.redeemed(&grant);
         if !opaque {
             self.promises.issued(jti(&tokens.access));
         }
@@ -386,7 +386,7 @@ impl<'w> User<'w> {
         self.session.push(InSession { id_token, grant: grant.clone(), offline });
         let Some(refresh) = tokens.refresh.clone() else {
             if offline {
-                self.promises.broken(format!("{grant} has no refresh token"));
+                self.promises.broken(&format!("{grant} has no refresh token"));
             }
             return;
         };
@@ -410,12 +410,12 @@ impl<'w> User<'w> {
         let good: Vec<_> = [&both.0, &both.1].into_iter().filter_map(Told::yes).collect();
         match good[..] {
             [] if both.0.is_no() && both.1.is_no() => {
-                self.promises.broken(format!("a good code of {grant} is refused to both"));
+                self.promises.broken(&format!("a good code of {grant} is refused to both"));
             }
             [] => {}
             [answer] => {
                 let tokens = Tokens::of(&answer.ok());
-                self.promises.redeemed(grant.clone());
+                self.promises.redeemed(&grant);
                 if !opaque {
                     self.promises.issued(jti(&tokens.access));
                 }
@@ -423,7 +423,7 @@ impl<'w> User<'w> {
                     self.ends(&grant, "its code was used twice at once", opaque, &tokens).await;
                 }
             }
-            [..] => self.promises.broken(format!("the code of {grant} was good twice at once")),
+            [..] => self.promises.broken(&format!("the code of {grant} was good twice at once")),
         }
     }
 
@@ -437,7 +437,7 @@ impl<'w> User<'w> {
         let held = held.map(|index| self.held.remove(index));
         match told {
             Told::Yes(_) => {
-                self.promises.broken(format!("the code of {grant} was good twice"));
+                self.promises.broken(&format!("the code of {grant} was good twice"));
             }
             Told::No(_) => {
                 self.promises.over(&grant, "its code was replayed");
@@ -482,7 +482,7 @@ impl<'w> User<'w> {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         let told = parties.map(|party| self.tell("spent", (party, "/token"), &form, PATIENCE));
         if join_all(told).await.iter().any(|told| told.yes().is_some()) {
-            self.promises.broken(format!("{what} of {grant} is good after its end"));
+            self.promises.broken(&format!("{what} of {grant} is good after its end"));
         }
     }
 
@@ -523,14 +523,14 @@ impl<'w> User<'w> {
                 let late = began.elapsed() + ROUNDING > GRACE || self.world.clocks_were_off(began);
                 if !late && !held.doubtful {
                     let (grant, body) = (&held.grant, &answer.body);
-                    self.promises.broken(format!("a good token of {grant} is refused: {body}"));
+                    self.promises.broken(&format!("a good token of {grant} is refused: {body}"));
                 }
                 return;
             }
             if let Some(tokens) = next {
                 held.since = Instant::now();
                 held.older = held.previous.take();
-                held.access = tokens.access.clone();
+                held.access.clone_from(&tokens.access);
                 let successor = tokens.refresh().to_owned();
                 held.previous = Some(std::mem::replace(&mut held.refresh, successor));
                 self.held.push(held);
@@ -573,7 +573,7 @@ impl<'w> User<'w> {
         match self.tell("use a spent token", at, &form, PATIENCE).await {
             Told::Yes(_) => {
                 let grant = &held.grant;
-                self.promises.broken(format!("a refresh token of {grant} is good although spent"));
+                self.promises.broken(&format!("a refresh token of {grant} is good although spent"));
             }
             Told::No(_) => self.was_reused(&held).await,
             Told::Nothing => {}
@@ -596,7 +596,7 @@ impl<'w> User<'w> {
             && !held.doubtful
         {
             let grant = &held.grant;
-            self.promises.broken(format!("the refresh token of {grant} is not known on {node}"));
+            self.promises.broken(&format!("the refresh token of {grant} is not known on {node}"));
         }
         self.held.push(held);
     }
@@ -639,7 +639,7 @@ impl<'w> User<'w> {
             if let Ok(Ok(Place::Returned(returned))) = place
                 && returned.get("code").is_some()
             {
-                self.promises.broken(format!("{}: still logged in: {returned:?}", node.address));
+                self.promises.broken(&format!("{}: still logged in: {returned:?}", node.address));
             }
         }
     }

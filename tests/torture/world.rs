@@ -68,10 +68,8 @@ impl World {
         let folder = tempfile::Builder::new().prefix("torture-").tempdir_in("/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let library = machine::library(folder.path());
-        let database = match on_postgres {
-            true => Some(Postgres::new(folder.path(), &library).await),
-            false => None,
-        };
+        let database =
+            if on_postgres { Some(Postgres::new(folder.path(), &library).await) } else { None };
         let addresses: Vec<_> = (0..nodes).map(|_| free_address()).collect();
         let mut places = Vec::new();
         for (index, address) in addresses.iter().enumerate() {
@@ -82,7 +80,7 @@ impl World {
                 None => None,
             };
             let store = match (&database, &link) {
-                (Some(database), Some(link)) => database.url(link.address),
+                (Some(_), Some(link)) => Postgres::url(link.address),
                 _ => format!("sqlite://{}", own.join("store").display()),
             };
             let more = format!(
