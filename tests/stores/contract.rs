@@ -91,6 +91,7 @@ macro_rules! contract {
             a_page_after_a_vanished_row_is_an_error
             rows_are_found_by_equal_values
             rows_are_found_within_bounds
+            pages_of_a_range_of_keys_follow_each_other
             a_number_that_only_grows_never_falls
             events_are_neither_updated_nor_deleted
             an_append_that_the_database_fails_on_leaves_nothing_and_harms_no_other
@@ -1102,6 +1103,37 @@ pub async fn rows_are_found_within_bounds(fixture: impl Fixture) {
     assert_eq!(found("id", Some(text("e")), None).await, ["é", "e"], "by its bytes");
     let unknown = Bounds { column: "no_such_column", from: number(1), below: None };
     assert!(store.select(Query { within: vec![unknown], ..widgets() }).await.is_err());
+}
+
+pub async fn pages_of_a_range_of_keys_follow_each_other(fixture: impl Fixture) {
+    let store = fixture.store();
+    with_widgets(&store).await;
+    let page = async |descending, after: Option<&str>| {
+        let within = vec![Bounds { column: "id", from: Some(text("_")), below: Some(text("e")) }];
+        let after = after.map(text);
+        let query = Query { within, after, descending, limit: 2, ..widgets() };
+        let rows = store.select(query).await.unwrap();
+        rows.into_iter().map(|mut row| row.swap_remove(0)).collect::<Vec<_>>()
+    };
+    for (descending, after, expected) in [
+        (false, None, vec!["_", "a"]),
+        (false, Some("B"), vec!["_", "a"]),
+        (false, Some("_"), vec!["a", "b"]),
+        (false, Some("a"), vec!["b", "c"]),
+        (false, Some("c"), vec!["d"]),
+        (false, Some("d"), vec![]),
+        (false, Some("é"), vec![]),
+        (true, None, vec!["d", "c"]),
+        (true, Some("é"), vec!["d", "c"]),
+        (true, Some("e"), vec!["d", "c"]),
+        (true, Some("c"), vec!["b", "a"]),
+        (true, Some("a"), vec!["_"]),
+        (true, Some("_"), vec![]),
+        (true, Some("B"), vec![]),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(text).collect();
+        assert_eq!(page(descending, after).await, expected, "{descending} {after:?}");
+    }
 }
 
 pub async fn a_number_that_only_grows_never_falls(fixture: impl Fixture) {

@@ -17,7 +17,7 @@ use super::rows::{
 use super::views;
 use super::worker::Worker;
 use crate::stores::{
-    Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, Remains, SealedRow, Snapshot,
+    Bounds, Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, Remains, SealedRow, Snapshot,
     StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
@@ -259,6 +259,19 @@ impl Question {
     }
 }
 
+/// Bounds of a column, without the one that the row to page on from has passed: of two lower bounds
+/// SQLite begins at either, and would go through all pages before this one again.
+fn further<'a>(query: &Query, bounds: &'a Bounds) -> (Option<&'a Value>, Option<&'a Value>) {
+    let (from, below) = (bounds.from.as_ref(), bounds.below.as_ref());
+    let key = query.table.key;
+    let passed = query.after.as_ref().filter(|_| bounds.column == key && query.order_by == key);
+    match passed {
+        Some(after) if query.descending => (from, below.filter(|below| *below < after)),
+        Some(after) => (from.filter(|from| *from > after), below),
+        None => (from, below),
+    }
+}
+
 /// The SQL of a query. None: the row to page on from is gone, and with it its place.
 ///
 /// NULL comes before all values: first when ascending, last when descending.
@@ -291,7 +304,8 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
     }
     for bounds in &query.within {
         let name = column(table, bounds.column)?;
-        for (compared, bound) in [(">=", &bounds.from), ("<", &bounds.below)] {
+        let (from, below) = further(query, bounds);
+        for (compared, bound) in [(">=", from), ("<", below)] {
             if let Some(value) = bound {
                 let place = question.bind(value);
                 let _ = write!(question.sql, " AND {name} {compared} {place}");
