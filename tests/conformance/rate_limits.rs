@@ -80,7 +80,8 @@ async fn other_clients_and_endpoints_have_limits_of_their_own(store: StoreKind) 
 async fn what_is_refused_changes_nothing_and_spoils_nothing(store: StoreKind) {
     let settings = two("[\"token\", \"par\"]");
     let mut scene = Scene::with(store, &settings, confidential()).await;
-    let code = scene.code(&[]).await;
+    let url = scene.rp.authorize_url(&good_request());
+    let code = scene.browser.go_through(&url, "ada").await.code().to_owned();
     for _ in 0..2 {
         scene.rp.push(&good_request()).await.succeeded(201);
     }
@@ -128,7 +129,7 @@ async fn a_person_is_shown_a_page_where_a_client_sends_too_many(store: StoreKind
     let scene = Scene::with(store, &two("[\"authorization\"]"), confidential()).await;
     let url = scene.rp.authorize_url(&good_request());
     for _ in 0..2 {
-        Browser::new(&scene.server).open(&url).await.shows("login");
+        Browser::new(&scene.server).open(&url).await.shows("login-form");
     }
     let page = Browser::new(&scene.server).open(&url).await.error_page("temporarily_unavailable");
     assert_eq!(page.status, 429);
