@@ -27,7 +27,10 @@ pub(super) fn copy(from: &Folder, to: &Folder) -> Result<Copied, StoreError> {
             from.path().display()
         )));
     }
-    to.create()?;
+    to.create().map_err(|error| {
+        let text = format!("the folder {} can't be made: {error}", to.path().display());
+        io::Error::new(error.kind(), text)
+    })?;
     if to.log().exists() {
         let error = format!("{} is there already", to.log().display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, error).into());
