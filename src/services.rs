@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use chancery_domain::account::Account;
 use chancery_domain::client::Client;
 use chancery_domain::consent::Consent;
-use chancery_domain::ids::GrantId;
+use chancery_domain::ids::{ClientId, GrantId};
 use chancery_domain::registration_token::RegistrationToken;
 use chancery_domain::scope_definition::ScopeDefinition;
 use chancery_domain::session::Session;
@@ -21,19 +21,21 @@ use crate::client_auth::UnsealedSecrets;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::rate_limits::Limited;
 use crate::entropy::Entropy;
 use crate::events::readers::Readers;
 use crate::events::schemas::Schemas;
 use crate::feed::Feed;
 use crate::freshness::Freshness;
 use crate::hooks::Hooks;
-use crate::interaction::throttle::Throttle;
+use crate::interaction::throttle::{Network, Throttle};
 use crate::keys::{KeyRing, Rotation};
 use crate::mail::Outbox;
+use crate::oauth_error::OAuthError;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::policy::Budget;
-use crate::rate_limits::RateLimits;
+use crate::rate_limits::{Caller, RateLimits};
 use crate::request_objects::RequestUris;
 use crate::sealing::MasterKey;
 use crate::stores::{Store, StoreError};
@@ -151,6 +153,17 @@ impl Services {
     #[must_use]
     pub fn now(&self) -> UnixTime {
         self.clock.now()
+    }
+
+    /// May this client call the endpoint once more? `network`: where it calls from, unless it has
+    /// proved to be that client.
+    pub fn admit(
+        &self,
+        endpoint: Limited,
+        client_id: &ClientId,
+        network: Option<Network>,
+    ) -> Result<(), OAuthError> {
+        self.rate_limits.admit(endpoint, Caller { client_id, network }, self.clock.now_ms())
     }
 
     /// Work for one command, decided now.

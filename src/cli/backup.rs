@@ -1,5 +1,6 @@
 //! `chancery backup`: copy an embedded store while it is in use.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::StoreArgs;
 use super::exit::{CliError, ExitCode};
 use super::{output, progress};
 use crate::config::store::Location;
+use crate::stores::StoreError;
 use crate::stores::sqlite::{Copied, SqliteStore};
 
 const EXAMPLES: &str = "\
@@ -52,10 +54,6 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
                 .hint("use `pg_dump --format=custom --file=chancery.dump`, or physical backups"));
         }
     };
-    if SqliteStore::is_in(&args.out) {
-        return Err(CliError::refused(format_args!("{} holds a store", args.out.display()))
-            .hint("name a folder that is not there yet: each backup has its own"));
-    }
     let Copied { position, bytes } = copy(&folder, &args.out).await?;
     if args.json {
         output::json(&json!({ "out": args.out, "position": position, "bytes": bytes }))?;
@@ -83,5 +81,11 @@ async fn copy(from: &Path, to: &Path) -> Result<Copied, CliError> {
         }
     };
     bar.finish_and_clear();
-    Ok(copied.map_err(CliError::failed)??)
+    copied.map_err(CliError::failed)?.map_err(|error| match error {
+        StoreError::Io(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            CliError::refused(error)
+                .hint("name a folder that is not there yet: each backup has its own")
+        }
+        error => error.into(),
+    })
 }

@@ -10,7 +10,6 @@ use crate::aggregates::Origin;
 use crate::client_auth::{AuthenticatedClient, Sent, authenticate};
 use crate::config::rate_limits::Limited;
 use crate::oauth_error::OAuthError;
-use crate::rate_limits::Caller;
 use crate::services::Services;
 use crate::telemetry::trace::{self, Hex};
 
@@ -105,8 +104,7 @@ pub fn admit(
     client: &AuthenticatedClient,
 ) -> Result<(), OAuthError> {
     let network = client.is_public().then(|| client_address(services, request).into());
-    let caller = Caller { client_id: &client.client_id, network };
-    services.rate_limits.admit(endpoint, caller, services.clock.now_ms())
+    services.admit(endpoint, &client.client_id, network)
 }
 
 #[cfg(test)]

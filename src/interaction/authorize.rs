@@ -22,7 +22,6 @@ use crate::handles::{Handle, is_request_uri};
 use crate::http::request::form;
 use crate::oauth_error::OAuthError;
 use crate::policy::request_policy;
-use crate::rate_limits::Caller;
 use crate::request_objects;
 use crate::tally::What;
 
@@ -57,8 +56,7 @@ pub async fn post(visit: Visit, body: web::Bytes) -> HttpResponse {
 async fn authorize(visit: &Visit, encoded: &[u8]) -> Result<HttpResponse, Problem> {
     let parameters = Parameters::parse(encoded);
     let client = client(visit, &parameters).await?;
-    let caller = Caller { client_id: &client.client_id, network: Some(visit.address.into()) };
-    visit.rate_limits.admit(Limited::Authorization, caller, visit.clock.now_ms())?;
+    visit.admit(Limited::Authorization, &client.client_id, Some(visit.address.into()))?;
     if let Some(handle) = request_uri(&parameters, &client)? {
         return begin(visit, &Pending::pushed(visit, client, &handle).await?).await;
     }

@@ -18,7 +18,6 @@ use crate::hooks::input::{self, AboutToken, Frame};
 use crate::http::oauth::metadata::ServerMetadata;
 use crate::http::{cors, render, request};
 use crate::oauth_error::{ErrorCode, OAuthError};
-use crate::rate_limits::Caller;
 use crate::services::Services;
 use crate::subjects::subject_for;
 use crate::tokens::for_client::{self, Encryption, Shape};
@@ -153,8 +152,7 @@ async fn told(
         TokenRefusal::NotAlive => invalid(),
         TokenRefusal::Failed(error) => error,
     })?;
-    let caller = Caller { client_id: &live.client.client_id, network: None };
-    services.rate_limits.admit(Limited::Userinfo, caller, services.clock.now_ms())?;
+    services.admit(Limited::Userinfo, &live.client.client_id, None)?;
     let subject = live.grant.authorization.subject();
     let Some(subject) = subject.filter(|_| live.facts.scope.contains(Scope::OPENID)) else {
         let text = "the access token needs the scope openid";

@@ -22,10 +22,7 @@ pub struct Copied {
 /// It reads in one transaction: meanwhile the write-ahead log of a store that is written to grows.
 pub(super) fn copy(from: &Folder, to: &Folder) -> Result<Copied, StoreError> {
     if !from.log().is_file() {
-        return Err(StoreError::Closed(format!(
-            "there is no Chancery store in {}: name the data folder of one",
-            from.path().display()
-        )));
+        return Err(super::missing(from));
     }
     to.create().map_err(|error| {
         let text = format!("the folder {} can't be made: {error}", to.path().display());

@@ -64,21 +64,20 @@ impl Changes {
     ) -> Result<(), StoreError> {
         let known = self.upserts.entry((table.name, side)).or_default();
         let is_this = |upsert: &Upsert| upsert.columns.iter().eq(set.keys());
-        let known_at = if let Some(index) = known.iter().position(is_this) {
-            index
+        let upsert = if let Some(place) = known.iter().position(is_this) {
+            known.swap_remove(place)
         } else {
             let columns: Vec<_> = set.keys().copied().collect();
             let sql = upsert(table, &side.table(table), &columns)?;
-            known.push(Upsert { columns, sql });
-            known.len() - 1
+            Upsert { columns, sql }
         };
-        let Some(Upsert { sql, .. }) = known.get(known_at) else { return Ok(()) };
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(&upsert.sql)?;
         statement.raw_bind_parameter(1, key)?;
         for (index, value) in set.values().enumerate() {
             statement.raw_bind_parameter(index + 2, bound(value))?;
         }
         statement.raw_execute()?;
+        known.push(upsert);
         Ok(())
     }
 

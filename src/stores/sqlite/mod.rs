@@ -121,12 +121,6 @@ impl SqliteStore {
         Ok((store, applied))
     }
 
-    /// Is there a store in this folder?
-    #[must_use]
-    pub fn is_in(dir: &Path) -> bool {
-        Folder::new(dir).log().exists()
-    }
-
     /// Copies the store in one folder to another, as it is at one moment, also while another
     /// writes to it. A folder that holds a store is refused.
     pub fn copy(from: &Path, to: &Path) -> Result<Copied, StoreError> {
@@ -157,10 +151,7 @@ impl SqliteStore {
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         let folder = Folder::new(dir);
         if !folder.log().is_file() {
-            return Err(StoreError::Closed(format!(
-                "there is no Chancery store in {}: name the data folder of one",
-                dir.display()
-            )));
+            return Err(missing(&folder));
         }
         let log = reader::connect(&folder.log())?;
         match migrate::schema(&log, migrate::LOG)? {
@@ -222,6 +213,13 @@ fn settings(connection: &Connection) -> rusqlite::Result<()> {
 
 fn log_id(log: &Connection) -> rusqlite::Result<String> {
     log.query_row("SELECT log_id FROM log", [], |row| row.get(0))
+}
+
+fn missing(folder: &Folder) -> StoreError {
+    StoreError::Closed(format!(
+        "there is no Chancery store in {}: name the data folder of one",
+        folder.path().display()
+    ))
 }
 
 fn refused(folder: &Folder, why: &str) -> StoreError {
