@@ -21,11 +21,13 @@ pub mod figures;
 pub mod grants;
 pub mod personal_data_reads;
 mod recorded;
+mod rows;
 pub mod scopes;
 pub mod sessions;
 pub mod signing_keys;
 
 pub use self::recorded::{RawEvent, Recorded, Undecodable};
+pub use self::rows::{RowChange, Rows};
 
 /// A read model that follows from each event by itself: a pure fold over the feed.
 pub trait Projection: Send + Sync {

@@ -3,22 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use chancery_projections::{Change, ColumnType, Table, Value};
+use chancery_projections::figures::Addition;
+use chancery_projections::{Change, ColumnType, RowChange, Rows, Table, Value};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
 
 use super::rows::signed;
 use super::transient::retried;
 use crate::stores::{Checkpoint, Query, Side, StoreError};
-
-/// What the changes to one row come to.
-#[derive(Default)]
-struct RowChange {
-    /// It starts from nothing.
-    removed: bool,
-    /// These columns of it are set; None: it is not there afterwards, if removed.
-    set: Option<BTreeMap<&'static str, Value>>,
-}
 
 /// Moves a checkpoint and applies changes, if it stands where it should.
 pub(super) async fn project(
@@ -59,43 +51,40 @@ pub(super) async fn project(
     if moved.rows_affected() == 0 {
         return Ok(false);
     }
-    let changes = with_sums(connection, side, changes).await?;
-    for (table, rows) in coalesced(changes) {
+    let Rows { tables, additions } = changes.into_iter().collect();
+    for (table, rows) in tables.into_values() {
         apply(connection, (table, side), rows).await?;
     }
+    add(connection, side, additions).await?;
     Ok(true)
 }
 
-/// The same changes with what is added as what the rows then hold. (The rows of a table are either
-/// added to or set.)
-async fn with_sums(
+/// Adds to rows.
+async fn add(
     connection: &mut PgConnection,
     side: Side,
-    changes: Vec<Change>,
-) -> Result<Vec<Change>, StoreError> {
-    let (mut absolute, mut additions) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
-    for change in changes {
-        match change {
-            Change::Add(addition) => {
-                additions.entry(addition.table.name).or_default().push(addition);
-            }
-            change => absolute.push(change),
-        }
+    additions: Vec<Addition>,
+) -> Result<(), StoreError> {
+    let mut tables = BTreeMap::<_, Vec<_>>::new();
+    for addition in additions {
+        tables.entry(addition.table.name).or_default().push(addition);
     }
-    for additions in additions.into_values() {
+    for additions in tables.into_values() {
         let Some(table) = additions.first().map(|addition| addition.table) else { continue };
         let keys = additions.iter().map(|addition| addition.key.clone()).collect();
         let mut rows = present(connection, table, &side.table(table), keys).await?;
+        let mut changed = BTreeMap::new();
         for addition in additions {
             let set = addition.onto(rows.get(&addition.key));
             let set = set.map_err(|error| StoreError::Corrupt(error.to_string()))?;
             if let Some(set) = set {
                 rows.insert(addition.key.clone(), set.clone());
-                absolute.push(Change::Put { table, key: addition.key, set });
+                changed.insert(addition.key, RowChange { removed: false, set: Some(set) });
             }
         }
+        apply(connection, (table, side), changed).await?;
     }
-    Ok(absolute)
+    Ok(())
 }
 
 /// Those of these rows that are there, by their keys.
@@ -122,28 +111,6 @@ async fn present(
         }
     }
     Ok(rows)
-}
-
-/// One change for each row: of each column the last write.
-fn coalesced(changes: Vec<Change>) -> Vec<(&'static Table, BTreeMap<String, RowChange>)> {
-    let mut tables: BTreeMap<&str, (&'static Table, BTreeMap<String, RowChange>)> = BTreeMap::new();
-    let mut row = |table: &'static Table, key: String, change: &mut dyn FnMut(&mut RowChange)| {
-        let (_, rows) = tables.entry(table.name).or_insert_with(|| (table, BTreeMap::new()));
-        change(rows.entry(key).or_default());
-    };
-    for change in changes {
-        match change {
-            Change::Put { table, key, set } => row(table, key, &mut |row| {
-                table.set(row.set.get_or_insert_default(), set.clone());
-            }),
-            Change::Remove { table, key } => row(table, key, &mut |row| {
-                *row = RowChange { removed: true, set: None };
-            }),
-            // They are absolute by now.
-            Change::Add(_) => {}
-        }
-    }
-    tables.into_values().collect()
 }
 
 async fn apply(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::slice;
 
 use chancery_projections::figures::Addition;
-use chancery_projections::{Change, ColumnType, Table, Value};
+use chancery_projections::{Change, ColumnType, RowChange, Rows, Table, Value};
 use rusqlite::Connection;
 
 use super::rows::{bound, column, value};
@@ -26,33 +26,54 @@ struct Upsert {
 }
 
 impl Changes {
-    /// Applies one.
+    /// Applies these.
     pub(super) fn apply(
         &mut self,
         connection: &Connection,
-        change: &Change,
         side: Side,
+        changes: Vec<Change>,
     ) -> Result<(), StoreError> {
-        match change {
-            Change::Add(addition) => {
-                let Addition { table, key, .. } = &**addition;
-                let row = self.row(connection, (table, side), key)?;
-                let set = addition.onto(row.as_ref());
-                match set.map_err(|error| StoreError::Corrupt(error.to_string()))? {
-                    Some(set) => self.put(connection, (table, side), key, &set),
-                    None => Ok(()),
+        let Rows { tables, additions } = changes.into_iter().collect();
+        for (table, rows) in tables.values() {
+            for (key, RowChange { removed, set }) in rows {
+                if *removed {
+                    self.remove(connection, (table, side), key)?;
+                }
+                if let Some(set) = set {
+                    self.put(connection, (table, side), key, set)?;
                 }
             }
-            Change::Put { table, key, set } => self.put(connection, (table, side), key, set),
-            Change::Remove { table, key } => {
-                let delete = self.deletes.entry((table.name, side)).or_insert_with(|| {
-                    let (place, key) = (side.table(table), table.key);
-                    format!("DELETE FROM \"{place}\" WHERE \"{key}\" = ?1")
-                });
-                connection.prepare_cached(delete)?.execute([key])?;
-                Ok(())
-            }
         }
+        additions.iter().try_for_each(|addition| self.add(connection, side, addition))
+    }
+
+    fn add(
+        &mut self,
+        connection: &Connection,
+        side: Side,
+        addition: &Addition,
+    ) -> Result<(), StoreError> {
+        let Addition { table, key, .. } = addition;
+        let row = self.row(connection, (table, side), key)?;
+        let set = addition.onto(row.as_ref());
+        match set.map_err(|error| StoreError::Corrupt(error.to_string()))? {
+            Some(set) => self.put(connection, (table, side), key, &set),
+            None => Ok(()),
+        }
+    }
+
+    fn remove(
+        &mut self,
+        connection: &Connection,
+        (table, side): (&'static Table, Side),
+        key: &str,
+    ) -> Result<(), StoreError> {
+        let delete = self.deletes.entry((table.name, side)).or_insert_with(|| {
+            let (place, key) = (side.table(table), table.key);
+            format!("DELETE FROM \"{place}\" WHERE \"{key}\" = ?1")
+        });
+        connection.prepare_cached(delete)?.execute([key])?;
+        Ok(())
     }
 
     fn put(

@@ -190,7 +190,7 @@ impl SqliteStore {
         let name = name.to_owned();
         Box::pin(async move {
             let job =
-                move |views: &mut Views| views.project((&name, side), from.as_ref(), &to, &changes);
+                move |views: &mut Views| views.project((&name, side), from.as_ref(), &to, changes);
             self.writers()?.views.run(job).await
         })
     }

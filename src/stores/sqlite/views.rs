@@ -63,7 +63,7 @@ impl Views {
         model: (&str, Side),
         from: Option<&Checkpoint>,
         to: &Checkpoint,
-        changes: &[Change],
+        changes: Vec<Change>,
     ) -> Result<bool, StoreError> {
         let result = self.try_project(model, from, to, changes);
         self.discard_if_broken(result)
@@ -74,7 +74,7 @@ impl Views {
         (name, side): (&str, Side),
         from: Option<&Checkpoint>,
         to: &Checkpoint,
-        changes: &[Change],
+        changes: Vec<Change>,
     ) -> Result<bool, StoreError> {
         let name = &*side.checkpoint(name);
         let transaction =
@@ -82,9 +82,7 @@ impl Views {
         if checkpoint(&transaction, name)?.as_ref() != from {
             return Ok(false);
         }
-        for change in changes {
-            self.changes.apply(&transaction, change, side)?;
-        }
+        self.changes.apply(&transaction, side, changes)?;
         move_checkpoint(&transaction, name, to)?;
         transaction.commit()?;
         Ok(true)
