@@ -127,7 +127,7 @@ impl Feed {
     /// it goes on where it was. To be run once per process.
     pub async fn follow_log(&self, polling: Polling) -> Result<(), StoreError> {
         let start = self.end().await?;
-        let mut reader = self.shared.store.read_log(start);
+        let mut reader = self.shared.store.follow_log(start);
         self.shared.position.store(start, Ordering::Release);
         let mut position = start;
         let mut patience = polling.active;

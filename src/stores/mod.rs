@@ -370,6 +370,12 @@ pub trait Store: Send + Sync + 'static {
     /// that is still being written.
     fn read_log(&self, after: u64) -> Box<dyn LogReader>;
 
+    /// The same for whoever goes on behind the end of the log, and need not see the bytes as they
+    /// stand in the database: this process may know what it has committed.
+    fn follow_log(&self, after: u64) -> Box<dyn LogReader> {
+        self.read_log(after)
+    }
+
     /// The highest position in the log just now (0: empty). Not gap-safe: for progress bars.
     fn last_position(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 

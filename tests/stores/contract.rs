@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery::stores::{
-    Append, AppendError, Bounds, Checkpoint, DataKeyRow, Document, Head, NameChange, NewEvent,
-    Query, Remains, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces,
-    UsedOnce, WrappedKeyRow, beside,
+    Append, AppendError, Bounds, Checkpoint, DataKeyRow, Document, Head, LogReader, NameChange,
+    NewEvent, Query, Remains, SealedRow, Snapshot, Store, StoreError, StoredEvent, StreamId,
+    Traces, UsedOnce, WrappedKeyRow, beside,
 };
 use chancery_domain::account::Destroyed;
 use chancery_domain::digest::Sha256Digest;
@@ -77,6 +77,7 @@ macro_rules! contract {
             what_is_destroyed_in_many_steps_is_destroyed_to_the_end
             a_snapshot_replaces_the_one_before
             the_log_is_read_in_order_and_resumed
+            who_follows_the_log_sees_what_stands_in_it
             history_tells_positions_and_times
             many_writers_give_one_order_without_gaps
             of_two_projectors_at_one_checkpoint_one_wins
@@ -172,7 +173,10 @@ async fn sequence_of(store: &Arc<dyn Store>, stream: &StreamId) -> u64 {
 }
 
 async fn whole_log(store: &Arc<dyn Store>) -> Vec<StoredEvent> {
-    let mut reader = store.read_log(0);
+    read_to_its_end(store.read_log(0)).await
+}
+
+async fn read_to_its_end(mut reader: Box<dyn LogReader>) -> Vec<StoredEvent> {
     let mut all = Vec::new();
     loop {
         let events = reader.next(100).await.unwrap();
@@ -690,7 +694,7 @@ pub async fn the_log_is_read_in_order_and_resumed(fixture: impl Fixture) {
 }
 
 /// Asks until there is something: a store may have to make sure of a hole first.
-async fn next_events(reader: &mut dyn chancery::stores::LogReader) -> Vec<StoredEvent> {
+async fn next_events(reader: &mut dyn LogReader) -> Vec<StoredEvent> {
     let asking = async {
         loop {
             let events = reader.next(100).await.unwrap();
@@ -701,6 +705,48 @@ async fn next_events(reader: &mut dyn chancery::stores::LogReader) -> Vec<Stored
         }
     };
     tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the log goes on")
+}
+
+pub async fn who_follows_the_log_sees_what_stands_in_it(mut fixture: impl Fixture) {
+    async fn same(store: &Arc<dyn Store>) {
+        let stored = whole_log(store).await;
+        let last = stored.len() - 1;
+        for index in [None, Some(0), Some(last / 2), last.checked_sub(1), Some(last)] {
+            let after = index.map_or(0, |index| stored[index].position);
+            let seen = read_to_its_end(store.follow_log(after)).await;
+            let rest: Vec<_> = stored.iter().filter(|event| event.position > after).collect();
+            assert_eq!(seen.iter().collect::<Vec<_>>(), rest, "after {after}");
+        }
+    }
+
+    let mut chain = Chain::grant("g");
+    committed(&fixture.store(), append(vec![chain.next("A")])).await;
+    same(&fixture.store()).await;
+    fixture.reopen().await;
+    let store = fixture.store();
+    same(&store).await;
+
+    // One of a batch is refused, after some of its rows have been written.
+    let (good, other) = (chain.next("B"), Chain::grant("h").next("A"));
+    let wrong = Chain::grant("g").next("C");
+    let batch = vec![append(vec![good]), append(vec![other.clone(), wrong]), append(vec![other])];
+    let results = store.commit(batch).await;
+    assert!(matches!(results.as_slice(), [Ok(_), Err(AppendError::Conflict), Ok(_)]));
+    same(&store).await;
+
+    // The database fails in the middle of a batch.
+    fixture.break_on("Poison").await;
+    let (good, poison) = (chain.next("D"), Chain::grant("i").next("Poison"));
+    let results = store.commit(vec![append(vec![good]), append(vec![poison])]).await;
+    assert!(matches!(results.as_slice(), [Ok(_), Err(AppendError::Unavailable(_))]));
+    same(&store).await;
+
+    // More than anybody keeps in memory.
+    for _ in 0..12 {
+        let batch = (0..100).map(|_| append(vec![chain.next("E")])).collect();
+        assert!(store.commit(batch).await.iter().all(Result::is_ok));
+    }
+    same(&store).await;
 }
 
 pub async fn history_tells_positions_and_times(fixture: impl Fixture) {

@@ -14,6 +14,7 @@ mod erasure;
 mod folder;
 mod migrate;
 mod reader;
+mod recent;
 mod rows;
 mod tiles;
 mod views;
@@ -34,6 +35,7 @@ pub use self::backup::Copied;
 use self::folder::Folder;
 use self::migrate::Schema;
 use self::reader::{Reader, SqliteLog};
+use self::recent::{Recent, RecentLog};
 use self::views::Views;
 use self::worker::Worker;
 use self::writer::Writer;
@@ -56,6 +58,7 @@ pub struct SqliteStore {
 }
 
 struct Writers {
+    recent: Recent,
     log: Worker<Writer>,
     views: Worker<Views>,
 }
@@ -109,11 +112,13 @@ impl SqliteStore {
                 Ok(Reader::new(reader::connect(&folder.log())?, Some(views)))
             })
             .collect::<rusqlite::Result<_>>()?;
+        let recent = Recent::default();
         let store = Self {
             log_id,
             readers: Arc::new(Worker::spawn("store-read", readers)?),
             writers: Some(Writers {
-                log: Worker::spawn("store-write", vec![Writer::new(log, lock)])?,
+                recent: recent.clone(),
+                log: Worker::spawn("store-write", vec![Writer::new(log, recent, lock)])?,
                 views: Worker::spawn("store-views", vec![views])?,
             }),
             folder,
@@ -195,6 +200,10 @@ impl SqliteStore {
         })
     }
 
+    fn log_after(&self, position: u64) -> SqliteLog {
+        SqliteLog { readers: Arc::clone(&self.readers), position }
+    }
+
     fn read<T, J>(&self, job: J) -> BoxFuture<'_, Result<T, StoreError>>
     where
         T: Send + 'static,
@@ -271,7 +280,17 @@ impl Store for SqliteStore {
     }
 
     fn read_log(&self, after: u64) -> Box<dyn LogReader> {
-        Box::new(SqliteLog { readers: Arc::clone(&self.readers), position: after })
+        Box::new(self.log_after(after))
+    }
+
+    fn follow_log(&self, after: u64) -> Box<dyn LogReader> {
+        match &self.writers {
+            Some(writers) => {
+                let (recent, log) = (writers.recent.clone(), self.log_after(after));
+                Box::new(RecentLog { recent, log })
+            }
+            None => self.read_log(after),
+        }
     }
 
     fn last_position(&self) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -8,10 +8,11 @@ use chancery_domain::digest::Sha256Digest;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::erasure;
+use super::recent::Recent;
 use super::rows::{integer, is_unique_violation};
 use crate::stores::{
-    Append, AppendError, Appended, NameChange, NewEvent, Rewrap, Snapshot, StoreError, StreamId,
-    Traces,
+    Append, AppendError, Appended, NameChange, NewEvent, Rewrap, Snapshot, StoreError, StoredEvent,
+    StreamId, Traces,
 };
 
 /// How many rows are taken at a time where there may be very many.
@@ -19,6 +20,7 @@ const CHUNK: usize = 1000;
 
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    recent: Recent,
     /// The last batch could not be written: the next ping tries.
     failed: bool,
     /// Held as long as the connection, and dropped after it.
@@ -40,8 +42,9 @@ impl From<rusqlite::Error> for NotWritten {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, lock: Arc<File>) -> Self {
-        Self { connection, failed: false, _lock: lock }
+    /// What is committed is told to `recent`.
+    pub(super) fn new(connection: Connection, recent: Recent, lock: Arc<File>) -> Self {
+        Self { connection, recent, failed: false, _lock: lock }
     }
 
     /// Writes a batch in one transaction; if that fails, each append in one of its own.
@@ -75,17 +78,24 @@ impl Writer {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut results = Vec::with_capacity(batch.len());
+        let mut written = Vec::new();
         {
             let mut statements = Statements::prepare(&transaction)?;
             for append in batch {
-                results.push(match statements.append(append) {
+                let before = written.len();
+                results.push(match statements.append(append, &mut written) {
                     Ok(appended) => Ok(appended),
-                    Err(NotWritten::Refused(error)) => Err(error),
+                    Err(NotWritten::Refused(error)) => {
+                        written.truncate(before);
+                        Err(error)
+                    }
                     Err(NotWritten::Failed(error)) => return Err(error),
                 });
             }
         }
-        transaction.commit()?;
+        // Where this fails, it may have been done all the same.
+        transaction.commit().inspect_err(|_| self.recent.forget())?;
+        self.recent.push(written);
         Ok(results)
     }
 
@@ -231,14 +241,18 @@ impl<'t> Statements<'t> {
         })
     }
 
-    /// Writes all of an append, or nothing of it.
-    fn append(&mut self, append: &Append) -> Result<Appended, NotWritten> {
+    /// Writes all of an append, or nothing of it. `stored` gets its events.
+    fn append(
+        &mut self,
+        append: &Append,
+        stored: &mut Vec<StoredEvent>,
+    ) -> Result<Appended, NotWritten> {
         // A single statement that is refused leaves nothing to undo.
         if writes(append) <= 1 {
-            return self.rows(append);
+            return self.rows(append, stored);
         }
         self.execute("SAVEPOINT append")?;
-        let written = self.rows(append);
+        let written = self.rows(append, stored);
         if let Err(NotWritten::Refused(_)) = written {
             self.execute("ROLLBACK TO append")?;
         }
@@ -252,16 +266,22 @@ impl<'t> Statements<'t> {
         self.transaction.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    fn rows(&mut self, append: &Append) -> Result<Appended, NotWritten> {
-        let mut previous = None;
+    fn rows(
+        &mut self,
+        append: &Append,
+        stored: &mut Vec<StoredEvent>,
+    ) -> Result<Appended, NotWritten> {
+        let (mut previous, mut last_position) = (None, 0);
         for event in &append.events {
             self.event(event, previous)?;
             previous = Some(event);
+            last_position = u64::try_from(self.transaction.last_insert_rowid()).unwrap_or_default();
+            stored.push(StoredEvent {
+                position: last_position,
+                recorded_at_ms: self.recorded_at,
+                event: event.clone(),
+            });
         }
-        let last_position = match previous {
-            Some(_) => u64::try_from(self.transaction.last_insert_rowid()).unwrap_or_default(),
-            None => 0,
-        };
         for change in &append.names {
             self.name(change)?;
         }
