@@ -41,8 +41,9 @@ pub struct Grants {
 
 struct Shard {
     directory: Arc<Mutex<Directory>>,
-    router: Addr<Router>,
     arbiter: ArbiterHandle,
+    /// Goes on as long as somebody knows it.
+    _router: Addr<Router>,
 }
 
 struct Directory {
@@ -78,9 +79,9 @@ impl Grants {
                 let directory = Directory { resident, missed, sweep: 0 };
                 let directory = Arc::new(Mutex::new(directory));
                 let arbiter = Arbiter::new().handle();
-                let router = Router { core: Arc::clone(&core), directory: Arc::clone(&directory) };
+                let router = Router { directory: Arc::clone(&directory) };
                 let router = Supervisor::start_in_arbiter(&arbiter, |_| router);
-                Shard { directory, router, arbiter }
+                Shard { directory, arbiter, _router: router }
             })
             .collect();
         Self { core, shards }
@@ -108,7 +109,7 @@ impl Grants {
         work: Work,
         sealed: Option<Arc<SealedParameters>>,
     ) -> Result<Done, GrantFailure> {
-        let actor = self.admit(id, Folded::default()).await?;
+        let actor = self.admit(id, Folded::default());
         let carried = Carried::from_here();
         let result = actor.send(Execute { commands, work, sealed, carried }).await;
         let result = result.map_err(|_| GrantFailure::Gone)?;
@@ -192,29 +193,36 @@ impl Grants {
         if folded.head.sequence == 0 {
             return Err(GrantError::Unknown.into());
         }
-        self.admit(id, folded).await
+        Ok(self.admit(id, folded))
     }
 
-    async fn admit(
-        &self,
-        id: GrantId,
-        folded: Folded<Grant>,
-    ) -> Result<Addr<GrantActor>, GrantFailure> {
-        let router = self.shard(id).map(|shard| shard.router.clone());
-        let router = router.ok_or(GrantFailure::Gone)?;
-        router.send(Admit { id, folded }).await.map_err(|_| GrantFailure::Gone)
+    /// The actor of a grant; makes it on its shard's thread, if nobody has yet.
+    fn admit(&self, id: GrantId, folded: Folded<Grant>) -> Addr<GrantActor> {
+        let shard = self.shard(id);
+        let mut directory = lock(&shard.directory);
+        if let Some(actor) = directory.find(id) {
+            return actor;
+        }
+        let missed = directory.missed.pop(&id).unwrap_or(0);
+        let stale = missed > folded.head.sequence;
+        let actor = GrantActor::new(Arc::clone(&self.core), id, folded, stale);
+        // Nobody waits for the thread: what is sent to the actor meanwhile comes after this.
+        let actor = GrantActor::start_in_arbiter(&shard.arbiter, |_| actor);
+        let used_in = directory.sweep;
+        directory.resident.put(id, Resident { actor: actor.clone(), used_in });
+        actor
     }
 
     /// Ids are UUIDs of version 7: their end is random.
-    fn shard(&self, id: GrantId) -> Option<&Shard> {
+    #[expect(clippy::expect_used, reason = "there is at least one shard")]
+    fn shard(&self, id: GrantId) -> &Shard {
         let [.., a, b] = *id.as_bytes();
         let index = usize::from(u16::from_be_bytes([a, b])) % self.shards.len().max(1);
-        self.shards.get(index)
+        self.shards.get(index).expect("at least one shard")
     }
 
-    #[expect(clippy::expect_used, reason = "there is at least one shard")]
     fn directory(&self, id: GrantId) -> MutexGuard<'_, Directory> {
-        lock(&self.shard(id).expect("at least one shard").directory)
+        lock(&self.shard(id).directory)
     }
 }
 
@@ -222,25 +230,15 @@ fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
     directory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the actors of one shard, on the shard's thread.
+/// Lets the idle grants of one shard go, on the shard's thread.
 struct Router {
-    core: Arc<GrantCore>,
     directory: Arc<Mutex<Directory>>,
-}
-
-/// Asks for the actor of a grant; makes it, if nobody has yet.
-#[derive(Message)]
-#[rtype(result = "Addr<GrantActor>")]
-struct Admit {
-    id: GrantId,
-    folded: Folded<Grant>,
 }
 
 impl Actor for Router {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(1024);
         context.run_interval(SWEEP, |router, _| router.sweep());
     }
 }
@@ -259,23 +257,5 @@ impl Router {
             directory.resident.pop_lru();
         }
         directory.sweep += 1;
-    }
-}
-
-impl Handler<Admit> for Router {
-    type Result = MessageResult<Admit>;
-
-    fn handle(&mut self, message: Admit, _: &mut Self::Context) -> Self::Result {
-        let mut directory = lock(&self.directory);
-        if let Some(actor) = directory.find(message.id) {
-            return MessageResult(actor);
-        }
-        let Admit { id, folded } = message;
-        let missed = directory.missed.pop(&id).unwrap_or(0);
-        let stale = missed > folded.head.sequence;
-        let actor = GrantActor::new(Arc::clone(&self.core), id, folded, stale).start();
-        let used_in = directory.sweep;
-        directory.resident.put(id, Resident { actor: actor.clone(), used_in });
-        MessageResult(actor)
     }
 }
