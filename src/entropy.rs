@@ -1,6 +1,7 @@
 //! Randomness, and what is made of it: secrets, salts, ids. The only place
 //! that asks the machine.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,11 +57,47 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, out: &mut [u8]) {
-        if rand::fill(out).is_err() {
-            // Without randomness every secret made from here on would be
-            // worthless, and a caller could not tell.
-            std::process::abort();
+        POOL.with_borrow_mut(|pool| pool.fill(out));
+    }
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; Pool::SIZE], left: 0 }) };
+}
+
+/// Random bytes that nobody has had yet. To ask the library for a few costs as much as to ask for
+/// this many, and a request needs a few about ten times.
+struct Pool {
+    bytes: [u8; Self::SIZE],
+    /// So many at the beginning are left; behind them are zeros.
+    left: usize,
+}
+
+impl Pool {
+    const SIZE: usize = 512;
+
+    #[expect(clippy::indexing_slicing, reason = "better to panic than to leave zeros in `out`")]
+    fn fill(&mut self, out: &mut [u8]) {
+        if out.len() > Self::SIZE {
+            return generate(out);
         }
+        if out.len() > self.left {
+            generate(&mut self.bytes);
+            self.left = Self::SIZE;
+        }
+        let before = self.left - out.len();
+        let taken = &mut self.bytes[before..self.left];
+        out.copy_from_slice(taken);
+        taken.fill(0);
+        self.left = before;
+    }
+}
+
+fn generate(out: &mut [u8]) {
+    if rand::fill(out).is_err() {
+        // Without randomness every secret made from here on would be worthless, and a caller
+        // could not tell.
+        std::process::abort();
     }
 }
 
@@ -126,6 +163,21 @@ mod tests {
             let first = entropy.secret::<RefreshToken>();
             assert_ne!(first.digest(), entropy.secret().digest());
         }
+    }
+
+    #[test]
+    fn what_was_taken_from_the_pool_is_in_it_no_more() {
+        let mut pool = Pool { bytes: [0; Pool::SIZE], left: 0 };
+        let mut taken = BTreeSet::new();
+        for _ in 0..3 * Pool::SIZE / 40 {
+            let mut out = [0; 40];
+            pool.fill(&mut out);
+            assert!(taken.insert(out));
+            assert!(pool.bytes[pool.left..].iter().all(|byte| *byte == 0));
+        }
+        let mut long = [0; 3 * Pool::SIZE];
+        pool.fill(&mut long);
+        assert!(long.chunks(16).all(|part| part.iter().any(|byte| *byte != 0)));
     }
 
     /// RFC 9562 §5.7: 48 bits of milliseconds first.
