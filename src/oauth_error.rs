@@ -119,16 +119,19 @@ impl OAuthError {
         Self::new(ErrorCode::InvalidRequest, description)
     }
 
-    /// The description in the characters that a redirect and a challenge may have
-    /// (RFC 6749 §4.1.2.1, RFC 6750 §3): a hook's reason may have others.
+    /// The description in the characters that an answer, a redirect and a challenge may have
+    /// (RFC 6749 §5.2 and §4.1.2.1, RFC 6750 §3): what hooks and parsers say may have others.
     #[must_use]
-    pub fn plain_description(&self) -> String {
+    pub fn plain_description(&self) -> Cow<'_, str> {
         let plain = |character| match character {
             '"' | '\\' => '\'',
             ' '..='~' => character,
             _ => '?',
         };
-        self.description.chars().map(plain).collect()
+        if self.description.chars().all(|character| plain(character) == character) {
+            return Cow::Borrowed(&self.description);
+        }
+        Cow::Owned(self.description.chars().map(plain).collect())
     }
 
     /// The store or a queue can't take more: come again.

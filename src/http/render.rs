@@ -45,7 +45,10 @@ pub fn error(request: &HttpRequest, error: &OAuthError) -> HttpResponse {
     if let Some(seconds) = error.retry_after {
         answer.insert_header((RETRY_AFTER, seconds));
     }
-    answer.json(ErrorBody { error: error.code.as_str(), error_description: &error.description })
+    answer.json(ErrorBody {
+        error: error.code.as_str(),
+        error_description: &error.plain_description(),
+    })
 }
 
 /// An error of an endpoint that takes access tokens (RFC 6750 §3).
@@ -70,5 +73,5 @@ pub fn bearer_error(error: Option<&OAuthError>) -> HttpResponse {
     if let Some(seconds) = error.retry_after {
         answer.insert_header((RETRY_AFTER, seconds));
     }
-    answer.json(ErrorBody { error: code, error_description: &error.description })
+    answer.json(ErrorBody { error: code, error_description: &error.plain_description() })
 }

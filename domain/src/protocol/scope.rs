@@ -12,7 +12,10 @@ pub struct Scope(Arc<str>);
 
 /// A text is no list of scope tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("scope must be names of visible ASCII characters without \" and \\, separated by spaces")]
+#[error(
+    "scope must be names of visible ASCII characters, without quotation marks and backslashes, \
+     separated by spaces"
+)]
 pub struct InvalidScope;
 
 impl Scope {
