@@ -717,7 +717,7 @@ async fn nothing_that_is_answered_is_personal(store: StoreKind) {
         let told = auditor.ask(&path).await.to_string();
         assert!(told.len() > 100, "{path}");
         for personal in
-            ["ada@", "Ada", "Lovelace", "secret-state", &code, &tokens.access, "127.0.0.1"]
+            ["ada@", "Ada ", "Lovelace", "secret-state", &code, &tokens.access, "127.0.0.1"]
         {
             assert!(!told.contains(personal), "{path} tells {personal}: {told}");
         }
