@@ -23,7 +23,7 @@ mod tokens;
 pub use self::commands::*;
 pub use self::error::GrantError;
 pub use self::events::*;
-pub use self::state::{Active, Grant, RefreshFamily, Rotation};
+pub use self::state::{AccessTokens, Active, Grant, RefreshFamily, Rotation};
 pub use self::tokens::{
     AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IdTokenKey,
     IssuedTokens, RefreshTokenFacts, TokenPlan,

@@ -113,7 +113,7 @@ pub struct Active {
     /// The number of the last access token.
     pub last_number: u32,
     /// Access tokens that may be alive.
-    pub access: Vec<AccessTokenFacts>,
+    pub access: AccessTokens,
     /// Where derived tokens come from.
     pub seed: Option<HandleSeed>,
     /// The refresh tokens, if there are any.
@@ -121,6 +121,12 @@ pub struct Active {
     /// Refusals noted.
     pub noted: BTreeSet<RefusalReason>,
 }
+
+/// Access tokens in the order in which they were issued. Cheap to clone, however many there are: a
+/// command works on a copy of its grant.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccessTokens(Arc<Vec<Arc<AccessTokenFacts>>>);
 
 /// The refresh tokens of a grant: one is alive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -347,7 +353,7 @@ impl Grant {
             }
             (Self::CodeIssued(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
                 if let Some(front) = &mut stage.front {
-                    front.access.retain(|token| token.number != event.number);
+                    front.access.remove(event.number);
                 }
                 Self::CodeIssued(stage)
             }
@@ -356,7 +362,7 @@ impl Grant {
                 Self::Active(stage)
             }
             (Self::Active(mut stage), GrantEvent::AccessTokenRevoked(event)) => {
-                stage.access.retain(|token| token.number != event.number);
+                stage.access.remove(event.number);
                 Self::Active(stage)
             }
             (Self::CodeIssued(mut stage), GrantEvent::RefusalNoted(event)) => {
@@ -407,6 +413,27 @@ fn with_code(stage: Consented, event: &CodeIssued) -> WithCode {
     }
 }
 
+impl AccessTokens {
+    /// The tokens.
+    pub fn iter(&self) -> impl Iterator<Item = &AccessTokenFacts> {
+        self.0.iter().map(|token| &**token)
+    }
+
+    /// Adds one, and forgets those that have ended before it, and the first where there are `most`.
+    fn push(&mut self, facts: &AccessTokenFacts, most: usize) {
+        let tokens = Arc::make_mut(&mut self.0);
+        tokens.retain(|token| facts.issued_at < token.expires_at);
+        if tokens.len() >= most {
+            tokens.remove(0);
+        }
+        tokens.push(Arc::new(facts.clone()));
+    }
+
+    fn remove(&mut self, number: u32) {
+        Arc::make_mut(&mut self.0).retain(|token| token.number != number);
+    }
+}
+
 impl Active {
     /// The most access tokens of one grant that are remembered one by one: a
     /// client that asks for more within their lifetime loses the oldest.
@@ -418,7 +445,7 @@ impl Active {
             code: None,
             since,
             last_number: 0,
-            access: vec![],
+            access: AccessTokens::default(),
             seed: None,
             refresh: None,
             noted: BTreeSet::new(),
@@ -426,11 +453,7 @@ impl Active {
     }
 
     fn note_access(&mut self, facts: &AccessTokenFacts) {
-        self.access.retain(|token| facts.issued_at < token.expires_at);
-        if self.access.len() >= Self::MAX_ACCESS_TOKENS {
-            self.access.remove(0);
-        }
-        self.access.push(facts.clone());
+        self.access.push(facts, Self::MAX_ACCESS_TOKENS);
         self.last_number = facts.number;
     }
 
@@ -570,7 +593,7 @@ mod tests {
         let mut events = until_active();
         events.extend((2..=most + 1).map(|number| rotated(number, REDEEMED)));
         let Grant::Active(stage) = folded(events) else { panic!() };
-        assert_eq!(stage.access.len(), Active::MAX_ACCESS_TOKENS);
+        assert_eq!(stage.access.iter().count(), Active::MAX_ACCESS_TOKENS);
         assert!(stage.access_token(1, at(REDEEMED)).is_none());
         assert!(stage.access_token(2, at(REDEEMED)).is_some());
     }
