@@ -5,8 +5,11 @@
 //! written. The store's primary key decides; the loser loads what it missed
 //! and decides again. A refusal from memory that may be out of date is looked
 //! up again before it is sent.
+//!
+//! Whoever only looks reads the memory, and waits for nobody: what is in it is
+//! committed, and a command is answered after it is there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 use chancery_domain::authorization::SealedParameters;
@@ -80,41 +83,87 @@ pub struct Execute {
     pub carried: Carried,
 }
 
-/// Asks for the grant as it is (here, or at most a second ago elsewhere).
+/// Asks for the grant as it is in the store.
 #[derive(Message)]
 #[rtype(result = "Result<Grant, GrantFailure>")]
-pub struct Look {
-    /// Look into the store, whatever is in memory.
-    pub again: bool,
-}
+pub struct Look;
 
 /// Asks for the sealed part of the request.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<SealedParameters>, GrantFailure>")]
 pub struct Unseal;
 
-/// The feed brought an event that another writer appended.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Elsewhere {
-    pub sequence: u64,
+/// What is in memory of a grant: its actor changes it, everybody reads it.
+pub struct Memory(Mutex<Remembered>);
+
+struct Remembered {
+    folded: Folded<Grant>,
+    sealed: Option<Arc<SealedParameters>>,
+    /// The feed has brought an event of this sequence that another writer appended.
+    heard: u64,
+    /// What became of an append is not known.
+    doubtful: bool,
+}
+
+impl Remembered {
+    fn is_stale(&self) -> bool {
+        self.doubtful || self.heard > self.folded.head.sequence
+    }
+}
+
+impl Memory {
+    /// That of a grant that has been loaded, or is about to begin. The feed has brought news of it
+    /// up to this sequence since.
+    #[must_use]
+    pub fn new(folded: Folded<Grant>, heard: u64) -> Self {
+        Self(Mutex::new(Remembered { folded, sealed: None, heard, doubtful: false }))
+    }
+
+    /// The grant, unless there is something newer.
+    #[must_use]
+    pub fn grant(&self) -> Option<Grant> {
+        let remembered = self.lock();
+        (!remembered.is_stale()).then(|| remembered.folded.state.clone())
+    }
+
+    /// The sealed part of the request, if it is in memory, or there is none.
+    #[must_use]
+    pub fn sealed(&self) -> Option<Arc<SealedParameters>> {
+        let remembered = self.lock();
+        if let Some(sealed) = &remembered.sealed {
+            return Some(Arc::clone(sealed));
+        }
+        let request = remembered.folded.state.request_made();
+        request.is_none_or(|request| request.sealed.is_none()).then(Arc::default)
+    }
+
+    /// The feed brought an event that another writer appended.
+    pub fn hear(&self, sequence: u64) {
+        let mut remembered = self.lock();
+        if sequence > remembered.folded.head.sequence {
+            remembered.heard = remembered.heard.max(sequence);
+            // It may be what ends the grant, and then it is nobody's to keep.
+            remembered.sealed = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The actor of one grant.
 pub struct GrantActor {
     core: Arc<GrantCore>,
     stream: StreamId,
-    folded: Folded<Grant>,
-    sealed: Option<Arc<SealedParameters>>,
-    stale: bool,
+    memory: Arc<Memory>,
 }
 
 impl GrantActor {
-    /// The actor of a grant that has been loaded, or of one that is about to begin. It is stale
-    /// if the feed has brought news of it since.
+    /// The actor of the grant that is in this memory.
     #[must_use]
-    pub fn new(core: Arc<GrantCore>, id: GrantId, folded: Folded<Grant>, stale: bool) -> Self {
-        Self { core, stream: Grant::stream(&id.to_string()), folded, sealed: None, stale }
+    pub fn new(core: Arc<GrantCore>, id: GrantId, memory: Arc<Memory>) -> Self {
+        Self { core, stream: Grant::stream(&id.to_string()), memory }
     }
 }
 
@@ -221,18 +270,21 @@ pub async fn load_grant(store: &dyn Store, stream: &StreamId) -> Result<Folded<G
 }
 
 impl GrantActor {
-    fn attempt(&mut self) -> Attempt {
+    fn attempt(&self) -> Attempt {
+        let remembered = self.memory.lock();
         Attempt {
             core: Arc::clone(&self.core),
             stream: self.stream.clone(),
-            folded: self.folded.clone(),
-            stale: self.stale,
+            folded: remembered.folded.clone(),
+            stale: remembered.is_stale(),
         }
     }
 
-    fn take_back(&mut self, attempt: Attempt) {
-        self.folded = attempt.folded;
-        self.stale = attempt.stale;
+    fn take_back(&self, attempt: Attempt) -> MutexGuard<'_, Remembered> {
+        let mut remembered = self.memory.lock();
+        remembered.folded = attempt.folded;
+        remembered.doubtful = attempt.stale;
+        remembered
     }
 }
 
@@ -250,15 +302,15 @@ impl Handler<Execute> for GrantActor {
                 })
                 .into_actor(self)
                 .map(|(attempt, result, sealed), actor, _| {
-                    actor.take_back(attempt);
+                    let mut remembered = actor.take_back(attempt);
                     let events = result?;
                     if sealed.is_some() {
-                        actor.sealed = sealed;
+                        remembered.sealed = sealed;
                     }
-                    if matches!(actor.folded.state, Grant::Revoked(_) | Grant::Declined(_)) {
-                        actor.sealed = None;
+                    if matches!(remembered.folded.state, Grant::Revoked(_) | Grant::Declined(_)) {
+                        remembered.sealed = None;
                     }
-                    Ok(Done { events, grant: actor.folded.state.clone() })
+                    Ok(Done { events, grant: remembered.folded.state.clone() })
                 }),
         ))
     }
@@ -267,11 +319,7 @@ impl Handler<Execute> for GrantActor {
 impl Handler<Look> for GrantActor {
     type Result = AtomicResponse<Self, Result<Grant, GrantFailure>>;
 
-    fn handle(&mut self, look: Look, _: &mut Self::Context) -> Self::Result {
-        if !self.stale && !look.again && self.core.fresh.is_fresh() {
-            let grant = self.folded.state.clone();
-            return AtomicResponse::new(Box::pin(actix::fut::ready(Ok(grant))));
-        }
+    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Self::Result {
         let mut attempt = self.attempt();
         AtomicResponse::new(Box::pin(
             async move {
@@ -280,9 +328,9 @@ impl Handler<Look> for GrantActor {
             }
             .into_actor(self)
             .map(|(attempt, result), actor, _| {
-                actor.take_back(attempt);
+                let remembered = actor.take_back(attempt);
                 result?;
-                Ok(actor.folded.state.clone())
+                Ok(remembered.folded.state.clone())
             }),
         ))
     }
@@ -292,20 +340,17 @@ impl Handler<Unseal> for GrantActor {
     type Result = AtomicResponse<Self, Result<Arc<SealedParameters>, GrantFailure>>;
 
     fn handle(&mut self, _: Unseal, _: &mut Self::Context) -> Self::Result {
-        let commitment = self.folded.state.request_made().and_then(|request| request.sealed);
-        let known = match (&self.sealed, commitment) {
-            (Some(sealed), _) => Some(Arc::clone(sealed)),
-            (None, None) => Some(Arc::default()),
-            (None, Some(_)) => None,
-        };
-        if let Some(sealed) = known {
+        // Whoever asked before may have brought it to memory.
+        if let Some(sealed) = self.memory.sealed() {
             return AtomicResponse::new(Box::pin(actix::fut::ready(Ok(sealed))));
         }
+        let request = self.memory.lock().folded.state.request_made().cloned();
+        let commitment = request.and_then(|request| request.sealed).unwrap_or_default();
         let (core, stream) = (Arc::clone(&self.core), self.stream.clone());
         AtomicResponse::new(Box::pin(
             async move {
                 // The request is the first event of its grant.
-                let bytes = core.vault.open(&stream, 1, commitment.unwrap_or_default()).await?;
+                let bytes = core.vault.open(&stream, 1, commitment).await?;
                 serde_json::from_slice(&bytes).map(Arc::new).map_err(|error| {
                     let why = format!("sealed parameters can't be read: {error}");
                     LoadError::from(crate::stores::StoreError::Corrupt(why)).into()
@@ -314,22 +359,10 @@ impl Handler<Unseal> for GrantActor {
             .into_actor(self)
             .map(|result: Result<Arc<SealedParameters>, GrantFailure>, actor, _| {
                 if let Ok(sealed) = &result {
-                    actor.sealed = Some(Arc::clone(sealed));
+                    actor.memory.lock().sealed = Some(Arc::clone(sealed));
                 }
                 result
             }),
         ))
-    }
-}
-
-impl Handler<Elsewhere> for GrantActor {
-    type Result = ();
-
-    fn handle(&mut self, message: Elsewhere, _: &mut Self::Context) {
-        if message.sequence > self.folded.head.sequence {
-            self.stale = true;
-            // It may be what ends the grant, and then it is nobody's to keep.
-            self.sealed = None;
-        }
     }
 }

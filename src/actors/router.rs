@@ -16,7 +16,7 @@ use chancery_domain::ids::GrantId;
 use lru::LruCache;
 
 use super::grant::{
-    Done, Elsewhere, Execute, GrantActor, GrantCore, GrantFailure, Look, Unseal, load_grant,
+    Done, Execute, GrantActor, GrantCore, GrantFailure, Look, Memory, Unseal, load_grant,
 };
 use crate::aggregates::{Folded, Kept as _, Work};
 use crate::telemetry::trace::Carried;
@@ -55,16 +55,24 @@ struct Directory {
 }
 
 struct Resident {
-    actor: Addr<GrantActor>,
+    known: Known,
     used_in: u64,
 }
 
+/// A grant that is in memory.
+#[derive(Clone)]
+struct Known {
+    actor: Addr<GrantActor>,
+    memory: Arc<Memory>,
+}
+
 impl Directory {
-    fn find(&mut self, id: GrantId) -> Option<Addr<GrantActor>> {
+    fn find(&mut self, id: GrantId) -> Option<Known> {
         let sweep = self.sweep;
-        let resident = self.resident.get_mut(&id).filter(|resident| resident.actor.connected())?;
+        let resident = self.resident.get_mut(&id);
+        let resident = resident.filter(|resident| resident.known.actor.connected())?;
         resident.used_in = sweep;
-        Some(resident.actor.clone())
+        Some(resident.known.clone())
     }
 }
 
@@ -97,7 +105,7 @@ impl Grants {
     ) -> Result<Done, GrantFailure> {
         let carried = Carried::from_here();
         let message = Execute { commands, work, sealed: None, carried };
-        self.actor(id).await?.send(message).await.map_err(|_| GrantFailure::Gone)?
+        self.known(id).await?.actor.send(message).await.map_err(|_| GrantFailure::Gone)?
     }
 
     /// Begins a grant whose id has just been made: nothing need be loaded.
@@ -109,9 +117,9 @@ impl Grants {
         work: Work,
         sealed: Option<Arc<SealedParameters>>,
     ) -> Result<Done, GrantFailure> {
-        let actor = self.admit(id, Folded::default());
+        let known = self.admit(id, Folded::default());
         let carried = Carried::from_here();
-        let result = actor.send(Execute { commands, work, sealed, carried }).await;
+        let result = known.actor.send(Execute { commands, work, sealed, carried }).await;
         let result = result.map_err(|_| GrantFailure::Gone)?;
         if result.is_err() {
             self.directory(id).resident.pop(&id);
@@ -139,8 +147,11 @@ impl Grants {
 
     /// The grant as it is (here, or at most a second ago elsewhere).
     pub async fn look(&self, id: GrantId) -> Result<Grant, GrantFailure> {
-        let look = Look { again: false };
-        self.actor(id).await?.send(look).await.map_err(|_| GrantFailure::Gone)?
+        let known = self.known(id).await?;
+        match known.memory.grant().filter(|_| self.core.fresh.is_fresh()) {
+            Some(grant) => Ok(grant),
+            None => known.look_again().await,
+        }
     }
 
     /// The grant, for an answer that is a refusal unless it `fits`: then what is in memory may
@@ -154,20 +165,23 @@ impl Grants {
         if !self.core.fresh.is_shared() || fits(&grant) {
             return Ok(grant);
         }
-        let look = Look { again: true };
-        self.actor(id).await?.send(look).await.map_err(|_| GrantFailure::Gone)?
+        self.known(id).await?.look_again().await
     }
 
     /// The sealed part of the request that began the grant.
     pub async fn unseal(&self, id: GrantId) -> Result<Arc<SealedParameters>, GrantFailure> {
-        self.actor(id).await?.send(Unseal).await.map_err(|_| GrantFailure::Gone)?
+        let known = self.known(id).await?;
+        match known.memory.sealed() {
+            Some(sealed) => Ok(sealed),
+            None => known.actor.send(Unseal).await.map_err(|_| GrantFailure::Gone)?,
+        }
     }
 
     /// The feed brought an event that another writer appended to this grant.
     pub fn note(&self, id: GrantId, sequence: u64) {
         let mut directory = self.directory(id);
         match directory.resident.peek(&id) {
-            Some(resident) => resident.actor.do_send(Elsewhere { sequence }),
+            Some(resident) => resident.known.memory.hear(sequence),
             None => drop(directory.missed.put(id, sequence)),
         }
     }
@@ -185,9 +199,9 @@ impl Grants {
         }
     }
 
-    async fn actor(&self, id: GrantId) -> Result<Addr<GrantActor>, GrantFailure> {
-        if let Some(actor) = self.directory(id).find(id) {
-            return Ok(actor);
+    async fn known(&self, id: GrantId) -> Result<Known, GrantFailure> {
+        if let Some(known) = self.directory(id).find(id) {
+            return Ok(known);
         }
         let folded = load_grant(&*self.core.store, &Grant::stream(&id.to_string())).await?;
         if folded.head.sequence == 0 {
@@ -196,21 +210,23 @@ impl Grants {
         Ok(self.admit(id, folded))
     }
 
-    /// The actor of a grant; makes it on its shard's thread, if nobody has yet.
-    fn admit(&self, id: GrantId, folded: Folded<Grant>) -> Addr<GrantActor> {
+    /// A grant that has been loaded, or is about to begin; its actor is made on its shard's thread,
+    /// if nobody has yet.
+    fn admit(&self, id: GrantId, folded: Folded<Grant>) -> Known {
         let shard = self.shard(id);
         let mut directory = lock(&shard.directory);
-        if let Some(actor) = directory.find(id) {
-            return actor;
+        if let Some(known) = directory.find(id) {
+            return known;
         }
-        let missed = directory.missed.pop(&id).unwrap_or(0);
-        let stale = missed > folded.head.sequence;
-        let actor = GrantActor::new(Arc::clone(&self.core), id, folded, stale);
+        let heard = directory.missed.pop(&id).unwrap_or(0);
+        let memory = Arc::new(Memory::new(folded, heard));
+        let actor = GrantActor::new(Arc::clone(&self.core), id, Arc::clone(&memory));
         // Nobody waits for the thread: what is sent to the actor meanwhile comes after this.
         let actor = GrantActor::start_in_arbiter(&shard.arbiter, |_| actor);
+        let known = Known { actor, memory };
         let used_in = directory.sweep;
-        directory.resident.put(id, Resident { actor: actor.clone(), used_in });
-        actor
+        directory.resident.put(id, Resident { known: known.clone(), used_in });
+        known
     }
 
     /// Ids are UUIDs of version 7: their end is random.
@@ -223,6 +239,12 @@ impl Grants {
 
     fn directory(&self, id: GrantId) -> MutexGuard<'_, Directory> {
         lock(&self.shard(id).directory)
+    }
+}
+
+impl Known {
+    async fn look_again(&self) -> Result<Grant, GrantFailure> {
+        self.actor.send(Look).await.map_err(|_| GrantFailure::Gone)?
     }
 }
 
