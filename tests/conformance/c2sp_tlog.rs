@@ -281,7 +281,7 @@ async fn where_every_history_ends_is_listed(store: StoreKind) {
     server.advance(10);
     let listed = || async {
         rp.client_credentials(&[]).await.ok();
-        let log = server.log().await;
+        let log = server.whole_log().await;
         log.iter().any(|stored| stored.event.event_type == "HeadsListed")
     };
     until("the heads are listed", listed).await;

@@ -263,8 +263,15 @@ impl TestServer {
         receiver.await.unwrap()
     }
 
-    /// All of the log, in order.
+    /// The log in order, without what the sealer lists by itself at times of its own.
     pub async fn log(&self) -> Vec<StoredEvent> {
+        let mut log = self.whole_log().await;
+        log.retain(|stored| stored.event.event_type != "HeadsListed");
+        log
+    }
+
+    /// All of the log, in order.
+    pub async fn whole_log(&self) -> Vec<StoredEvent> {
         self.act(|services| async move {
             let mut reader = services.store.read_log(0);
             let mut log = Vec::new();
