@@ -40,7 +40,7 @@ use crate::events::sinks;
 use crate::feed::{Feed, Polling};
 use crate::freshness::Freshness;
 use crate::hooks::{HookSetupError, Hooks};
-use crate::http::{Closed, Observed};
+use crate::http::{Closed, Observed, Patience};
 use crate::interaction::throttle::Throttle;
 use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
 use crate::logout::backchannel;
@@ -633,8 +633,9 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
             .app_data(web::PayloadConfig::new(limit))
             .configure(below_issuer)
             .configure(everything)
-            .wrap_fn(move |request, app| {
+            .wrap_fn(move |mut request, app| {
                 let observed = Observed::of(&observing, &request);
+                let patience = Patience::with(&mut request, timeout);
                 let next = if closed.covers(&request) {
                     Either::Left(request.into_response(HttpResponse::NotFound().finish()))
                 } else {
@@ -643,7 +644,7 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
                 observed.answered(async move {
                     match next {
                         Either::Left(not_found) => Ok(not_found.map_into_boxed_body()),
-                        Either::Right(answer) => answer.await,
+                        Either::Right(answer) => Ok(patience.judged(answer.await?)),
                     }
                 })
             })

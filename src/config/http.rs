@@ -14,7 +14,8 @@ settings! {
     Http in "http" {
         /// The longest body of a request, in bytes.
         max_body_bytes: u32 = default 65_536 within 1024..=16_777_216;
-        /// How long a client may take to send a request, in seconds.
+        /// How long a client may take to send the head of a request, and then its body, in
+        /// seconds: 408 after that.
         request_timeout: Lifetime = default 30 within 1..=600;
         /// Origins whose scripts may call the token endpoint and its like (CORS), besides
         /// those of the clients' registered redirect URIs. Metadata and keys are for all.

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod oauth;
 mod observed;
 pub mod oidc;
+mod patience;
 pub mod render;
 pub mod request;
 mod routes;
@@ -19,4 +20,5 @@ mod schemas;
 
 pub use self::features::Closed;
 pub use self::observed::Observed;
+pub use self::patience::Patience;
 pub use self::routes::{configure, well_known};

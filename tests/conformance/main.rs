@@ -78,6 +78,7 @@ mod rfc9126_par;
 mod rfc9207_iss;
 mod rfc9396_authorization_details;
 mod rfc9701_introspection_jwt;
+mod slow_clients;
 mod strangers;
 mod tls;
 mod trace_context;
