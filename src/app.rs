@@ -650,6 +650,7 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
             })
     })
     .workers(config.server.worker_count())
+    .max_connections(connections_of_a_worker(config))
     .client_request_timeout(timeout)
     .shutdown_timeout(config.server.shutdown_grace.seconds().into())
     .disable_signals();
@@ -671,6 +672,11 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
     let (metrics, figures) = listen_for_figures(services)?;
     let server = server.run();
     Ok(Listening { addresses, metrics, handle: server.handle(), server, figures })
+}
+
+fn connections_of_a_worker(config: &Config) -> usize {
+    let all = usize::try_from(config.http.max_connections).unwrap_or(usize::MAX);
+    all.div_ceil(config.server.worker_count().max(1))
 }
 
 /// Serves figures, if they are to be served.

@@ -17,6 +17,9 @@ settings! {
         /// How long a client may take to send the head of a request, and then its body, in
         /// seconds: 408 after that.
         request_timeout: Lifetime = default 30 within 1..=600;
+        /// How many connections are open at a time; further ones wait until one is closed. Each
+        /// takes about 40 KB while a request comes or is answered.
+        max_connections: u32 = default 10_000 within 16..=1_000_000;
         /// Origins whose scripts may call the token endpoint and its like (CORS), besides
         /// those of the clients' registered redirect URIs. Metadata and keys are for all.
         cors_extra_origins: Vec<Origin> = default [];

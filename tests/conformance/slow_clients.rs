@@ -16,6 +16,7 @@ both_stores! {
     a_body_that_comes_in_time_may_come_in_parts,
     a_body_that_is_too_long_is_refused_before_it_is_sent,
     a_body_that_turns_out_too_long_is_refused,
+    further_connections_wait_until_one_is_closed,
 }
 
 const ONE_SECOND: &str = "[http]\nrequest_timeout = 1\nmax_body_bytes = 2048\n";
@@ -139,4 +140,27 @@ async fn a_body_that_turns_out_too_long_is_refused(store: StoreKind) {
     let mut first = [0; 13];
     timeout(Duration::from_secs(10), slow.stream.read_exact(&mut first)).await.unwrap().unwrap();
     assert_eq!(&first, b"HTTP/1.1 413 ");
+}
+
+async fn further_connections_wait_until_one_is_closed(store: StoreKind) {
+    let settings = "[http]\nrequest_timeout = 60\nmax_connections = 16\n";
+    let server = TestServer::with_settings(store, settings).await;
+    let mut open = vec![];
+    for _ in 0..16 {
+        let mut slow = Slow::at(&server).await;
+        slow.send("GET /jwks HTTP/1.1\r\n").await;
+        open.push(slow);
+    }
+    sleep(Duration::from_millis(500)).await;
+    let mut further = Slow::at(&server).await;
+    further.send("GET /jwks HTTP/1.1\r\nHost: as\r\nConnection: close\r\n\r\n").await;
+    let mut answer = [0; 12];
+    let early = timeout(Duration::from_secs(1), further.stream.read_exact(&mut answer)).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(open);
+    timeout(Duration::from_secs(10), further.stream.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
 }
