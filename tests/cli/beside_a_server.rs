@@ -1,6 +1,6 @@
 //! Commands beside a running server, and after one that was killed.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -45,10 +45,12 @@ impl Server {
         server
     }
 
-    /// Waits until commands are listened for.
+    /// Waits until commands and requests are listened for.
     fn listens(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(self.data.file("chancery.sock")).is_err() {
+        let commands = || UnixStream::connect(self.data.file("chancery.sock")).is_ok();
+        let requests = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        while !(commands() && requests()) {
             assert!(Instant::now() < deadline, "the server does not start");
             std::thread::yield_now();
         }
