@@ -25,7 +25,7 @@ use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
 use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Kept, LoadError, Origin, Vault};
-use crate::claims::ScopeTable;
+use crate::claims::{Profiles, ScopeTable};
 use crate::client_auth::UnsealedSecrets;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
@@ -215,6 +215,7 @@ impl Node {
             client_keys: ClientKeys::default(),
             verified_tokens: VerifiedTokens::default(),
             added_claims: AddedClaims::default(),
+            profiles: Profiles::default(),
             tallies: Tallies::new(metrics.refusals.clone()),
             readers: Readers::default(),
             event_budget: Budget::default(),
@@ -398,6 +399,9 @@ async fn spread_news(services: Arc<Services>) {
                     AggregateKind::Client => services.clients.note(id, sequence),
                     AggregateKind::Account => {
                         services.accounts.note(id, sequence);
+                        if let Ok(subject) = id.parse() {
+                            services.profiles.forget(subject);
+                        }
                         if event.event_type == "ErasureRequested" {
                             // Whose they are is not known.
                             services.added_claims.forget_all();

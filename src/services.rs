@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::actors::committer::Committer;
 use crate::actors::router::Grants;
 use crate::aggregates::{Aggregates, Origin, Vault, Work};
-use crate::claims::ScopeTable;
+use crate::claims::{Profiles, ScopeTable};
 use crate::client_auth::UnsealedSecrets;
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
@@ -72,6 +72,8 @@ pub struct Services {
     pub client_keys: ClientKeys,
     pub verified_tokens: VerifiedTokens,
     pub added_claims: AddedClaims,
+    /// Of whom resource servers and clients are told.
+    pub profiles: Profiles,
     pub tallies: Tallies,
     /// Figures for the operator's monitoring.
     pub metrics: Metrics,

@@ -2,8 +2,11 @@
 //! (§5.4), and by name (§5.5).
 
 mod asked;
+mod profiles;
 mod scopes;
 mod values;
+
+use std::sync::Arc;
 
 use chancery_domain::account::Profile;
 use chancery_domain::ids::SubjectId;
@@ -12,10 +15,11 @@ use chancery_domain::time::UnixTime;
 use serde_json::{Map, Value};
 
 pub use self::asked::{beyond, in_id_token, that_fit, that_may_be_known};
+pub use self::profiles::Profiles;
 pub use self::scopes::{KnownScope, ScopeTable, Scopes, Source, scopes};
 pub use self::values::{InvalidClaim, check, is_text};
 use self::values::{OF_TOKENS, without_language};
-use crate::accounts::{self, AccountFailure};
+use crate::accounts::AccountFailure;
 use crate::services::Services;
 
 /// A person who may be told of: their account exists and is neither locked nor erased.
@@ -23,7 +27,7 @@ use crate::services::Services;
 /// It has no `Debug`, since it is about somebody.
 pub struct Person {
     pub subject: SubjectId,
-    profile: Profile,
+    profile: Arc<Profile>,
     updated_at: UnixTime,
 }
 
@@ -36,7 +40,7 @@ impl Person {
         let folded = services.accounts.get(&subject.to_string()).await?;
         let account = folded.state.registered().filter(|account| account.is_usable());
         let Some(account) = account else { return Ok(None) };
-        let profile = accounts::profile(&services.vault, account).await?;
+        let profile = Profiles::of(services, account).await?;
         Ok(Some(Self { subject, profile, updated_at: account.profile_set_at() }))
     }
 
@@ -98,7 +102,7 @@ mod tests {
         });
         let Value::Object(claims) = claims else { unreachable!() };
         let subject = SubjectId::from_uuid(uuid::Uuid::from_u128(1));
-        let profile = Profile { username: "alice".to_owned(), claims };
+        let profile = Arc::new(Profile { username: "alice".to_owned(), claims });
         Person { subject, profile, updated_at: UnixTime::from_seconds(7) }
     }
 
