@@ -610,6 +610,12 @@ impl Listening {
     }
 }
 
+/// What every server answers.
+pub fn endpoints(service: &mut web::ServiceConfig) {
+    service.configure(http::configure).configure(interaction::configure);
+    service.configure(console::configure);
+}
+
 /// Listens on the configured addresses; `extra` adds routes of its own (the
 /// demo's).
 pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening, StartError> {
@@ -621,8 +627,7 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
     let closed = Closed::of(config);
     let mut server = HttpServer::new(move || {
         let everything = |service: &mut web::ServiceConfig| {
-            service.configure(http::configure).configure(interaction::configure);
-            service.configure(console::configure).configure(&extra);
+            service.configure(endpoints).configure(&extra);
         };
         // Below an issuer's path all is there twice: a proxy may take it away, or not.
         let below_issuer = |service: &mut web::ServiceConfig| {

@@ -17,16 +17,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chancery::accounts::{NewAccount, register};
 use chancery::aggregates::Origin;
-use chancery::app::{Background, Node, open_store};
+use chancery::app::{Background, Node, endpoints, open_store};
 use chancery::clock::{Clock as _, FixedClock};
 use chancery::config::{Config, Sources};
 use chancery::entropy::SystemEntropy;
 use chancery::jose::PrivateKey;
+use chancery::outbound;
 use chancery::passwords::Password;
 use chancery::sealing::MasterKey;
 use chancery::secrets::encode_client_secret;
 use chancery::services::Services;
-use chancery::{console, http, interaction, outbound};
 use chancery_domain::account::Profile;
 use chancery_domain::client::{ClientCommand, ClientMetadata, SecretRecord};
 use chancery_domain::ids::{ClientId, SubjectId};
@@ -233,12 +233,8 @@ async fn start(
 
     let services = web::Data::from(Arc::clone(&node.services));
     let limit = usize::try_from(node.services.config.http.max_body_bytes).unwrap_or(usize::MAX);
-    let app = App::new()
-        .app_data(services)
-        .app_data(web::PayloadConfig::new(limit))
-        .configure(http::configure)
-        .configure(interaction::configure)
-        .configure(console::configure);
+    let app =
+        App::new().app_data(services).app_data(web::PayloadConfig::new(limit)).configure(endpoints);
     let app = Rc::new(init_service(app).await);
     let ask = move |sent: TestRequest, path: String| -> LocalBoxFuture<'static, Answer> {
         let app = Rc::clone(&app);
