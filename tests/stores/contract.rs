@@ -64,6 +64,7 @@ macro_rules! contract {
             a_gap_in_the_sequence_is_refused
             a_wrong_previous_digest_is_refused
             one_append_may_weave_several_aggregates
+            every_event_has_its_own_metadata_wherever_reading_begins
             an_empty_batch_and_an_empty_append_are_nothing
             a_name_has_one_owner_until_it_is_released
             a_refused_name_takes_its_events_with_it
@@ -371,6 +372,44 @@ pub async fn one_append_may_weave_several_aggregates(fixture: impl Fixture) {
     assert_eq!(store.load(&two.stream, 0).await.unwrap().head, two.head);
     let log: Vec<_> = whole_log(&store).await.iter().map(|stored| stored.event.digest).collect();
     assert_eq!(log, order);
+}
+
+pub async fn every_event_has_its_own_metadata_wherever_reading_begins(fixture: impl Fixture) {
+    let store = fixture.store();
+    let (mut one, mut two) = (Chain::grant("1"), Chain::grant("2"));
+    let mut event = |chain: u8, metadata: &str| {
+        let chain = if chain == 1 { &mut one } else { &mut two };
+        let mut event = NewEvent { metadata: metadata.into(), ..chain.peek("A") };
+        event.digest = event.facts().digest();
+        chain.head = Head { sequence: event.sequence, digest: event.digest };
+        event
+    };
+    let (a, b) = (r#"{"command_id": "a"}"#, r#"{"command_id": "b"}"#);
+    let batch = vec![
+        append(vec![event(1, a), event(2, a), event(1, a)]),
+        append(vec![event(2, a), event(1, b), event(1, a), event(2, a)]),
+        append(vec![event(2, b)]),
+    ];
+    let all: Vec<_> = batch.iter().flat_map(|append| append.events.clone()).collect();
+    for result in store.commit(batch).await {
+        result.unwrap();
+    }
+
+    let log = whole_log(&store).await;
+    let events = |stored: &[StoredEvent]| {
+        stored.iter().map(|stored| stored.event.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(events(&log), all);
+    for (index, begin) in log.iter().enumerate() {
+        let rest = read_to_its_end(store.read_log(begin.position)).await;
+        assert_eq!(events(&rest), all[index + 1..]);
+    }
+    for chain in [one, two] {
+        let history = store.history(&chain.stream).await.unwrap();
+        let own: Vec<_> =
+            all.iter().filter(|event| event.stream == chain.stream).cloned().collect();
+        assert_eq!(events(&history), own);
+    }
 }
 
 pub async fn an_empty_batch_and_an_empty_append_are_nothing(fixture: impl Fixture) {

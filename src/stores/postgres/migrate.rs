@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(11, "0011", "documents"),
     migration!(12, "0012", "outliving_tokens"),
     migration!(13, "0013", "figures"),
+    migration!(14, "0014", "shared_metadata"),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

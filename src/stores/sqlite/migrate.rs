@@ -26,6 +26,7 @@ pub(super) const LOG: &[Migration] = &[
     migration!(7, "0007_merkle_log"),
     migration!(9, "0009_erasures"),
     migration!(11, "0011_documents"),
+    migration!(14, "0014_shared_metadata"),
 ];
 
 /// The steps of `views.db`.

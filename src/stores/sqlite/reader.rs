@@ -12,7 +12,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::erasure;
 use super::rows::{
-    EVENT_COLUMNS, bound, column, digest, integer, number, stored_event, text, value,
+    EVENT_COLUMNS, Metadata, bound, column, digest, integer, number, stored_event, text, value,
+    whole_event,
 };
 use super::views;
 use super::worker::Worker;
@@ -81,13 +82,13 @@ impl Reader {
 
     pub(super) fn history(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
         let mut statement = self.log.prepare_cached(&format!(
-            "SELECT {EVENT_COLUMNS} FROM events
+            "SELECT {EVENT_COLUMNS} FROM whole_events
              WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence"
         ))?;
         let mut rows = statement.query(params![stream.kind.as_str(), stream.id])?;
         let mut events = Vec::new();
         while let Some(row) = rows.next()? {
-            events.push(stored_event(row)?);
+            events.push(whole_event(row)?);
         }
         Ok(events)
     }
@@ -99,8 +100,9 @@ impl Reader {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![integer(after), limit])?;
         let mut events = Vec::new();
+        let mut metadata = Metadata::of(&self.log);
         while let Some(row) = rows.next()? {
-            events.push(stored_event(row)?);
+            events.push(stored_event(row, metadata.next(row)?)?);
         }
         Ok(events)
     }

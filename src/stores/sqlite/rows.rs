@@ -6,16 +6,52 @@ use std::sync::Arc;
 use chancery_domain::digest::Sha256Digest;
 use chancery_projections::{Table, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, ffi};
+use rusqlite::{Connection, Row, ffi};
 
 use crate::stores::{NewEvent, StoreError, StoredEvent, StreamId};
 
-/// The columns that [`stored_event`] reads, in its order.
+/// The columns of an event, in the order that [`stored_event`] reads them.
 pub(super) const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, \
      sequence, event_type, event_version, payload, metadata, prev_digest, digest";
 
+/// The metadata of events that are read in the order of the log. Where a row has none, they are
+/// those of the row before: one append wrote both.
+pub(super) struct Metadata<'c> {
+    log: &'c Connection,
+    last: Option<Arc<str>>,
+}
+
+impl<'c> Metadata<'c> {
+    pub(super) fn of(log: &'c Connection) -> Self {
+        Self { log, last: None }
+    }
+
+    /// That of the next row of [`EVENT_COLUMNS`].
+    pub(super) fn next(&mut self, row: &Row<'_>) -> Result<Arc<str>, StoreError> {
+        let own = text(row, METADATA)?;
+        let metadata = match &self.last {
+            Some(last) if own.is_empty() => return Ok(Arc::clone(last)),
+            None if own.is_empty() => self
+                .log
+                .prepare_cached("SELECT metadata FROM whole_events WHERE position = ?1")?
+                .query_row([row.get::<_, i64>(0)?], |row| row.get(0))?,
+            _ => Arc::from(own),
+        };
+        self.last = Some(Arc::clone(&metadata));
+        Ok(metadata)
+    }
+}
+
+/// Where [`EVENT_COLUMNS`] have the metadata.
+const METADATA: usize = 8;
+
+/// Reads [`EVENT_COLUMNS`] of a row that is whole.
+pub(super) fn whole_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    stored_event(row, Arc::from(text(row, METADATA)?))
+}
+
 /// Reads [`EVENT_COLUMNS`].
-pub(super) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+pub(super) fn stored_event(row: &Row<'_>, metadata: Arc<str>) -> Result<StoredEvent, StoreError> {
     let kind = text(row, 2)?;
     Ok(StoredEvent {
         position: number(row, 0)?,
@@ -31,7 +67,7 @@ pub(super) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
             event_type: Cow::Owned(row.get(5)?),
             event_version: Cow::Owned(row.get(6)?),
             payload: Box::from(text(row, 7)?),
-            metadata: Arc::from(text(row, 8)?),
+            metadata,
             prev_digest: digest(row, 9)?,
             digest: digest(row, 10)?,
         },

@@ -4,7 +4,7 @@ use chancery_domain::digest::EventFacts;
 use rusqlite::{OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::reader::Reader;
-use super::rows::{EVENT_COLUMNS, digest, integer, is_unique_violation, number, text};
+use super::rows::{EVENT_COLUMNS, Metadata, digest, integer, is_unique_violation, number, text};
 use super::writer::Writer;
 use crate::stores::{Head, ListedHead, LogCheckpoint, LogTile, Scanned, Seal, StoreError};
 
@@ -65,8 +65,9 @@ impl Reader {
         ))?;
         let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut scanned = Vec::with_capacity(limit.min(4096));
+        let mut metadata = Metadata::of(&self.log);
         while let Some(row) = rows.next()? {
-            scanned.push(scan(row)?);
+            scanned.push(scan(row, &metadata.next(row)?)?);
         }
         Ok(scanned)
     }
@@ -107,7 +108,7 @@ fn tile(row: &Row<'_>) -> Result<LogTile, StoreError> {
 }
 
 /// Reads [`EVENT_COLUMNS`]; nothing is copied but what is kept.
-fn scan(row: &Row<'_>) -> Result<Scanned, StoreError> {
+fn scan(row: &Row<'_>, metadata: &str) -> Result<Scanned, StoreError> {
     let (kind, id) = (text(row, 2)?, text(row, 3)?);
     let sequence = number(row, 4)?;
     let prev_digest = digest(row, 9)?;
@@ -118,7 +119,7 @@ fn scan(row: &Row<'_>) -> Result<Scanned, StoreError> {
         event_type: text(row, 5)?,
         event_version: text(row, 6)?,
         payload: text(row, 7)?.as_bytes(),
-        metadata: text(row, 8)?.as_bytes(),
+        metadata: metadata.as_bytes(),
         prev_digest,
     };
     Ok(Scanned {

@@ -356,6 +356,11 @@ impl<'t> Statements<'t> {
         if !continues {
             return Err(NotWritten::Refused(AppendError::Conflict));
         }
+        // Empty: that of the row before.
+        let metadata = match previous {
+            Some(previous) if previous.metadata == event.metadata => "",
+            _ => &event.metadata,
+        };
         self.insert_event
             .execute(params![
                 kind,
@@ -364,7 +369,7 @@ impl<'t> Statements<'t> {
                 event.event_type,
                 event.event_version,
                 event.payload,
-                event.metadata,
+                metadata,
                 event.prev_digest.as_bytes(),
                 event.digest.as_bytes(),
                 self.recorded_at,
