@@ -60,6 +60,60 @@ async fn a_database_of_a_later_version_is_refused_and_left_as_it_is() {
     assert!(why.contains("9999") && why.contains("newer"), "{why}");
 }
 
+/// So a node can be started again while others have the next version already, and the version
+/// before can be gone back to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_a_later_version_is_used_if_each_later_step_allows_it() {
+    let database = Database::migrated().await;
+    let mut connection = database.connection().await;
+    let mut step = async |version: i32, programs_from: &str| {
+        let step = format!(
+            "INSERT INTO schema_migrations (version, name, programs_from)
+             SELECT {version}, 'later', {programs_from} FROM schema_migrations
+             WHERE version < 9000"
+        );
+        connection.execute(&*step).await.unwrap();
+    };
+    step(9000, "max(version)").await;
+    step(9001, "max(version) - 1").await;
+    PostgresStore::connect(&database.url(), 1).await.unwrap();
+    assert_eq!(PostgresStore::migrate(&database.url()).await.unwrap(), Vec::<String>::new());
+    step(9002, "max(9001)").await;
+    let why = refusal(&database.url()).await;
+    assert!(why.contains("9002") && why.contains("newer"), "{why}");
+}
+
+/// Who waits long for a table that a query holds has everybody wait who comes after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrating_waits_briefly_for_a_table_and_tries_again() {
+    let database = Database::migrated().await;
+    let mut connection = database.connection().await;
+    let back = "DROP VIEW whole_events; DELETE FROM schema_migrations WHERE version >= 14";
+    connection.execute(back).await.unwrap();
+    connection.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let url = database.url();
+    let migrating = tokio::spawn(async move { PostgresStore::migrate(&url).await.unwrap() });
+    let mut other = database.connection().await;
+    let mut waits = async || {
+        let waits: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass",
+        )
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+        waits > 0
+    };
+    for waiting in [true, false, true] {
+        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+        while waits().await != waiting {
+            assert!(tokio::time::Instant::now() < end, "it does not change: {waiting}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+    assert!(migrating.await.unwrap().contains(&"0014_shared_metadata".to_owned()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_migration_leaves_nothing_behind() {
     let database = Database::empty().await;
