@@ -8,6 +8,8 @@
 //!   otherwise). It decides the schedule of the faults and the choices of each user; not how both
 //!   run into each other, which differs each time.
 //! - `CHANCERY_TORTURE_USERS`: how many users (8 unless told otherwise).
+//! - `CHANCERY_TORTURE_FROM`: an earlier version of the program. All nodes begin with it, and go over
+//!   to this version one after the other, while the users go on.
 //!
 //! What it found, and how to run it for long: `tests/torture/README.md`.
 
@@ -48,6 +50,7 @@ mod users;
 mod world;
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -86,13 +89,17 @@ fn torture(who: &str, nodes: usize, on_postgres: bool) {
     let lasts = Duration::from_secs(number("CHANCERY_TORTURE_SECONDS").unwrap_or(10));
     let seed = number("CHANCERY_TORTURE_SEED").unwrap_or(1);
     let users = usize::try_from(number("CHANCERY_TORTURE_USERS").unwrap_or(8)).unwrap();
-    let steps = faults::schedule(&mut Chance::of(seed, 0), nodes, on_postgres, lasts);
+    let earlier = variable("CHANCERY_TORTURE_FROM").map(PathBuf::from);
+    let mut steps = faults::schedule(&mut Chance::of(seed, 0), nodes, on_postgres, lasts);
+    if earlier.is_some() {
+        faults::upgrade(&mut steps, nodes);
+    }
     eprintln!("{who}, seed {seed}, {users} users, {} steps:", steps.len());
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let promises = Promises::none();
-        let world = World::begin(nodes, on_postgres, users).await;
+        let world = World::begin(nodes, on_postgres, users, earlier).await;
         let reader = Reader::default();
         let token = world.nodes[0].analyst.client_credentials(&[]).await;
         let token = Tokens::of(&token.ok()).access;
@@ -141,9 +148,13 @@ fn torture(who: &str, nodes: usize, on_postgres: bool) {
     });
 }
 
+fn number(name: &str) -> Option<u64> {
+    variable(name).map(|text| text.parse().expect("a number"))
+}
+
 #[expect(clippy::disallowed_methods, reason = "how long and how is up to whoever runs it")]
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 async fn timeout_of(work: impl Future<Output = ()>, limit: Duration) {

@@ -64,10 +64,16 @@ pub fn grant_of(handle: &str) -> String {
 
 /// The program; it ends with the test.
 pub fn chancery(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+    program(Path::new(env!("CARGO_BIN_EXE_chancery")), config, arguments)
+}
+
+/// Another build of the program, perhaps of another version.
+pub fn program(program: &Path, config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).arg("--config").arg(config).kill_on_drop(true);
     // It takes every variable of this prefix for a setting.
-    for own in ["TEST_POSTGRES", "TORTURE_SECONDS", "TORTURE_SEED", "TORTURE_USERS"] {
+    let own = ["TEST_POSTGRES", "TORTURE_FROM", "TORTURE_SECONDS", "TORTURE_SEED", "TORTURE_USERS"];
+    for own in own {
         command.env_remove(format!("CHANCERY_{own}"));
     }
     command
@@ -75,7 +81,12 @@ pub fn chancery(config: &Path, arguments: &[&str]) -> Command {
 
 /// Runs a command to its good end; gives what it printed.
 pub async fn cli(config: &Path, arguments: &[&[&str]], input: &str) -> String {
-    let mut child = chancery(config, &arguments.concat())
+    finished(chancery(config, &arguments.concat()), input).await
+}
+
+/// Runs a command to its good end; gives what it printed.
+pub async fn finished(mut command: Command, input: &str) -> String {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -87,6 +98,6 @@ pub async fn cli(config: &Path, arguments: &[&[&str]], input: &str) -> String {
     drop(stdin);
     let output = child.wait_with_output().await.unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {}\n{errors}", output.status);
+    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
     String::from_utf8(output.stdout).unwrap()
 }

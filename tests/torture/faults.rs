@@ -14,6 +14,8 @@ pub enum Fault {
     NodeKilled { node: usize, ms: Ms },
     /// SIGTERM, as when a new version comes; started again at once.
     NodeRestarted { node: usize },
+    /// No fault: SIGTERM to a node of an earlier version, and this version starts in its place.
+    NodeUpgraded { node: usize },
     /// SIGSTOP, and SIGCONT after that time: the node goes on with what it knew.
     NodeStopped { node: usize, ms: Ms },
     /// `kill -9` of every process of PostgreSQL at once.
@@ -109,6 +111,16 @@ pub fn schedule(chance: &mut Chance, nodes: usize, postgres: bool, lasts: Durati
     steps
 }
 
+/// Brings one node after the other to this version in the course of these steps.
+pub fn upgrade(steps: &mut Vec<Step>, nodes: usize) {
+    let all = steps.len();
+    for node in (0..nodes).rev() {
+        let faults = vec![Fault::NodeUpgraded { node }];
+        let step = Step { quiet: Duration::from_millis(500), faults };
+        steps.insert(all * (node + 1) / (nodes + 1), step);
+    }
+}
+
 impl Fault {
     fn of(kind: Kind, chance: &mut Chance, nodes: usize) -> Self {
         let node = chance.index(nodes);
@@ -136,7 +148,7 @@ impl Fault {
 
     pub fn lasts(self) -> Duration {
         let ms = match self {
-            Self::NodeRestarted { .. } | Self::KeyRotated { .. } => 0,
+            Self::NodeRestarted { .. } | Self::NodeUpgraded { .. } | Self::KeyRotated { .. } => 0,
             Self::NodeKilled { ms, .. }
             | Self::NodeStopped { ms, .. }
             | Self::DatabaseKilled { ms }

@@ -11,7 +11,7 @@ use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,7 +19,7 @@ use crate::faults::{Fault, Step};
 use crate::link::{Link, Way};
 use crate::machine::{self, Machine};
 use crate::postgres::{Postgres, signal};
-use crate::program::{chancery, cli, configured};
+use crate::program::{cli, configured, finished, program};
 use crate::support::server::free_address;
 use crate::support::{PASSWORD, REDIRECT_URI, RelyingParty, Tokens, good_request};
 
@@ -29,6 +29,9 @@ pub const RECOVERY: Duration = Duration::from_secs(15);
 
 /// For how long a used refresh token gives its successor again.
 pub const GRACE: Duration = Duration::from_secs(6);
+
+/// The program of this version.
+const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
 
 /// The name of the account of a user.
 pub fn account(user: usize) -> String {
@@ -40,6 +43,10 @@ pub const BYE: &str = "https://rp.example/bye";
 pub struct World {
     pub nodes: Vec<Node>,
     database: Option<Postgres>,
+    /// An earlier version of the program, which all nodes begin with.
+    earlier: Option<PathBuf>,
+    /// Has this version been started, and the database become its own?
+    upgraded: Cell<bool>,
     /// The longest that a recovery took.
     slowest: Cell<Duration>,
     /// When all clocks went right again.
@@ -63,7 +70,12 @@ pub struct Node {
 }
 
 impl World {
-    pub async fn begin(nodes: usize, on_postgres: bool, users: usize) -> Self {
+    pub async fn begin(
+        nodes: usize,
+        on_postgres: bool,
+        users: usize,
+        earlier: Option<PathBuf>,
+    ) -> Self {
         // Under /tmp: PostgreSQL's user must be able to come here.
         let folder = tempfile::Builder::new().prefix("torture-").tempdir_in("/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -93,7 +105,8 @@ impl World {
             let config = configured(&own, (&issuer, address), &store, &more);
             places.push((config, Machine::healthy(&library, own.join("machine")), link));
         }
-        let parties = registered(&places[0].0, users).await;
+        let begins_with = earlier.as_deref().unwrap_or(Path::new(CHANCERY));
+        let parties = registered(begins_with, &places[0].0, users).await;
         let nodes = places.into_iter().zip(addresses).map(|((config, machine, link), address)| {
             let address = format!("http://{address}");
             let [service, web, opaque, analyst] = parties.each_ref().map(|(id, secret)| {
@@ -103,7 +116,8 @@ impl World {
             Node { address, config, service, web, opaque, analyst, machine, link, running }
         });
         let (nodes, slowest, clocks_right) = (nodes.collect(), Cell::default(), Cell::default());
-        let world = Self { nodes, database, slowest, clocks_right, folder };
+        let upgraded = Cell::new(earlier.is_none());
+        let world = Self { nodes, database, earlier, upgraded, slowest, clocks_right, folder };
         join_all(world.nodes.iter().map(|node| node.start(&world))).await;
         world
     }
@@ -134,9 +148,14 @@ impl World {
                 self.nodes[node].end().await;
                 self.nodes[node].start(self).await;
             }
+            Fault::NodeUpgraded { node } => {
+                self.nodes[node].end().await;
+                self.upgraded.set(true);
+                self.nodes[node].start(self).await;
+            }
             Fault::KeyRotated { node } => {
                 // It fails where another fault has befallen what it needs.
-                let mut command = chancery(&self.nodes[node].config, &["key", "rotate"]);
+                let mut command = self.program(&self.nodes[node].config, &["key", "rotate"]);
                 let _ = timeout(RECOVERY, command.output()).await;
             }
             Fault::NodeStopped { node, .. } => {
@@ -191,6 +210,12 @@ impl World {
                 self.clocks_right.set(Some(Instant::now()));
             }
         }
+    }
+
+    /// The version that can be started: the earlier one, until this one has been.
+    fn program(&self, config: &Path, arguments: &[&str]) -> Command {
+        let earlier = self.earlier.as_deref().filter(|_| !self.upgraded.get());
+        program(earlier.unwrap_or(Path::new(CHANCERY)), config, arguments)
     }
 
     /// PostgreSQL ends itself when it can't write; the nodes must not.
@@ -257,7 +282,7 @@ impl Node {
         loop {
             let log = self.config.with_file_name("log");
             let log = fs::File::options().create(true).append(true).open(log).unwrap();
-            let mut command = chancery(&self.config, &["serve"]);
+            let mut command = world.program(&self.config, &["serve"]);
             let command = command.envs(self.machine.environment()).stdin(Stdio::null());
             let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
             *self.running.lock().await = Some(child);
@@ -327,8 +352,11 @@ impl Node {
 }
 
 /// Clients and accounts; gives ids and secrets.
-async fn registered(config: &Path, users: usize) -> [(String, String); 4] {
-    cli(config, &[&["migrate"]], "").await;
+async fn registered(by: &Path, config: &Path, users: usize) -> [(String, String); 4] {
+    let run = async |arguments: &[&[&str]], input: &str| {
+        finished(program(by, config, &arguments.concat()), input).await
+    };
+    run(&[&["migrate"]], "").await;
     let direct = ["--grant-type", "client_credentials"];
     let code = [
         "--scope",
@@ -353,12 +381,12 @@ async fn registered(config: &Path, users: usize) -> [(String, String); 4] {
     ];
     let mut parties = Vec::new();
     for (id, more) in kinds {
-        let added = cli(config, &[&["client", "add", "--json", "--id", id], &more], "").await;
+        let added = run(&[&["client", "add", "--json", "--id", id], &more], "").await;
         let added: Value = serde_json::from_str(&added).unwrap();
         parties.push((id.to_owned(), added["client_secret"].as_str().unwrap().to_owned()));
     }
     for user in 0..users {
-        cli(config, &[&["account", "add", &account(user), "--password-stdin"]], PASSWORD).await;
+        run(&[&["account", "add", &account(user), "--password-stdin"]], PASSWORD).await;
     }
     parties.try_into().unwrap()
 }
