@@ -72,7 +72,14 @@ pub fn program(program: &Path, config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).arg("--config").arg(config).kill_on_drop(true);
     // It takes every variable of this prefix for a setting.
-    let own = ["TEST_POSTGRES", "TORTURE_FROM", "TORTURE_SECONDS", "TORTURE_SEED", "TORTURE_USERS"];
+    let own = [
+        "TEST_POSTGRES",
+        "TORTURE_FROM",
+        "TORTURE_SECONDS",
+        "TORTURE_SEED",
+        "TORTURE_USERS",
+        "UPGRADE_FROM",
+    ];
     for own in own {
         command.env_remove(format!("CHANCERY_{own}"));
     }
