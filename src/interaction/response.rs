@@ -3,7 +3,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+};
 use chancery_domain::client::RegisteredClient;
 use chancery_domain::protocol::redirect_uri::RedirectUri;
 use chancery_domain::protocol::response_mode::ResponseMode;
@@ -16,11 +18,17 @@ use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::response_modes::{Carrier, Sealer, Shown, carry};
 use crate::services::Services;
 
+/// When to come again, in seconds, where nobody knows better (RFC 9110 §15.6.4).
+const SHORTLY: u32 = 5;
+
 /// A page.
 #[must_use]
 pub fn page(status: StatusCode, html: String, headers: &[(&'static str, String)]) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CONTENT_TYPE, "text/html; charset=utf-8"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.insert_header((RETRY_AFTER, SHORTLY));
+    }
     for (name, value) in headers {
         answer.insert_header((*name, value.as_str()));
     }
@@ -126,5 +134,18 @@ impl Target<'_> {
             state.give(&mut answer);
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9110 §15.6.4.
+    #[test]
+    fn a_page_that_is_not_there_now_says_when_to_come_again() {
+        let header = |status| page(status, String::new(), &[]).headers().get(RETRY_AFTER).cloned();
+        assert_eq!(header(StatusCode::SERVICE_UNAVAILABLE).unwrap(), "5");
+        assert_eq!(header(StatusCode::OK), None);
     }
 }
