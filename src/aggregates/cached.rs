@@ -67,8 +67,7 @@ impl<A: Kept> Aggregates<A> {
     }
 
     /// The aggregate with this id: as it is here, or as it was at most a
-    /// second ago elsewhere. One that does not exist is its default, and is
-    /// not kept.
+    /// second ago elsewhere. One that does not exist is its default.
     pub async fn get(&self, id: &str) -> Result<Arc<Folded<A>>, LoadError> {
         let epoch = {
             let mut cache = self.cache();
@@ -108,7 +107,7 @@ impl<A: Kept> Aggregates<A> {
     }
 
     /// Decides commands and adds their events to a work that is appended
-    /// elsewhere. Nothing is kept of it before the feed brings the events.
+    /// elsewhere. What is kept stays as it is: whoever appends them says [`Self::forget`] then.
     pub async fn prepare(
         &self,
         id: &str,
@@ -174,7 +173,8 @@ impl<A: Kept> Aggregates<A> {
 
     fn keep(&self, id: &str, folded: &Arc<Folded<A>>, epoch: u64) {
         let mut cache = self.cache();
-        if folded.head.sequence > 0 && cache.epoch == epoch {
+        let is_kept = folded.head.sequence > 0 || A::KEPT_IF_ABSENT;
+        if is_kept && cache.epoch == epoch {
             cache.entries.put(id.into(), Arc::clone(folded));
         }
     }

@@ -6,6 +6,7 @@ mod work;
 
 use std::sync::Arc;
 
+use chancery_domain::consent::Consent;
 use chancery_domain::event::{DecodeError, EventFormat};
 use chancery_domain::ids::AggregateKind;
 use cqrs_es::Aggregate;
@@ -19,6 +20,10 @@ use crate::stores::{Head, Loaded, Store, StoreError, StreamId};
 /// An aggregate that is kept in the log.
 pub trait Kept: Aggregate<Services = (), Event: EventFormat> + Clone + 'static {
     const KIND: AggregateKind;
+
+    /// Is it kept in memory too that there is none with some id? Only where strangers can't
+    /// name ids.
+    const KEPT_IF_ABSENT: bool = false;
 
     /// The stream of the aggregate with this id.
     #[must_use]
@@ -40,12 +45,17 @@ kept! {
     chancery_domain::client::Client: Client,
     chancery_domain::account::Account: Account,
     chancery_domain::session::Session: Session,
-    chancery_domain::consent::Consent: Consent,
     chancery_domain::signing_key::SigningKey: SigningKey,
     chancery_domain::tally::Tally: Tally,
     chancery_domain::registration_token::RegistrationToken: RegistrationToken,
     chancery_domain::scope_definition::ScopeDefinition: ScopeDefinition,
     chancery_domain::sealed_log::SealedLog: Log,
+}
+
+/// Whoever is asked for none has none, and logs in all the same.
+impl Kept for Consent {
+    const KIND: AggregateKind = AggregateKind::Consent;
+    const KEPT_IF_ABSENT: bool = true;
 }
 
 /// A state, and how far it has been folded.

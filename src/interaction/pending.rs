@@ -254,28 +254,37 @@ impl Pending {
             return self.decline(visit, DeclineReason::LoginRequired, Some(who)).await;
         }
         let consent = ConsentId::of(subject, &self.client.client_id).to_string();
-        let given = visit.consents.get(&consent).await?;
+        let mut given = visit.consents.get(&consent).await?;
         let person = who.authentication();
         if let Err(refusal) = self.ask_post_authentication(visit, person).await {
             return self.refuse(visit, refusal, Some(who)).await;
         }
-        let limits = match self.ask_limits(visit, person, given.state.scope()).await {
-            Ok(limits) => limits,
-            Err(refusal) => return self.refuse(visit, refusal, Some(who)).await,
-        };
-        let limited = self.within(&limits);
-        let wanted = {
-            let mut request = (*self.request).clone();
-            request.scope = limited.scope().clone();
-            let scope = given.state.scope().map(|given| given.union(&request.scope));
-            let scope = scope.as_ref().unwrap_or(&request.scope);
-            let named = claims::beyond(visit, scope, &limited.claims(visit));
-            let skip = self.client.metadata.skip_consent || limits.consent == Some(Asking::Skip);
-            wants_consent(&request, &named, &given.state, skip)
-                || limits.consent == Some(Asking::Require)
-        };
-        if !wanted {
-            return limited.approve(visit, who, None).await;
+        loop {
+            let limits = match self.ask_limits(visit, person, given.state.scope()).await {
+                Ok(limits) => limits,
+                Err(refusal) => return self.refuse(visit, refusal, Some(who)).await,
+            };
+            let limited = self.within(&limits);
+            let wanted = {
+                let mut request = (*self.request).clone();
+                request.scope = limited.scope().clone();
+                let scope = given.state.scope().map(|given| given.union(&request.scope));
+                let scope = scope.as_ref().unwrap_or(&request.scope);
+                let named = claims::beyond(visit, scope, &limited.claims(visit));
+                let skip =
+                    self.client.metadata.skip_consent || limits.consent == Some(Asking::Skip);
+                wants_consent(&request, &named, &given.state, skip)
+                    || limits.consent == Some(Asking::Require)
+            };
+            if !wanted {
+                return limited.approve(visit, who, None).await;
+            }
+            // Nobody is asked, and nobody refused, by what is old.
+            let now = visit.consents.fresh(&consent).await?;
+            if now.head == given.head {
+                break;
+            }
+            given = now;
         }
         if self.request.prompt.contains(Prompt::None) {
             return self.decline(visit, DeclineReason::ConsentRequired, Some(who)).await;
@@ -536,13 +545,14 @@ impl Pending {
             (Source::Browser, None) => visit.new_grant_id(),
         };
         let consent = ConsentId::of(who.authentication().subject, &self.client.client_id);
+        let presented = approval.as_ref().is_some_and(|approval| approval.presented.is_some());
         let mut attempt = 1;
         loop {
             let mut work = visit.work(self.origin(visit, grant, Some(who)))?;
             if let Who::Login(login) = who {
                 login.prepare(visit, visit.now(), &mut work).await?;
             }
-            if approval.as_ref().is_some_and(|approval| approval.presented.is_some()) {
+            if presented {
                 let command = self.consent_command(visit, who, grant);
                 visit.consents.prepare(&consent.to_string(), vec![command], &mut work).await?;
             }
@@ -557,7 +567,9 @@ impl Pending {
                 Source::Log { .. } => visit.grants.execute(grant, commands, work).await,
             };
             // What is in memory of them is old, whether this was written or not.
-            visit.consents.forget(&consent.to_string());
+            if presented {
+                visit.consents.forget(&consent.to_string());
+            }
             if let Who::Login(login) = who {
                 login.forget(visit);
             }

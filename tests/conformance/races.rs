@@ -228,6 +228,26 @@ mod on_two_nodes {
         });
     }
 
+    /// OpenID Connect Core §3.1.2.4: that there was no consent a moment ago is looked up again before
+    /// the person is asked, or the client refused.
+    #[test]
+    fn a_consent_is_known_at_once_on_the_other_node() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let url = scene.rp.authorize_url(&good_request());
+            let page = scene.browser.open(&url).await.shows("login-form");
+            let page = scene.browser.log_in(&page, "ada").await.shows("consent-form");
+            let mut there = scene.browser.at(&other);
+            there.open(&url).await.shows("consent-form");
+            let silent = scene.rp.authorize_url(&good_request_but(&[("prompt", "none")]));
+            assert_eq!(there.open(&silent).await.returned().error(), "consent_required");
+            let held_up = scene.server.hold_up_feeds().await;
+            scene.browser.answer(&page, "allow").await.returned().code();
+            there.open(&silent).await.returned().code();
+            drop(held_up);
+        });
+    }
+
     /// Another node's new key is looked up before what it signed is denied.
     #[test]
     fn what_a_new_key_signs_is_known_at_once_on_the_other_node() {

@@ -18,11 +18,24 @@ use crate::stores::{
 /// How many rows are taken at a time where there may be very many.
 const CHUNK: usize = 1000;
 
+/// After an append had to be undone: where there is one, there may be more.
+const WARY_FOR: u32 = 64;
+
+/// What of a batch can be undone while it is written. A savepoint for each append has SQLite copy
+/// every page that it touches; appends that are refused are rare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    All,
+    EachAppend,
+}
+
 pub(super) struct Writer {
     pub(super) connection: Connection,
     recent: Recent,
     /// The last batch could not be written: the next ping tries.
     failed: bool,
+    /// For so many batches each append can be undone alone.
+    wary: u32,
     /// Held as long as the connection, and dropped after it.
     _lock: Arc<File>,
 }
@@ -33,6 +46,8 @@ enum NotWritten {
     Refused(AppendError),
     /// The store's: the batch has to be tried again.
     Failed(rusqlite::Error),
+    /// A part of it is in the transaction, and can't be undone alone.
+    InPart,
 }
 
 impl From<rusqlite::Error> for NotWritten {
@@ -44,7 +59,7 @@ impl From<rusqlite::Error> for NotWritten {
 impl Writer {
     /// What is committed is told to `recent`.
     pub(super) fn new(connection: Connection, recent: Recent, lock: Arc<File>) -> Self {
-        Self { connection, recent, failed: false, _lock: lock }
+        Self { connection, recent, failed: false, wary: 0, _lock: lock }
     }
 
     /// Writes a batch in one transaction; if that fails, each append in one of its own.
@@ -75,12 +90,28 @@ impl Writer {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
+        self.wary = self.wary.saturating_sub(1);
+        if self.wary == 0 {
+            if let Some(results) = self.try_write(batch, Undo::All)? {
+                return Ok(results);
+            }
+            self.wary = WARY_FOR;
+        }
+        Ok(self.try_write(batch, Undo::EachAppend)?.unwrap_or_default())
+    }
+
+    /// None, and nothing is written: an append was refused that can't be undone alone.
+    fn try_write(
+        &mut self,
+        batch: &[Append],
+        undo: Undo,
+    ) -> rusqlite::Result<Option<Vec<Result<Appended, AppendError>>>> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut results = Vec::with_capacity(batch.len());
         let mut written = Vec::new();
         {
-            let mut statements = Statements::prepare(&transaction)?;
+            let mut statements = Statements::prepare(&transaction, undo)?;
             for append in batch {
                 let before = written.len();
                 results.push(match statements.append(append, &mut written) {
@@ -90,13 +121,14 @@ impl Writer {
                         Err(error)
                     }
                     Err(NotWritten::Failed(error)) => return Err(error),
+                    Err(NotWritten::InPart) => return Ok(None),
                 });
             }
         }
         // Where this fails, it may have been done all the same.
         transaction.commit().inspect_err(|_| self.recent.forget())?;
         self.recent.push(written);
-        Ok(results)
+        Ok(Some(results))
     }
 
     /// Wraps every key anew, in one transaction.
@@ -215,6 +247,7 @@ impl Writer {
 /// The statements of the hot path, taken from the cache once a batch.
 struct Statements<'t> {
     transaction: &'t Transaction<'t>,
+    undo: Undo,
     insert_event: CachedStatement<'t>,
     digest_at: CachedStatement<'t>,
     /// The time of recording of the whole batch.
@@ -222,12 +255,13 @@ struct Statements<'t> {
 }
 
 impl<'t> Statements<'t> {
-    fn prepare(transaction: &'t Transaction<'t>) -> rusqlite::Result<Self> {
+    fn prepare(transaction: &'t Transaction<'t>, undo: Undo) -> rusqlite::Result<Self> {
         let recorded_at = transaction
             .prepare_cached("SELECT CAST(round(unixepoch('subsec') * 1000) AS INTEGER)")?
             .query_row([], |row| row.get(0))?;
         Ok(Self {
             transaction,
+            undo,
             insert_event: transaction.prepare_cached(
                 "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type,
                      event_version, payload, metadata, prev_digest, digest, recorded_at)
@@ -251,12 +285,22 @@ impl<'t> Statements<'t> {
         if writes(append) <= 1 {
             return self.rows(append, stored);
         }
+        if self.undo == Undo::All {
+            let before = stored.len();
+            let written = self.rows(append, stored);
+            // Events come first: if the first of them is refused, there is nothing to undo.
+            let in_part = append.events.is_empty() || stored.len() > before;
+            return match written {
+                Err(NotWritten::Refused(_)) if in_part => Err(NotWritten::InPart),
+                written => written,
+            };
+        }
         self.execute("SAVEPOINT append")?;
         let written = self.rows(append, stored);
         if let Err(NotWritten::Refused(_)) = written {
             self.execute("ROLLBACK TO append")?;
         }
-        if !matches!(written, Err(NotWritten::Failed(_))) {
+        if !matches!(written, Err(NotWritten::Failed(_) | NotWritten::InPart)) {
             self.execute("RELEASE append")?;
         }
         written
