@@ -626,6 +626,7 @@ pub fn listen(services: &Arc<Services>, extra: impl Routes) -> Result<Listening,
     let issuer_path = config.server.issuer.path().to_owned();
     let closed = Closed::of(config);
     let mut server = HttpServer::new(move || {
+        Grants::live_here();
         let everything = |service: &mut web::ServiceConfig| {
             service.configure(endpoints).configure(&extra);
         };

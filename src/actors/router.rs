@@ -4,7 +4,12 @@
 //! bounded: the grant used longest ago leaves memory first, one that nobody
 //! has used for a while leaves anyway, and an id that does not exist never
 //! enters.
+//!
+//! An actor lives on the thread that answers requests where it was first
+//! needed, so that most of what is sent to it wakes no other thread; what comes
+//! from elsewhere has it live on the thread of its shard.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +36,11 @@ const MISSED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// A shard looks for idle grants this often; a grant that was not used between
 /// two looks leaves.
 const SWEEP: Duration = Duration::from_secs(60);
+
+thread_local! {
+    /// Do grants live on this thread?
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// All grants, wherever they are.
 #[derive(Clone)]
@@ -93,6 +103,11 @@ impl Grants {
             })
             .collect();
         Self { core, shards }
+    }
+
+    /// Grants that are first needed on this thread, which answers requests, live on it.
+    pub fn live_here() {
+        HERE.set(true);
     }
 
     /// Carries out commands on a grant that exists.
@@ -210,8 +225,7 @@ impl Grants {
         Ok(self.admit(id, folded))
     }
 
-    /// A grant that has been loaded, or is about to begin; its actor is made on its shard's thread,
-    /// if nobody has yet.
+    /// A grant that has been loaded, or is about to begin; its actor is made if nobody has yet.
     fn admit(&self, id: GrantId, folded: Folded<Grant>) -> Known {
         let shard = self.shard(id);
         let mut directory = lock(&shard.directory);
@@ -221,8 +235,12 @@ impl Grants {
         let heard = directory.missed.pop(&id).unwrap_or(0);
         let memory = Arc::new(Memory::new(folded, heard));
         let actor = GrantActor::new(Arc::clone(&self.core), id, Arc::clone(&memory));
-        // Nobody waits for the thread: what is sent to the actor meanwhile comes after this.
-        let actor = GrantActor::start_in_arbiter(&shard.arbiter, |_| actor);
+        let actor = if HERE.get() {
+            actor.start()
+        } else {
+            // Nobody waits for the thread: what is sent to the actor meanwhile comes after this.
+            GrantActor::start_in_arbiter(&shard.arbiter, |_| actor)
+        };
         let known = Known { actor, memory };
         let used_in = directory.sweep;
         directory.resident.put(id, Resident { known: known.clone(), used_in });
