@@ -55,6 +55,7 @@ mod oidc_session_management;
 mod oidc_userinfo;
 mod openidconnect;
 mod otlp;
+mod overload;
 mod pages;
 mod password_reset;
 mod races;

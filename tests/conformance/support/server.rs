@@ -236,6 +236,15 @@ impl TestServer {
         connection
     }
 
+    /// Holds up all appends, as a disk that stands still does, until the connection is dropped.
+    pub async fn hold_up_writes(&self) -> sqlx::PgConnection {
+        let Home::Postgres(database) = &*self.home else { panic!("nobody else writes to SQLite") };
+        let mut connection = database.connection().await;
+        connection.execute("BEGIN").await.unwrap();
+        connection.execute("LOCK TABLE events IN EXCLUSIVE MODE").await.unwrap();
+        connection
+    }
+
     /// Lets PostgreSQL sample its tables, as it does by itself now and then.
     pub async fn analyze(&self) {
         let Home::Postgres(database) = &*self.home else { return };
