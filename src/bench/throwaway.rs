@@ -57,8 +57,8 @@ pub enum Place {
     Temporary,
     /// SQLite in this folder, which is kept.
     Folder(PathBuf),
-    /// This empty database. (The URL may hold a password.)
-    Postgres(String),
+    /// This database, an empty one unless its master key is given. (The URL may hold a password.)
+    Postgres { url: String, master_key: Option<PathBuf> },
 }
 
 /// Why there is no server to measure.
@@ -78,7 +78,7 @@ pub enum ThrowawayError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Url(#[from] url::ParseError),
-    #[error("the master key of the store in {} is gone", .0.display())]
+    #[error("the store has a history, and its master key is not there: {}", .0.display())]
     NoMasterKey(PathBuf),
     #[error("the database has a history already")]
     NotEmpty,
@@ -180,7 +180,9 @@ impl Throwaway {
 
         let disk = match place {
             Place::Temporary | Place::Folder(_) => Disk::Sqlite(layout.data),
-            Place::Postgres(url) => Disk::Postgres(PostgresStore::connect(&url, 1).await?.into()),
+            Place::Postgres { url, .. } => {
+                Disk::Postgres(PostgresStore::connect(&url, 1).await?.into())
+            }
         };
         let log = folder.0.join("server.log");
         let child = Command::new(std::env::current_exe()?)
@@ -256,13 +258,16 @@ struct Layout {
 impl Layout {
     fn of(place: &Place, folder: &Path, port: u16) -> Result<Self, url::ParseError> {
         let data = match place {
-            Place::Temporary | Place::Postgres(_) => folder.join("data"),
+            Place::Temporary | Place::Postgres { .. } => folder.join("data"),
             Place::Folder(data) => std::path::absolute(data).unwrap_or_else(|_| data.clone()),
         };
         let (store, master_key) = match place {
             Place::Temporary => (sqlite(&data), folder.join(MASTER_KEY_FILE)),
             Place::Folder(_) => (sqlite(&data), data.join(MASTER_KEY_FILE)),
-            Place::Postgres(url) => (url.clone(), folder.join(MASTER_KEY_FILE)),
+            Place::Postgres { url, master_key } => {
+                let own = master_key.clone().unwrap_or_else(|| folder.join(MASTER_KEY_FILE));
+                (url.clone(), std::path::absolute(&own).unwrap_or(own))
+            }
         };
         let issuer = format!("http://127.0.0.1:{port}").parse()?;
         Ok(Self { issuer, data, store, master_key })
@@ -294,14 +299,14 @@ impl Layout {
         open: &OpenStore,
     ) -> Result<MasterKey, ThrowawayError> {
         let is_new = open.store.last_position().await? == 0;
-        if matches!(place, Place::Postgres(_)) && !is_new {
+        if matches!(place, Place::Postgres { master_key: None, .. }) && !is_new {
             return Err(ThrowawayError::NotEmpty);
         }
         if self.master_key.exists() {
             return Ok(app::master_key(config).await?);
         }
         if !is_new {
-            return Err(ThrowawayError::NoMasterKey(self.data.clone()));
+            return Err(ThrowawayError::NoMasterKey(self.master_key.clone()));
         }
         Ok(MasterKey::create(&self.master_key, &SystemEntropy)?)
     }

@@ -41,6 +41,7 @@ Examples:
   chancery bench --rate 500 --scenario mixed      # 500 flows arrive each second, come what may
   chancery bench --store postgres://chancery@db.example/empty --pid $(head -1 postmaster.pid)
   chancery bench --data big                       # on the history that `chancery sample` made
+  chancery bench --store postgres://chancery@db.example/big --master-key big.key    # the same
   chancery bench --set 'keys.signing_algorithm = \"EdDSA\"'
   chancery bench --issuer https://as.example --client web.json --accounts people.json
 
@@ -109,9 +110,13 @@ pub struct Args {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "A server of its own")]
 pub struct OwnServer {
-    /// Its store: sqlite, or the postgres:// URL of an empty database
+    /// Its store: sqlite, or the postgres:// URL of a database, an empty one unless its --master-key
+    /// is given
     #[arg(long, value_name = "STORE", default_value = "sqlite", value_parser = store)]
     pub store: StoreChoice,
+    /// The file with the master key of a PostgreSQL database that has a history
+    #[arg(long, value_name = "FILE", requires = "store")]
+    pub master_key: Option<PathBuf>,
     /// The folder of its embedded store, which is kept [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -128,7 +133,7 @@ pub struct OwnServer {
 #[command(next_help_heading = "Another server")]
 pub struct OtherServer {
     /// Its issuer; the rest is in its discovery document
-    #[arg(long, value_name = "URL", requires = "client", conflicts_with_all = ["store", "data", "set"])]
+    #[arg(long, value_name = "URL", requires = "client", conflicts_with_all = ["store", "master_key", "data", "set"])]
     pub issuer: Option<Url>,
     /// A client's registration, as JSON; may be repeated
     #[arg(long, value_name = "FILE", requires = "issuer", num_args = 1..)]
@@ -208,9 +213,15 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 /// Starts a server, measures it, and stops it whatever comes of that.
 async fn of_own_server(args: &Args, shown: &Shown) -> Result<Report, CliError> {
     let place = match (&args.own.store, &args.own.data) {
+        (StoreChoice::Sqlite, _) if args.own.master_key.is_some() => {
+            return Err(CliError::usage("the master key of an embedded store is in its folder")
+                .hint("leave out --master-key"));
+        }
         (StoreChoice::Sqlite, None) => Place::Temporary,
         (StoreChoice::Sqlite, Some(folder)) => Place::Folder(folder.clone()),
-        (StoreChoice::Postgres(url), None) => Place::Postgres(url.clone()),
+        (StoreChoice::Postgres(url), None) => {
+            Place::Postgres { url: url.clone(), master_key: args.own.master_key.clone() }
+        }
         (StoreChoice::Postgres(_), Some(_)) => {
             return Err(CliError::usage("a PostgreSQL database is in no folder")
                 .hint("leave out --data, or --store"));
@@ -422,9 +433,10 @@ impl From<SetupError> for CliError {
              --username-field and --password-field",
             ),
             SetupError::Throwaway(ThrowawayError::Start(error)) => not_started(error),
-            SetupError::Throwaway(ThrowawayError::NotEmpty) => {
-                failed.hint("make a database for this: it is filled, and can't be used after")
-            }
+            SetupError::Throwaway(ThrowawayError::NotEmpty) => failed.hint(
+                "make a database for this, which is filled and can't be used after; or give the \
+                     key of a made-up history, with --master-key",
+            ),
             _ => failed,
         }
     }
