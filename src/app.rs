@@ -191,6 +191,7 @@ impl Node {
         let scopes = ScopeTable::default();
         scopes.reload(&*store, &config.scopes).await?;
         let vault = Arc::new(Vault::new(master.clone(), Arc::clone(&store), Arc::clone(&entropy)));
+        let resident = usize::try_from(config.server.grants_in_memory).unwrap_or(usize::MAX);
         let threads = NonZeroUsize::new(config.server.worker_count()).unwrap_or(NonZeroUsize::MIN);
         let core = GrantCore {
             store: Arc::clone(&store),
@@ -209,7 +210,7 @@ impl Node {
             registration_tokens: kept(&store, &committer, &fresh),
             scope_definitions: kept(&store, &committer, &fresh),
             scopes,
-            grants: Grants::start(Arc::new(core), threads),
+            grants: Grants::start(Arc::new(core), threads, resident),
             passwords: Passwords::new(threads, Arc::clone(&entropy))?,
             unsealed_secrets: UnsealedSecrets::default(),
             client_keys: ClientKeys::default(),

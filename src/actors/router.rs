@@ -26,9 +26,6 @@ use super::grant::{
 use crate::aggregates::{Folded, Kept as _, Work};
 use crate::telemetry::trace::Carried;
 
-/// How many grants stay in memory, in all shards together.
-const RESIDENT: usize = 16_384;
-
 /// How much news of grants that are not in memory each shard remembers: of more than comes while
 /// one is loaded.
 const MISSED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -87,10 +84,11 @@ impl Directory {
 }
 
 impl Grants {
-    /// Starts the shards, each on a thread of its own.
+    /// Starts the shards, each on a thread of its own. So many grants stay in memory, in all of
+    /// them together.
     #[must_use]
-    pub fn start(core: Arc<GrantCore>, shards: NonZeroUsize) -> Self {
-        let capacity = NonZeroUsize::new(RESIDENT / shards).unwrap_or(NonZeroUsize::MIN);
+    pub fn start(core: Arc<GrantCore>, shards: NonZeroUsize, resident: usize) -> Self {
+        let capacity = NonZeroUsize::new(resident / shards).unwrap_or(NonZeroUsize::MIN);
         let shards = (0..shards.get())
             .map(|_| {
                 let (resident, missed) = (LruCache::new(capacity), LruCache::new(MISSED));

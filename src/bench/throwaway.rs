@@ -285,6 +285,10 @@ impl Layout {
             quoted(&self.store),
             quoted(&self.master_key.to_string_lossy()),
         );
+        // With each port another log would begin, to be sealed from its first event on.
+        if !settings.iter().any(|line| line.trim_start().starts_with("audit.origin")) {
+            text.push_str("audit.origin = \"bench.invalid/audit/log\"\n");
+        }
         for line in settings {
             text.push_str(line);
             text.push('\n');

@@ -25,6 +25,9 @@ settings! {
         listen: Vec<Listen> = default ["127.0.0.1:8080"];
         /// Threads that serve requests. 0: as many as there are processor cores.
         workers: u16 = default 0 within 0..=1024;
+        /// How many grants stay in memory, at about 4 KB each. Those that were used longest ago
+        /// leave, and are read from the store when they are needed again.
+        grants_in_memory: u32 = default 16_384 within 256..=16_777_216;
         /// A proxy in front of this server terminates TLS and reaches it over plain
         /// HTTP, by a network that nobody else can read.
         behind_tls_proxy: bool = default false;
