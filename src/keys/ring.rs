@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::aggregates::{Folded, Kept as _, LoadError};
-use crate::freshness::Freshness;
+use crate::freshness::{self, Freshness};
 use crate::handles::{DerivedHandle, DerivedKind, HandleKey};
 use crate::jose::jwe::DecryptionKey;
 use crate::jose::{Jwk, KeyError, PrivateKey, Verifier};
@@ -67,7 +67,7 @@ pub enum KeysError {
 /// All keys at one time.
 pub struct Keys {
     /// The key that signs, for each algorithm.
-    active: BTreeMap<SigningAlgorithm, Arc<PrivateKey>>,
+    active: BTreeMap<SigningAlgorithm, Active>,
     /// Every private key that may be asked for again.
     private: HashMap<KeyId, Arc<PrivateKey>>,
     /// What may still be encrypted to, the newest first.
@@ -95,10 +95,44 @@ pub struct Keys {
     pub browsers: MacKey,
 }
 
+/// The key that signs with an algorithm.
+struct Active {
+    key: Arc<PrivateKey>,
+    /// What signs until then: a key that this node has just heard of, others may not have published
+    /// yet.
+    until: Option<(Instant, Arc<PrivateKey>)>,
+}
+
+impl Active {
+    /// The one that signs now.
+    fn now(&self) -> &Arc<PrivateKey> {
+        match &self.until {
+            Some((until, before)) if Instant::now() < *until => before,
+            _ => &self.key,
+        }
+    }
+}
+
 impl Keys {
     /// The key that signs with this algorithm.
     pub fn signing(&self, algorithm: SigningAlgorithm) -> Result<&Arc<PrivateKey>, KeysError> {
-        self.active.get(&algorithm).ok_or(KeysError::NoSigningKey(algorithm))
+        self.active.get(&algorithm).map(Active::now).ok_or(KeysError::NoSigningKey(algorithm))
+    }
+
+    /// Has what signed until now go on for so long, where a new key has come: unless it is
+    /// published no more, and so was withdrawn.
+    fn follow(&mut self, before: &Self, wait: Duration) {
+        for (algorithm, active) in &mut self.active {
+            let Some(old) = before.active.get(algorithm) else { continue };
+            let until = if old.key.kid() == active.key.kid() {
+                old.until.as_ref().map(|(until, key)| (*until, key))
+            } else {
+                Some((Instant::now() + wait, old.now()))
+            };
+            active.until = until
+                .filter(|(_, key)| self.private.contains_key(key.kid()))
+                .map(|(until, key)| (until, Arc::clone(key)));
+        }
     }
 
     /// The key with this id, signing still or not any more.
@@ -192,7 +226,10 @@ impl Keys {
         let subjects = only(store, master, purpose::SUBJECTS).await?;
         let pages = only(store, master, purpose::PAGES).await?;
         Ok(Self {
-            active: active.into_iter().map(|(algorithm, (_, key))| (algorithm, key)).collect(),
+            active: active
+                .into_iter()
+                .map(|(algorithm, (_, key))| (algorithm, Active { key, until: None }))
+                .collect(),
             private,
             decryption: decryption.into_iter().map(|(_, key)| key).collect(),
             verifier: Verifier::new(&parsed),
@@ -236,6 +273,10 @@ fn unwrap(master: &MasterKey, row: &WrappedKeyRow) -> Result<Vec<u8>, KeysError>
 /// How soon after the keys were loaded they are loaded again for a token that names another key:
 /// strangers name what they like.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// After this time every node publishes a key that one of them has heard of. Until then what it
+/// signed could be verified by nobody who asks another node for the keys.
+const KNOWN_EVERYWHERE: Duration = freshness::BOUND.saturating_mul(2);
 
 /// The keys of now; loaded again when the feed brings news of a key.
 pub struct KeyRing {
@@ -296,8 +337,11 @@ impl KeyRing {
         if asked.duration_since(*loaded) < than {
             return Ok(());
         }
-        let keys = Arc::new(Keys::load(&*self.store, &self.master, now).await?);
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        let mut keys = Keys::load(&*self.store, &self.master, now).await?;
+        if self.fresh.is_shared() {
+            keys.follow(&self.get(), KNOWN_EVERYWHERE);
+        }
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         *loaded = asked;
         Ok(())
     }

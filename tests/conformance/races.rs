@@ -257,12 +257,39 @@ mod on_two_nodes {
             let first = scene.lasting_tokens().await;
             let held_up = scene.server.hold_up_feeds().await;
             rotate(&scene).await;
-            let tokens = Tokens::of(&scene.rp.refresh(first.refresh()).await.ok());
+            let tokens = signed_anew(&scene.rp, first).await;
             assert!(there.is_alive(&tokens.access).await);
             let bye = format!("{}/end_session?id_token_hint={}", scene.server.issuer, tokens.id());
             scene.browser.at(&other).open(&bye).await.shows("logged-out-page");
             drop(held_up);
         });
+    }
+
+    /// RFC 7517 §5, OpenID Connect Core §10.1.1: whoever gets a token by one node finds its key at
+    /// another.
+    #[test]
+    fn a_new_key_is_published_everywhere_before_it_signs() {
+        crate::support::run(async {
+            let (mut scene, other) = two().await;
+            let there = scene.rp.at(&other);
+            let first = scene.lasting_tokens().await;
+            rotate(&scene).await;
+            let tokens = signed_anew(&scene.rp, first).await;
+            crate::support::verified(&there, &tokens.access).await;
+            crate::support::verified(&there, tokens.id()).await;
+        });
+    }
+
+    /// Refreshes until another key signs.
+    async fn signed_anew(rp: &RelyingParty, first: Tokens) -> Tokens {
+        let kid = |tokens: &Tokens| crate::support::header(&tokens.access)["kid"].clone();
+        let mut tokens = first.clone();
+        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        while kid(&tokens) == kid(&first) {
+            assert!(tokio::time::Instant::now() < end, "the old key goes on signing");
+            tokens = Tokens::of(&rp.refresh(tokens.refresh()).await.ok());
+        }
+        tokens
     }
 
     /// What a withdrawn key signed is worth nothing, although the feed stands still.
