@@ -161,7 +161,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Quickstart(args) => Box::pin(quickstart::run(args)).await,
-        Command::Serve(args) => serve::run(args).await,
+        Command::Serve(args) => Box::pin(serve::run(args)).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Backup(args) => backup::run(args).await,
         Command::Client(args) => client::run(args).await,
