@@ -55,9 +55,10 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Make a new key and use it; an old one that signed stays published until
-    /// the last token that it signed has expired, and one that clients encrypt
-    /// to is kept as long, for those who have not heard of the new one yet
+    /// Make a new key and use it (of several nodes none does before all publish it);
+    /// an old one that signed stays published until the last token that it signed has
+    /// expired, and one that clients encrypt to is kept as long, for those who have
+    /// not heard of the new one yet
     Rotate(Rotate),
     /// End a key that others may know: it is not published any more, and all that
     /// it signed is refused from now on; a new one takes the place of one in use
