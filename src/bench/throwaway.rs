@@ -78,7 +78,7 @@ pub enum ThrowawayError {
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
     Url(#[from] url::ParseError),
-    #[error("the store has a history, and its master key is not there: {}", .0.display())]
+    #[error("the store's master key is not there: {}", .0.display())]
     NoMasterKey(PathBuf),
     #[error("the database has a history already")]
     NotEmpty,
@@ -309,7 +309,7 @@ impl Layout {
         if self.master_key.exists() {
             return Ok(app::master_key(config).await?);
         }
-        if !is_new {
+        if !is_new || matches!(place, Place::Postgres { master_key: Some(_), .. }) {
             return Err(ThrowawayError::NoMasterKey(self.master_key.clone()));
         }
         Ok(MasterKey::create(&self.master_key, &SystemEntropy)?)

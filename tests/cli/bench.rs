@@ -83,6 +83,21 @@ async fn a_store_on_postgres_is_measured_once() {
     assert!(said.contains("has a history already") && !said.contains(&url), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_on_postgres_with_a_history_is_measured_by_its_master_key() {
+    let database = Database::empty().await;
+    let (url, folder) = (database.url(), tempfile::tempdir().unwrap());
+    let key = folder.path().join("master.key");
+    let by = ["--store", &url, "--master-key", key.to_str().unwrap()];
+    let arguments = [&by[..], &["--scenario", "par", "--no-limits", "--json"]].concat();
+    let said = bench(&arguments).fails(1);
+    assert!(said.contains("master key is not there") && !key.exists(), "{said}");
+    std::fs::write(&key, "0f".repeat(32)).unwrap();
+    for _ in 0..2 {
+        is_measured(&bench(&arguments).json(), &["par"]);
+    }
+}
+
 /// A server that runs already, with a client that asks for consent and a person.
 struct Other {
     server: Server,
