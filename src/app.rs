@@ -373,8 +373,9 @@ async fn spread_news(services: Arc<Services>) {
             }
         };
         services.fresh.heard_up_to(news.position());
-        let mut keys_changed = false;
-        let mut scopes_changed = false;
+        // They were loaded before this began to listen.
+        let mut keys_changed = true;
+        let mut scopes_changed = true;
         loop {
             // What could not be loaded again is tried again, news or not.
             let limit = if keys_changed || scopes_changed { AGAIN } else { Duration::MAX };
