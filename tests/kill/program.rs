@@ -33,9 +33,17 @@ pub fn configured(
     config
 }
 
+/// The program of this version.
+pub const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
+
 /// Starts a node; gives it when this client finds it ready.
 pub async fn started(config: &Path, party: &RelyingParty) -> Child {
-    let child = chancery(config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
+    started_by(Path::new(CHANCERY), config, party).await
+}
+
+/// The same by another build of the program.
+pub async fn started_by(by: &Path, config: &Path, party: &RelyingParty) -> Child {
+    let child = program(by, config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
     let ready = || async {
         let asked = party.request(reqwest::Method::GET, "/health/ready").send().await;
         asked.is_ok_and(|answer| answer.status() == 200)
@@ -64,7 +72,7 @@ pub fn grant_of(handle: &str) -> String {
 
 /// The program; it ends with the test.
 pub fn chancery(config: &Path, arguments: &[&str]) -> Command {
-    program(Path::new(env!("CARGO_BIN_EXE_chancery")), config, arguments)
+    program(Path::new(CHANCERY), config, arguments)
 }
 
 /// Another build of the program, perhaps of another version.

@@ -19,7 +19,7 @@ use crate::faults::{Fault, Step};
 use crate::link::{Link, Way};
 use crate::machine::{self, Machine};
 use crate::postgres::{Postgres, signal};
-use crate::program::{cli, configured, finished, program};
+use crate::program::{CHANCERY, cli, configured, finished, program};
 use crate::support::server::free_address;
 use crate::support::{PASSWORD, REDIRECT_URI, RelyingParty, Tokens, good_request};
 
@@ -29,9 +29,6 @@ pub const RECOVERY: Duration = Duration::from_secs(15);
 
 /// For how long a used refresh token gives its successor again.
 pub const GRACE: Duration = Duration::from_secs(6);
-
-/// The program of this version.
-const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
 
 /// The name of the account of a user.
 pub fn account(user: usize) -> String {

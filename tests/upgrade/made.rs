@@ -1,7 +1,6 @@
 //! Databases that earlier versions made, and what was given out from them.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use chancery_domain::protocol::client_auth_method::ClientAuthMethod;
 use serde::{Deserialize, Serialize};
@@ -10,10 +9,10 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::postgres_database::Database;
-use crate::program::{configured, finished, program};
+use crate::program::{configured, finished, program, started_by};
 use crate::support::server::free_address;
 use crate::support::{
-    Browser, PASSWORD, REDIRECT_URI, RelyingParty, Tokens, claims, good_request_but, until,
+    Browser, PASSWORD, REDIRECT_URI, RelyingParty, Tokens, claims, good_request_but,
 };
 
 /// That of all these databases, wherever they are served.
@@ -139,12 +138,7 @@ async fn live(by: &Path, place: &Place) -> Held {
 
     let (service, web) =
         (place.party_with("svc", &svc_secret), place.party_with("web", &web_secret));
-    let mut server = program(by, &place.config, &["serve"]).stdin(Stdio::null()).spawn().unwrap();
-    until("readiness", || async {
-        let asked = service.request(reqwest::Method::GET, "/health/ready").send().await;
-        asked.is_ok_and(|answer| answer.status() == 200)
-    })
-    .await;
+    let mut server = started_by(by, &place.config, &service).await;
     Tokens::of(&service.client_credentials(&[]).await.ok());
     let mut browser = Browser::of(ISSUER).at_address(&place.address);
     let mut granted = async || {

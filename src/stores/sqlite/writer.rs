@@ -300,7 +300,7 @@ impl<'t> Statements<'t> {
         if let Err(NotWritten::Refused(_)) = written {
             self.execute("ROLLBACK TO append")?;
         }
-        if !matches!(written, Err(NotWritten::Failed(_) | NotWritten::InPart)) {
+        if !matches!(written, Err(NotWritten::Failed(_))) {
             self.execute("RELEASE append")?;
         }
         written

@@ -228,20 +228,23 @@ impl TestServer {
     /// Holds up the feeds of all nodes, as a node does that hangs in the middle of an append, until
     /// the connection is dropped.
     pub async fn hold_up_feeds(&self) -> sqlx::PgConnection {
-        let Home::Postgres(database) = &*self.home else { panic!("nobody else writes to SQLite") };
-        let mut connection = database.connection().await;
-        connection.execute("BEGIN").await.unwrap();
-        connection.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE").await.unwrap();
+        let mut connection = self.holding_events("ROW EXCLUSIVE").await;
         connection.execute("SELECT next_event_position()").await.unwrap();
         connection
     }
 
     /// Holds up all appends, as a disk that stands still does, until the connection is dropped.
     pub async fn hold_up_writes(&self) -> sqlx::PgConnection {
+        self.holding_events("EXCLUSIVE").await
+    }
+
+    /// A transaction that holds the table of events in this mode.
+    async fn holding_events(&self, mode: &str) -> sqlx::PgConnection {
         let Home::Postgres(database) = &*self.home else { panic!("nobody else writes to SQLite") };
         let mut connection = database.connection().await;
         connection.execute("BEGIN").await.unwrap();
-        connection.execute("LOCK TABLE events IN EXCLUSIVE MODE").await.unwrap();
+        let lock = format!("LOCK TABLE events IN {mode} MODE");
+        connection.execute(&*lock).await.unwrap();
         connection
     }
 
