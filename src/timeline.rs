@@ -356,8 +356,8 @@ mod tests {
 
     use super::*;
 
-    fn event(kind: AggregateKind, name: &str, payload: serde_json::Value) -> AnyEvent {
-        AnyEvent::from_json(kind, name, "1", payload).unwrap()
+    fn event(kind: AggregateKind, name: &str, payload: &serde_json::Value) -> AnyEvent {
+        AnyEvent::from_json(kind, name, "1", &payload.to_string()).unwrap()
     }
 
     fn envelope(value: serde_json::Value) -> Envelope {
@@ -372,7 +372,7 @@ mod tests {
             "id": { "key": "k", "issued_at": 1, "expires_at": 2 },
             "refresh": { "generation": 1, "expires_at": 3 },
         });
-        let event = event(AggregateKind::Grant, "CodeRedeemed", json!({ "tokens": tokens }));
+        let event = event(AggregateKind::Grant, "CodeRedeemed", &json!({ "tokens": tokens }));
         assert_eq!(
             summary(&event),
             "The code was redeemed for access token 1 (JWT), refresh token 1 and an ID token"
@@ -393,7 +393,7 @@ mod tests {
             ),
         ] {
             let payload = json!({ "response_type": "token", "tokens": tokens, "at": 1 });
-            let event = event(AggregateKind::Grant, "FrontChannelTokensIssued", payload);
+            let event = event(AggregateKind::Grant, "FrontChannelTokensIssued", &payload);
             assert_eq!(summary(&event), words);
         }
     }
@@ -403,7 +403,7 @@ mod tests {
         let event = event(
             AggregateKind::Grant,
             "GrantRevoked",
-            json!({ "cause": "revoked_by_operator", "reason": "device was lost", "at": 1 }),
+            &json!({ "cause": "revoked_by_operator", "reason": "device was lost", "at": 1 }),
         );
         let by = envelope(json!({
             "command_id": "0198f3a2c4d57e0fa1b2c3d4e5f60718", "occurred_at": "2026-01-01T00:00:00Z",
@@ -419,7 +419,7 @@ mod tests {
         let read = event(
             AggregateKind::Account,
             "PersonalDataRead",
-            json!({ "what": ["username", "email"], "reason": "ticket 7", "at": 1 }),
+            &json!({ "what": ["username", "email"], "reason": "ticket 7", "at": 1 }),
         );
         let by = envelope(json!({
             "command_id": "0198f3a2c4d57e0fa1b2c3d4e5f60718", "occurred_at": "2026-01-01T00:00:00Z",
@@ -430,7 +430,7 @@ mod tests {
         let erased = event(
             AggregateKind::Account,
             "AccountErased",
-            json!({ "data_keys": 1, "sealed_values": 2, "snapshots": 0, "at": 1 }),
+            &json!({ "data_keys": 1, "sealed_values": 2, "snapshots": 0, "at": 1 }),
         );
         let words = "The account was erased: 1 data key and 2 sealed values were destroyed";
         assert_eq!(summary(&erased), words);
@@ -441,7 +441,7 @@ mod tests {
         let event = event(
             AggregateKind::Grant,
             "GrantRevoked",
-            json!({ "cause": "client_disabled", "at": 1 }),
+            &json!({ "cause": "client_disabled", "at": 1 }),
         );
         let by = envelope(json!({
             "command_id": "0198f3a2c4d57e0fa1b2c3d4e5f60718", "occurred_at": "2026-01-01T00:00:00Z",

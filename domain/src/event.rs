@@ -8,7 +8,6 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
-use serde_json::Value;
 
 use crate::ids::AggregateKind;
 
@@ -24,7 +23,7 @@ pub trait EventFormat: cqrs_es::DomainEvent {
     fn to_json(&self) -> Result<String, serde_json::Error>;
 
     /// Reads an event as stored, of any version that ever was.
-    fn from_json(name: &str, version: &str, payload: Value) -> Result<Self, DecodeError>;
+    fn from_json(name: &str, version: &str, payload: &str) -> Result<Self, DecodeError>;
 
     /// What is written of each event, in every version that ever was.
     fn schemas(kind: AggregateKind) -> Vec<EventSchema>;
@@ -172,15 +171,15 @@ macro_rules! events {
             fn from_json(
                 name: &str,
                 version: &str,
-                payload: serde_json::Value,
+                payload: &str,
             ) -> Result<Self, $crate::event::DecodeError> {
                 let read = match (name, version) {
                     $(
                         (stringify!($event), $version) => {
-                            serde_json::from_value(payload).map(Self::$event)
+                            serde_json::from_str(payload).map(Self::$event)
                         }
                         $($((stringify!($event), $earlier) => {
-                            serde_json::from_value::<$was>(payload)
+                            serde_json::from_str::<$was>(payload)
                                 .map(|was| Self::$event(was.into()))
                         })+)?
                     )*
@@ -260,7 +259,7 @@ impl AnyEvent {
         kind: AggregateKind,
         name: &str,
         version: &str,
-        payload: Value,
+        payload: &str,
     ) -> Result<Self, DecodeError> {
         Ok(match kind {
             AggregateKind::Grant => Self::Grant(EventFormat::from_json(name, version, payload)?),
@@ -292,7 +291,7 @@ impl AnyEvent {
 #[cfg(test)]
 mod tests {
     use serde::{Deserialize, Serialize};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -336,21 +335,21 @@ mod tests {
         }
     }
 
-    fn read(version: &str, payload: Value) -> Result<BellEvent, DecodeError> {
-        BellEvent::from_json("Rung", version, payload)
+    fn read(version: &str, payload: &Value) -> Result<BellEvent, DecodeError> {
+        BellEvent::from_json("Rung", version, &payload.to_string())
     }
 
     #[test]
     fn an_event_of_an_earlier_version_is_read_as_that_of_today() {
         let rung = |by: &str| BellEvent::Rung(Rung { at_ms: 5000, by: by.to_owned() });
-        assert_eq!(read("1", json!({ "at": 5 })).unwrap(), rung("somebody"));
-        assert_eq!(read("2", json!({ "at_ms": 5000 })).unwrap(), rung("somebody"));
-        assert_eq!(read("3", json!({ "at_ms": 5000, "by": "me" })).unwrap(), rung("me"));
+        assert_eq!(read("1", &json!({ "at": 5 })).unwrap(), rung("somebody"));
+        assert_eq!(read("2", &json!({ "at_ms": 5000 })).unwrap(), rung("somebody"));
+        assert_eq!(read("3", &json!({ "at_ms": 5000, "by": "me" })).unwrap(), rung("me"));
     }
 
     #[test]
     fn only_the_current_version_is_written() {
-        let event = read("1", json!({ "at": 5 })).unwrap();
+        let event = read("1", &json!({ "at": 5 })).unwrap();
         assert_eq!(event.version(), "3");
         assert_eq!(event.to_json().unwrap(), r#"{"at_ms":5000,"by":"somebody"}"#);
     }
@@ -358,10 +357,10 @@ mod tests {
     #[test]
     fn each_version_has_its_own_form() {
         for (version, payload) in [("1", json!({ "at_ms": 5 })), ("3", json!({ "at": 5 }))] {
-            let error = read(version, payload).unwrap_err();
+            let error = read(version, &payload).unwrap_err();
             assert!(matches!(error, DecodeError::Malformed { .. }), "{error}");
         }
-        let error = read("4", json!({ "at_ms": 5, "by": "me" })).unwrap_err();
+        let error = read("4", &json!({ "at_ms": 5, "by": "me" })).unwrap_err();
         assert!(matches!(error, DecodeError::Unknown { .. }), "{error}");
     }
 

@@ -61,8 +61,7 @@ fn fold<'a>(events: impl IntoIterator<Item = &'a GrantEvent>) -> Grant {
 
 /// The event as it comes back from a store.
 fn stored(event: &GrantEvent) -> GrantEvent {
-    let payload = serde_json::from_str(&event.to_json().unwrap()).unwrap();
-    GrantEvent::from_json(event.name(), event.version(), payload).unwrap()
+    GrantEvent::from_json(event.name(), event.version(), &event.to_json().unwrap()).unwrap()
 }
 
 // Few values of each kind, so that commands often fit together.

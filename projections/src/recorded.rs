@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chancery_domain::envelope::Envelope;
-use chancery_domain::event::{AnyEvent, DecodeError};
+use chancery_domain::event::AnyEvent;
 use chancery_domain::ids::{AggregateKind, ClientId};
 
 use crate::Value;
@@ -56,18 +56,14 @@ pub struct Undecodable {
 impl Recorded {
     /// Reads an event as stored, of any version that ever was.
     pub fn decode(raw: RawEvent<'_>) -> Result<Self, Undecodable> {
-        let event = serde_json::from_str(raw.payload)
-            .map_err(|source| DecodeError::Malformed { name: raw.event_type.to_owned(), source })
-            .and_then(|payload| {
-                AnyEvent::from_json(raw.kind, raw.event_type, raw.event_version, payload)
-            })
+        let event = AnyEvent::from_json(raw.kind, raw.event_type, raw.event_version, raw.payload)
             .map_err(|error| Undecodable {
-                position: raw.position,
-                kind: raw.kind,
-                id: Arc::clone(raw.id),
-                sequence: raw.sequence,
-                why: error.to_string(),
-            })?;
+            position: raw.position,
+            kind: raw.kind,
+            id: Arc::clone(raw.id),
+            sequence: raw.sequence,
+            why: error.to_string(),
+        })?;
         Ok(Self {
             position: raw.position,
             recorded_at_ms: raw.recorded_at_ms,

@@ -89,7 +89,7 @@ impl<A: Kept> Folded<A> {
         let Loaded { events, head } = store.load(stream, self.head.sequence).await?;
         for event in events {
             let decoded =
-                A::Event::from_json(&event.event_type, &event.event_version, event.payload)?;
+                A::Event::from_json(&event.event_type, &event.event_version, &event.payload)?;
             self.state.apply(decoded);
         }
         self.head = head;

@@ -126,8 +126,9 @@ impl World {
         let names = history.iter().map(|stored| {
             use chancery_domain::event::EventFormat as _;
             let event = &stored.event;
-            let payload = serde_json::from_str(&event.payload).unwrap();
-            GrantEvent::from_json(&event.event_type, &event.event_version, payload).unwrap().name()
+            GrantEvent::from_json(&event.event_type, &event.event_version, &event.payload)
+                .unwrap()
+                .name()
         });
         (id, names.collect())
     }

@@ -147,7 +147,7 @@ impl Aggregates {
                     stream.kind,
                     &event.event_type,
                     &event.event_version,
-                    event.payload,
+                    &event.payload,
                 );
                 let decoded = decoded.map_err(|error| corrupt(&LoadError::from(error)))?;
                 if let Some(state) = &mut fold.state {

@@ -31,10 +31,10 @@ fn grant(events: u32) -> Vec<GrantEvent> {
         "grant_type": "client_credentials", "tokens": tokens(1),
         "authorization": { "client_id": "rp", "scope": "a" },
     });
-    let first = GrantEvent::from_json("TokensIssued", "1", issued).unwrap();
+    let first = GrantEvent::from_json("TokensIssued", "1", &issued.to_string()).unwrap();
     let rotated = |number| {
         let payload = json!({ "tokens": tokens(number), "grace_until": 31 });
-        GrantEvent::from_json("RefreshTokenRotated", "1", payload).unwrap()
+        GrantEvent::from_json("RefreshTokenRotated", "1", &payload.to_string()).unwrap()
     };
     std::iter::once(first).chain((2..=events).map(rotated)).collect()
 }

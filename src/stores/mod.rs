@@ -95,7 +95,8 @@ pub struct LoadedEvent {
     pub sequence: u64,
     pub event_type: String,
     pub event_version: String,
-    pub payload: serde_json::Value,
+    /// JSON.
+    pub payload: String,
 }
 
 /// The events of one aggregate after some sequence, and its head. `head` always

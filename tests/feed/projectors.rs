@@ -111,9 +111,8 @@ async fn a_grants_state_is_its_stage_after_every_event() {
         let grant_id = id(u64::try_from(number).unwrap() + 1);
         let mut grant = Grant::default();
         for (event_type, payload) in story {
-            let json = serde_json::from_str(&payload).unwrap();
-            let event = AnyEvent::from_json(AggregateKind::Grant, event_type, "1", json).unwrap();
-            let AnyEvent::Grant(event) = event else { panic!("no grant event") };
+            let event = AnyEvent::from_json(AggregateKind::Grant, event_type, "1", &payload);
+            let AnyEvent::Grant(event) = event.unwrap() else { panic!("no grant event") };
             grant.apply(event);
             let position =
                 world.append(AggregateKind::Grant, &grant_id, event_type, &payload).await;

@@ -17,8 +17,8 @@ struct History {
 }
 
 impl History {
-    fn then(mut self, name: &str, payload: Value) -> Self {
-        let event = GrantEvent::from_json(name, "1", payload).unwrap();
+    fn then(mut self, name: &str, payload: &Value) -> Self {
+        let event = GrantEvent::from_json(name, "1", &payload.to_string()).unwrap();
         self.seconds += 1;
         let at = (START + self.seconds) * 1000;
         self.events.push((at, event, format!("{name} happened"), None));
@@ -51,30 +51,30 @@ impl History {
         let request = json!({ "client_id": "rp", "redirect_uri": "https://rp.example/cb",
             "response_type": "code", "scope": "read" });
         let history = Self::default()
-            .then("RequestReceived", json!({ "request": request, "at": START }))
+            .then("RequestReceived", &json!({ "request": request, "at": START }))
             .then(
                 "SubjectAuthenticated",
-                json!({ "subject": "0190c0ffee0070008000000000000001", "auth_time": START,
+                &json!({ "subject": "0190c0ffee0070008000000000000001", "auth_time": START,
                     "acr": "1", "amr": ["pwd"] }),
             )
-            .then("ConsentGiven", json!({ "scope": "read" }))
-            .then("CodeIssued", json!({ "code": digest, "at": START, "expires_at": START + 60 }));
+            .then("ConsentGiven", &json!({ "scope": "read" }))
+            .then("CodeIssued", &json!({ "code": digest, "at": START, "expires_at": START + 60 }));
         let tokens = history.tokens(1, Some(1));
-        history.then("CodeRedeemed", json!({ "tokens": tokens }))
+        history.then("CodeRedeemed", &json!({ "tokens": tokens }))
     }
 
     /// The refresh token is used once more, and brings this number.
     fn rotated(self, number: u32) -> Self {
         let tokens = self.tokens(number, Some(number));
-        self.then("RefreshTokenRotated", json!({ "tokens": tokens, "grace_until": START }))
+        self.then("RefreshTokenRotated", &json!({ "tokens": tokens, "grace_until": START }))
     }
 
     fn reused(self, generation: u32) -> Self {
-        self.then("RefreshTokenReused", json!({ "client_id": "rp", "generation": generation }))
+        self.then("RefreshTokenReused", &json!({ "client_id": "rp", "generation": generation }))
     }
 
     fn revoked(self, cause: &str) -> Self {
-        self.then("GrantRevoked", json!({ "cause": cause, "at": START }))
+        self.then("GrantRevoked", &json!({ "cause": cause, "at": START }))
     }
 
     fn draw(&self, change: impl FnOnce(&mut View)) -> Drawing {
@@ -110,7 +110,7 @@ fn a_client_for_itself_has_two_lanes_and_its_token() {
     let tokens = history.tokens(1, None);
     let payload = json!({ "grant_type": "client_credentials", "authorization": authorization,
         "tokens": tokens });
-    let drawing = history.then("TokensIssued", payload).draw(|_| ());
+    let drawing = history.then("TokensIssued", &payload).draw(|_| ());
     assert_eq!(drawing.lanes, [Lane::Client, Lane::Server, Lane::Access]);
     assert_eq!(ending(&drawing, "A1"), (0, 1, Ending::Open));
 }
@@ -165,7 +165,7 @@ fn a_cascade_names_what_it_answers() {
 fn one_access_token_may_end_by_itself() {
     let history = History::until_redeemed().rotated(2);
     let revoked = json!({ "number": 1, "expires_at": START + 300 });
-    let drawing = history.then("AccessTokenRevoked", revoked).draw(|_| ());
+    let drawing = history.then("AccessTokenRevoked", &revoked).draw(|_| ());
     assert_eq!(ending(&drawing, "A1"), (4, 6, Ending::Revoked));
     assert_eq!(ending(&drawing, "A2"), (5, 7, Ending::Open));
 }
@@ -263,8 +263,8 @@ fn every_kind_of_refusal_is_drawn_in_colour() {
         drawing.steps.last().unwrap().arrow.clone().unwrap().tone
     };
     let noted = json!({ "reason": "wrong_client", "client_id": "rp" });
-    assert_eq!(tones(History::until_redeemed().then("RefusalNoted", noted)), Tone::Warn);
+    assert_eq!(tones(History::until_redeemed().then("RefusalNoted", &noted)), Tone::Warn);
     let replayed = json!({ "client_id": "rp" });
-    assert_eq!(tones(History::until_redeemed().then("CodeReplayed", replayed)), Tone::Bad);
+    assert_eq!(tones(History::until_redeemed().then("CodeReplayed", &replayed)), Tone::Bad);
     assert_eq!(tones(History::until_redeemed().rotated(2)), Tone::Plain);
 }

@@ -34,7 +34,7 @@ pub(super) async fn load(
             sequence,
             event_type: event.event_type,
             event_version: event.event_version,
-            payload: event.payload,
+            payload: event.payload.to_string(),
         });
     }
     if sequence == 0 {

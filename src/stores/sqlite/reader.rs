@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::erasure;
 use super::rows::{
-    EVENT_COLUMNS, Metadata, bound, column, digest, integer, number, stored_event, text, value,
+    EVENT_COLUMNS, Metadata, bound, column, digest, integer, number, stored_event, value,
     whole_event,
 };
 use super::views;
@@ -69,12 +69,7 @@ impl Reader {
                 sequence,
                 event_type: row.get(1)?,
                 event_version: row.get(2)?,
-                payload: serde_json::from_str(text(row, 3)?).map_err(|error| {
-                    StoreError::Corrupt(format!(
-                        "event {sequence} of {} {} is not JSON: {error}",
-                        stream.kind, stream.id
-                    ))
-                })?,
+                payload: row.get(3)?,
             });
         }
         Ok(loaded)
