@@ -612,9 +612,10 @@ impl Listening {
     }
 }
 
-/// What every server answers.
+/// What every server answers. Paths are tried in this order, those with a variable in them by a
+/// regular expression: what has none comes first.
 pub fn endpoints(service: &mut web::ServiceConfig) {
-    service.configure(http::configure).configure(interaction::configure);
+    service.configure(interaction::configure).configure(http::configure);
     service.configure(console::configure);
 }
 
