@@ -15,10 +15,10 @@ pub static GRANTS: Table = Table {
     name: "grants",
     key: "grant_id",
     columns: &[
-        ("grant_id", ColumnType::Text),
+        ("grant_id", ColumnType::Id),
         ("client_id", ColumnType::Text),
-        ("subject", ColumnType::Text),
-        ("session_id", ColumnType::Text),
+        ("subject", ColumnType::Id),
+        ("session_id", ColumnType::Id),
         // What was granted; before that, what was asked for.
         ("scope", ColumnType::Text),
         // As `Grant::stage` has it.

@@ -128,6 +128,9 @@ pub enum Value {
 pub enum ColumnType {
     Int,
     Text,
+    /// The id of an aggregate, as its text: 32 hexadecimal digits in lower case. A store may keep
+    /// it shorter, in the same order.
+    Id,
     /// A number that only grows: a [`Change::Put`] of a lower one, or of none, leaves it.
     Highest,
     /// A number that the store makes of other columns: no change sets it.
@@ -146,13 +149,19 @@ impl ColumnType {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     pub name: &'static str,
-    /// The column of its primary key (TEXT).
+    /// The column of its primary key, a text or an id.
     pub key: &'static str,
     /// All columns, the key first.
     pub columns: &'static [(&'static str, ColumnType)],
 }
 
 impl Table {
+    /// What the column holds; None: there is none of this name.
+    #[must_use]
+    pub fn holds(&self, column: &str) -> Option<ColumnType> {
+        self.columns.iter().find(|(name, _)| *name == column).map(|(_, holds)| *holds)
+    }
+
     /// Sets columns of a row that has these already.
     pub fn set(&self, row: &mut BTreeMap<&'static str, Value>, set: BTreeMap<&'static str, Value>) {
         for (column, value) in set {

@@ -1,6 +1,6 @@
 //! The migrations make the tables that the projections write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_projections::{ALL, ColumnType, Table};
 use rusqlite::Connection;
@@ -30,6 +30,7 @@ async fn sqlite_has_the_columns_and_keys_of_every_read_model() {
                 let of = match of {
                     ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "INTEGER",
                     ColumnType::Text => "TEXT",
+                    ColumnType::Id => "BLOB",
                 };
                 ((*name).to_owned(), of.to_owned(), *name == table.key)
             })
@@ -49,6 +50,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/sqlite/0010_personal_data_reads.sql"),
         include_str!("../../migrations/sqlite/0012_outliving_tokens.sql"),
         include_str!("../../migrations/sqlite/0013_figures.sql"),
+        include_str!("../../migrations/sqlite/0015_ids_as_bytes.sql"),
     ));
     let postgres = shape(concat!(
         include_str!("../../migrations/postgres/0004_lookups.sql"),
@@ -58,6 +60,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
         include_str!("../../migrations/postgres/0010_personal_data_reads.sql"),
         include_str!("../../migrations/postgres/0012_outliving_tokens.sql"),
         include_str!("../../migrations/postgres/0013_figures.sql"),
+        include_str!("../../migrations/postgres/0015_ids_as_bytes.sql"),
     ));
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite.0.len(), tables().count());
@@ -69,7 +72,7 @@ fn both_migrations_make_the_same_tables_and_indexes() {
 }
 
 /// Each table's columns (and whether they hold numbers) and its key; the indexes.
-type Shape = (BTreeMap<String, (Vec<(String, bool)>, String)>, Vec<String>);
+type Shape = (BTreeMap<String, (Vec<(String, bool)>, String)>, BTreeSet<String>);
 
 /// `ALTER TABLE … ADD COLUMN …`: the table; the column, and whether it holds numbers.
 fn added_column(line: &str) -> Option<(&str, (String, bool))> {
@@ -82,16 +85,20 @@ fn added_column(line: &str) -> Option<(&str, (String, bool))> {
 
 fn shape(sql: &str) -> Shape {
     let mut tables = BTreeMap::new();
-    let mut indexes = Vec::new();
+    let mut indexes = BTreeSet::new();
     let mut table = None;
     for line in sql.lines().map(str::trim) {
-        if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+        if let Some(dropped) = line.strip_prefix("DROP TABLE ") {
+            let dropped = dropped.trim_end_matches(';');
+            tables.remove(dropped).unwrap();
+            indexes.retain(|index: &String| !index.contains(&format!(" ON {dropped} (")));
+        } else if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
             table = Some((rest.trim_end_matches(" (").to_owned(), Vec::new(), String::new()));
         } else if let Some((table, column)) = added_column(line) {
             let (columns, _): &mut (Vec<_>, String) = tables.get_mut(table).unwrap();
             columns.push(column);
         } else if line.starts_with("CREATE INDEX") {
-            indexes.push(line.to_owned());
+            indexes.insert(line.to_owned());
         } else if line.starts_with(')') {
             let (name, columns, key) = table.take().unwrap();
             tables.insert(name, (columns, key));

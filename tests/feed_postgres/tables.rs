@@ -26,7 +26,7 @@ async fn postgres_has_the_columns_and_keys_of_every_read_model() {
             .map(|(name, of)| {
                 let of = match of {
                     ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "bigint",
-                    ColumnType::Text => "text",
+                    ColumnType::Text | ColumnType::Id => "text",
                 };
                 ((*name).to_owned(), of.to_owned(), *name == table.key)
             })

@@ -13,6 +13,7 @@ use chancery_domain::account::Destroyed;
 use chancery_domain::digest::Sha256Digest;
 use chancery_domain::ids::AggregateKind;
 use chancery_projections::figures::{FIGURES, Grain, HOURS_KEPT, Place, Sum, Whose};
+use chancery_projections::grants::GRANTS;
 use chancery_projections::{Change, ColumnType, Table, Value};
 
 /// A read model for these tests: the fixture makes its table.
@@ -94,6 +95,7 @@ macro_rules! contract {
             rows_are_found_by_equal_values
             rows_are_found_within_bounds
             pages_of_a_range_of_keys_follow_each_other
+            ids_are_found_and_paged_as_the_texts_that_they_are
             a_number_that_only_grows_never_falls
             events_are_neither_updated_nor_deleted
             an_append_that_the_database_fails_on_leaves_nothing_and_harms_no_other
@@ -1220,6 +1222,70 @@ pub async fn pages_of_a_range_of_keys_follow_each_other(fixture: impl Fixture) {
         let expected: Vec<_> = expected.into_iter().map(text).collect();
         assert_eq!(page(descending, after).await, expected, "{descending} {after:?}");
     }
+}
+
+/// However a store keeps ids: what is asked for by a text that is none finds nothing, and stands
+/// where the text would.
+pub async fn ids_are_found_and_paged_as_the_texts_that_they_are(fixture: impl Fixture) {
+    let store = fixture.store();
+    let id = |last: &str| format!("0190c0ffee007000800000000000{last}");
+    let (ada, bob) = (id("ada0"), id("b0b0"));
+    let puts = [("0001", &ada), ("0009", &bob), ("000a", &ada), ("00ff", &bob)];
+    let puts = puts.map(|(last, subject)| {
+        Change::put(&GRANTS, &id(last), [("subject", text(subject)), ("scope", text("read"))])
+    });
+    assert!(store.project("grants", None, at(1), puts.into()).await.unwrap());
+    let found = async |query: Query| {
+        let rows = store.select(Query { limit: 3, ..query }).await.unwrap();
+        rows.into_iter().map(|mut row| row.swap_remove(0)).collect::<Vec<_>>()
+    };
+    let all = || Query::all(&GRANTS);
+    let ids = |lasts: &[&str]| lasts.iter().map(|last| text(&id(last))).collect::<Vec<_>>();
+
+    for (column, value, expected) in [
+        ("grant_id", id("000a"), ids(&["000a"])),
+        ("subject", bob.clone(), ids(&["0009", "00ff"])),
+        ("subject", bob.to_uppercase(), vec![]),
+        ("subject", bob[..31].to_owned(), vec![]),
+        ("subject", format!("{bob}0"), vec![]),
+        ("subject", "' OR TRUE --".to_owned(), vec![]),
+        ("session_id", ada.clone(), vec![]),
+    ] {
+        let equals = vec![(column, text(&value))];
+        assert_eq!(found(Query { equals, ..all() }).await, expected, "{column} {value}");
+        let besides = vec![(column, text(&value))];
+        assert_eq!(found(Query { besides, ..all() }).await, expected, "{column} {value}");
+    }
+    for (after, ascending, descending) in [
+        (id("0009"), ids(&["000a", "00ff"]), ids(&["0001"])),
+        (id("000"), ids(&["0001", "0009", "000a"]), vec![]),
+        (id("0009+"), ids(&["000a", "00ff"]), ids(&["0009", "0001"])),
+        (id("000:"), ids(&["000a", "00ff"]), ids(&["0009", "0001"])),
+        (id("000Z"), ids(&["000a", "00ff"]), ids(&["0009", "0001"])),
+        (id("000z"), ids(&["00ff"]), ids(&["000a", "0009", "0001"])),
+        (String::new(), ids(&["0001", "0009", "000a"]), vec![]),
+        ("zebra".to_owned(), vec![], ids(&["00ff", "000a", "0009"])),
+    ] {
+        for (is_descending, expected) in [(false, ascending), (true, descending)] {
+            let page = Query { after: Some(text(&after)), descending: is_descending, ..all() };
+            assert_eq!(found(page).await, expected, "{is_descending} {after}");
+        }
+    }
+    let within = vec![Bounds {
+        column: "grant_id",
+        from: Some(text(&id("0002")[..30])),
+        below: Some(text(&id("000a"))),
+    }];
+    assert_eq!(found(Query { within, ..all() }).await, ids(&["0001", "0009"]));
+
+    let by_subject =
+        |after: &str| Query { after: Some(text(&id(after))), order_by: "subject", ..all() };
+    assert_eq!(found(by_subject("0001")).await, ids(&["000a", "0009", "00ff"]));
+    let row = store.select(Query { limit: 1, ..all() }).await.unwrap().remove(0);
+    assert_eq!((&row[2], &row[3], &row[4]), (&text(&ada), &Value::Null, &text("read")));
+    let remove = Change::Remove { table: &GRANTS, key: id("0001") };
+    assert!(store.project("grants", Some(at(1)), at(2), vec![remove]).await.unwrap());
+    assert_eq!(found(all()).await, ids(&["0009", "000a", "00ff"]));
 }
 
 pub async fn a_number_that_only_grows_never_falls(fixture: impl Fixture) {

@@ -171,7 +171,7 @@ impl Puts {
             }
             let array = match kind {
                 ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "bigint[]",
-                ColumnType::Text => "text[]",
+                ColumnType::Text | ColumnType::Id => "text[]",
             };
             let _ = write!(columns, ", {quoted}");
             let _ = write!(arrays, ", ${number}::{array}");
@@ -180,7 +180,7 @@ impl Puts {
                 ColumnType::Highest => {
                     format!("{quoted} = greatest(\"{place}\".{quoted}, excluded.{quoted})")
                 }
-                ColumnType::Int | ColumnType::Derived | ColumnType::Text => {
+                ColumnType::Int | ColumnType::Derived | ColumnType::Text | ColumnType::Id => {
                     format!("{quoted} = excluded.{quoted}")
                 }
             });
@@ -199,7 +199,7 @@ impl Puts {
                 ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
                     query.bind(integers(table, name, values)?)
                 }
-                ColumnType::Text => query.bind(texts(table, name, values)?),
+                ColumnType::Text | ColumnType::Id => query.bind(texts(table, name, values)?),
             };
         }
         query.execute(connection).await?;
@@ -275,7 +275,7 @@ fn values(table: &Table, row: &PgRow) -> Result<Vec<Value>, StoreError> {
             ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
                 row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
             }
-            ColumnType::Text => {
+            ColumnType::Text | ColumnType::Id => {
                 row.try_get::<Option<String>, _>(index)?.map_or(Value::Null, Value::Text)
             }
         })
@@ -405,7 +405,9 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
         ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
             row.try_get::<Option<i64>, _>(0)?.map_or(Value::Null, Value::Int)
         }
-        ColumnType::Text => row.try_get::<Option<String>, _>(0)?.map_or(Value::Null, Value::Text),
+        ColumnType::Text | ColumnType::Id => {
+            row.try_get::<Option<String>, _>(0)?.map_or(Value::Null, Value::Text)
+        }
     })
 }
 
@@ -413,6 +415,6 @@ fn ordered(table: &Table, name: &str) -> Result<String, StoreError> {
     let (column, kind) = column(table, name)?;
     Ok(match kind {
         ColumnType::Int | ColumnType::Highest | ColumnType::Derived => column,
-        ColumnType::Text => format!("{column} COLLATE \"C\""),
+        ColumnType::Text | ColumnType::Id => format!("{column} COLLATE \"C\""),
     })
 }

@@ -6,8 +6,9 @@ use std::slice;
 use chancery_projections::figures::Addition;
 use chancery_projections::{Change, ColumnType, RowChange, Rows, Table, Value};
 use rusqlite::Connection;
+use rusqlite::types::ToSqlOutput;
 
-use super::rows::{bound, column, value};
+use super::rows::{column, kept, kept_text, value};
 use crate::stores::{Side, StoreError};
 
 /// The SQL of what was changed so far: a table's rows are set in a few sets of columns, again and
@@ -22,6 +23,7 @@ pub(super) struct Changes {
 /// Sets these columns of a row, or makes it.
 struct Upsert {
     columns: Vec<&'static str>,
+    holds: Vec<ColumnType>,
     sql: String,
 }
 
@@ -72,7 +74,7 @@ impl Changes {
             let (place, key) = (side.table(table), table.key);
             format!("DELETE FROM \"{place}\" WHERE \"{key}\" = ?1")
         });
-        connection.prepare_cached(delete)?.execute([key])?;
+        connection.prepare_cached(delete)?.execute([key_of(table, key)?])?;
         Ok(())
     }
 
@@ -89,13 +91,13 @@ impl Changes {
             known.swap_remove(place)
         } else {
             let columns: Vec<_> = set.keys().copied().collect();
-            let sql = upsert(table, &side.table(table), &columns)?;
-            Upsert { columns, sql }
+            Upsert::of(table, &side.table(table), columns)?
         };
         let mut statement = connection.prepare_cached(&upsert.sql)?;
-        statement.raw_bind_parameter(1, key)?;
-        for (index, value) in set.values().enumerate() {
-            statement.raw_bind_parameter(index + 2, bound(value))?;
+        statement.raw_bind_parameter(1, key_of(table, key)?)?;
+        for (index, ((name, value), holds)) in set.iter().zip(&upsert.holds).enumerate() {
+            let value = kept(value, *holds).ok_or_else(|| no_id(table, name))?;
+            statement.raw_bind_parameter(index + 2, value)?;
         }
         statement.raw_execute()?;
         known.push(upsert);
@@ -117,7 +119,7 @@ impl Changes {
             format!("SELECT {columns} FROM \"{place}\" WHERE \"{key}\" = ?1")
         });
         let mut statement = connection.prepare_cached(select)?;
-        let mut rows = statement.query([key])?;
+        let mut rows = statement.query([key_of(table, key)?])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         columns()
             .enumerate()
@@ -127,28 +129,46 @@ impl Changes {
     }
 }
 
-/// Sets columns of a row: the first parameter is its key, the others are the columns in this order.
-fn upsert(table: &Table, place: &str, columns: &[&'static str]) -> Result<String, StoreError> {
-    let key = column(table, table.key)?;
-    let quoted = columns.iter().map(|name| column(table, name));
-    let quoted: Vec<_> = quoted.collect::<Result<_, _>>()?;
-    let names = [slice::from_ref(&key), &quoted].concat().join(", ");
-    let parameters: Vec<_> = (1..=quoted.len() + 1).map(|number| format!("?{number}")).collect();
-    let parameters = parameters.join(", ");
-    let updates: Vec<_> =
-        columns.iter().zip(&quoted).map(|(name, quoted)| set(table, place, name, quoted)).collect();
-    let otherwise = match updates.as_slice() {
-        [] => "NOTHING".to_owned(),
-        updates => format!("UPDATE SET {}", updates.join(", ")),
-    };
-    Ok(format!(
-        "INSERT INTO \"{place}\" ({names}) VALUES ({parameters}) ON CONFLICT ({key}) DO {otherwise}"
-    ))
+impl Upsert {
+    /// The first parameter is the row's key, the others are the columns in this order.
+    fn of(table: &Table, place: &str, columns: Vec<&'static str>) -> Result<Self, StoreError> {
+        let (key, _) = column(table, table.key)?;
+        let set = columns.iter().map(|name| column(table, name));
+        let (quoted, holds): (Vec<_>, Vec<_>) = set.collect::<Result<_, _>>()?;
+        let names = [slice::from_ref(&key), &quoted].concat().join(", ");
+        let parameters: Vec<_> =
+            (1..=quoted.len() + 1).map(|number| format!("?{number}")).collect();
+        let parameters = parameters.join(", ");
+        let updates: Vec<_> = quoted
+            .iter()
+            .zip(&holds)
+            .map(|(quoted, holds)| update(place, quoted, *holds))
+            .collect();
+        let otherwise = match updates.as_slice() {
+            [] => "NOTHING".to_owned(),
+            updates => format!("UPDATE SET {}", updates.join(", ")),
+        };
+        let sql = format!(
+            "INSERT INTO \"{place}\" ({names}) VALUES ({parameters})
+             ON CONFLICT ({key}) DO {otherwise}"
+        );
+        Ok(Self { columns, holds, sql })
+    }
+}
+
+/// The key of a row, to find it or make it by.
+fn key_of<'k>(table: &Table, key: &'k str) -> Result<ToSqlOutput<'k>, StoreError> {
+    let (_, holds) = column(table, table.key)?;
+    kept_text(key, holds).ok_or_else(|| no_id(table, table.key))
+}
+
+fn no_id(table: &Table, name: &str) -> StoreError {
+    StoreError::Corrupt(format!("what {}.{name} is to hold is not an id", table.name))
 }
 
 /// What a column of a row that is there already is set to.
-fn set(table: &Table, place: &str, name: &'static str, quoted: &str) -> String {
-    if !table.columns.contains(&(name, ColumnType::Highest)) {
+fn update(place: &str, quoted: &str, holds: ColumnType) -> String {
+    if holds != ColumnType::Highest {
         return format!("{quoted} = excluded.{quoted}");
     }
     // max() of anything and NULL is NULL.

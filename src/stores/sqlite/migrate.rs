@@ -39,6 +39,7 @@ pub(super) const VIEWS: &[Migration] = &[
     migration!(10, "0010_personal_data_reads"),
     migration!(12, "0012_outliving_tokens"),
     migration!(13, "0013_figures"),
+    migration!(15, "0015_ids_as_bytes"),
 ];
 
 /// How a database stands to the steps this version knows.

@@ -12,6 +12,7 @@ mod changes;
 mod documents;
 mod erasure;
 mod folder;
+mod ids;
 mod migrate;
 mod reader;
 mod recent;

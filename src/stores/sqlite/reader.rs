@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chancery_domain::ids::AggregateKind;
-use chancery_projections::Value;
+use chancery_projections::{ColumnType, Value};
 use futures_util::future::BoxFuture;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::erasure;
 use super::rows::{
-    EVENT_COLUMNS, Metadata, bound, column, digest, integer, number, stored_event, value,
+    EVENT_COLUMNS, Metadata, column, digest, integer, kept, number, placed, stored_event, value,
     whole_event,
 };
 use super::views;
@@ -220,7 +220,7 @@ impl Reader {
         };
         let mut statement = view.prepare_cached(&question.sql)?;
         for (index, value) in question.values.iter().enumerate() {
-            statement.raw_bind_parameter(index + 1, bound(value))?;
+            statement.raw_bind_parameter(index + 1, value)?;
         }
         let mut rows = statement.raw_query();
         let mut found = Vec::new();
@@ -245,13 +245,13 @@ pub(super) fn last_position(log: &Connection) -> Result<u64, StoreError> {
 
 struct Question {
     sql: String,
-    values: Vec<Value>,
+    values: Vec<rusqlite::types::Value>,
 }
 
 impl Question {
-    /// Notes a value and names its place.
-    fn bind(&mut self, value: &Value) -> String {
-        self.values.push(value.clone());
+    /// Notes a value that a column is compared with, and names its place.
+    fn bind(&mut self, value: &Value, holds: ColumnType) -> String {
+        self.values.push(placed(value, holds));
         format!("?{}", self.values.len())
     }
 }
@@ -274,14 +274,10 @@ fn further<'a>(query: &Query, bounds: &'a Bounds) -> (Option<&'a Value>, Option<
 /// NULL comes before all values: first when ascending, last when descending.
 fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreError> {
     let table = query.table;
-    let key = column(table, table.key)?;
-    let order = column(table, query.order_by)?;
-    let columns = table
-        .columns
-        .iter()
-        .map(|(name, _)| column(table, name))
-        .collect::<Result<Vec<_>, _>>()?
-        .join(", ");
+    let (key, key_holds) = column(table, table.key)?;
+    let (order, order_holds) = column(table, query.order_by)?;
+    let columns =
+        table.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let mut question = Question {
         sql: format!("SELECT {columns} FROM \"{}\" WHERE TRUE", table.name),
         values: Vec::new(),
@@ -290,28 +286,30 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
     // An expression is found by no index.
     let besides = query.besides.iter().map(|equal| ("+", equal));
     for (sign, (name, value)) in looked_up.chain(besides) {
-        let name = format!("{sign}{}", column(table, name)?);
+        let (name, holds) = column(table, name)?;
         // `IS` would find NULL too, but is no reason to use an index without NULLs.
         if *value == Value::Null {
-            let _ = write!(question.sql, " AND {name} IS NULL");
+            let _ = write!(question.sql, " AND {sign}{name} IS NULL");
+        } else if kept(value, holds).is_none() {
+            question.sql.push_str(" AND FALSE");
         } else {
-            let place = question.bind(value);
-            let _ = write!(question.sql, " AND {name} = {place}");
+            let place = question.bind(value, holds);
+            let _ = write!(question.sql, " AND {sign}{name} = {place}");
         }
     }
     for bounds in &query.within {
-        let name = column(table, bounds.column)?;
+        let (name, holds) = column(table, bounds.column)?;
         let (from, below) = further(query, bounds);
         for (compared, bound) in [(">=", from), ("<", below)] {
             if let Some(value) = bound {
-                let place = question.bind(value);
+                let place = question.bind(value, holds);
                 let _ = write!(question.sql, " AND {name} {compared} {place}");
             }
         }
     }
     let (direction, beyond) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
     if let Some(after) = &query.after {
-        let after_key = question.bind(after);
+        let after_key = question.bind(after, key_holds);
         if query.order_by == table.key {
             let _ = write!(question.sql, " AND {key} {beyond} {after_key}");
         } else {
@@ -319,7 +317,7 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
                 "SELECT {order} FROM \"{}\" WHERE {key} = ?1",
                 table.name
             ))?;
-            let mut rows = statement.query([bound(after)])?;
+            let mut rows = statement.query([placed(after, key_holds)])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let condition = match (value(row, 0)?, query.descending) {
                 (Value::Null, false) => {
@@ -327,12 +325,13 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
                 }
                 (Value::Null, true) => format!("({order} IS NULL AND {key} < {after_key})"),
                 (stands_at, false) => {
-                    format!("({order}, {key}) > ({}, {after_key})", question.bind(&stands_at))
+                    let stands_at = question.bind(&stands_at, order_holds);
+                    format!("({order}, {key}) > ({stands_at}, {after_key})")
                 }
-                (stands_at, true) => format!(
-                    "(({order}, {key}) < ({}, {after_key}) OR {order} IS NULL)",
-                    question.bind(&stands_at)
-                ),
+                (stands_at, true) => {
+                    let stands_at = question.bind(&stands_at, order_holds);
+                    format!("(({order}, {key}) < ({stands_at}, {after_key}) OR {order} IS NULL)")
+                }
             };
             let _ = write!(question.sql, " AND {condition}");
         }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use chancery_domain::digest::Sha256Digest;
-use chancery_projections::{Table, Value};
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use chancery_projections::{ColumnType, Table, Value};
+use rusqlite::types::{self, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ffi};
 
+use super::ids;
 use crate::stores::{NewEvent, StoreError, StoredEvent, StreamId};
 
 /// The columns of an event, in the order that [`stored_event`] reads them.
@@ -102,35 +103,56 @@ pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A value to bind.
-pub(super) fn bound(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(match value {
-        Value::Null => ValueRef::Null,
-        Value::Int(number) => ValueRef::Integer(*number),
-        Value::Text(text) => ValueRef::Text(text.as_bytes()),
-    })
+/// A value as a column keeps it; None: the column can't.
+pub(super) fn kept(value: &Value, holds: ColumnType) -> Option<ToSqlOutput<'_>> {
+    match value {
+        Value::Null => Some(ToSqlOutput::Borrowed(ValueRef::Null)),
+        Value::Int(number) => Some(ToSqlOutput::Borrowed(ValueRef::Integer(*number))),
+        Value::Text(text) => kept_text(text, holds),
+    }
+}
+
+/// The same of a text.
+pub(super) fn kept_text(text: &str, holds: ColumnType) -> Option<ToSqlOutput<'_>> {
+    if holds == ColumnType::Id {
+        return ids::packed(text).map(|id| ToSqlOutput::Owned(id.to_vec().into()));
+    }
+    Some(ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())))
+}
+
+/// What stands among the values of a column where this one would: to compare them with.
+pub(super) fn placed(value: &Value, holds: ColumnType) -> types::Value {
+    match value {
+        Value::Null => types::Value::Null,
+        Value::Int(number) => types::Value::Integer(*number),
+        Value::Text(text) if holds == ColumnType::Id => types::Value::Blob(ids::place(text)),
+        Value::Text(text) => types::Value::Text(text.clone()),
+    }
 }
 
 /// A value of a read model.
 pub(super) fn value(row: &Row<'_>, index: usize) -> Result<Value, StoreError> {
-    match row.get_ref(index)? {
-        ValueRef::Null => Ok(Value::Null),
-        ValueRef::Integer(number) => Ok(Value::Int(number)),
-        ValueRef::Text(_) => Ok(Value::Text(text(row, index)?.to_owned())),
-        ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::Corrupt(format!(
-            "column {index} of a read model is neither a number nor text"
-        ))),
-    }
+    let found = match row.get_ref(index)? {
+        ValueRef::Null => Some(Value::Null),
+        ValueRef::Integer(number) => Some(Value::Int(number)),
+        ValueRef::Text(_) => Some(Value::Text(text(row, index)?.to_owned())),
+        ValueRef::Blob(bytes) => ids::unpacked(bytes).map(Value::Text),
+        ValueRef::Real(_) => None,
+    };
+    found.ok_or_else(|| {
+        StoreError::Corrupt(format!(
+            "column {index} of a read model is neither a number nor text nor an id"
+        ))
+    })
 }
 
-/// The column's name in quotes, if the table has it: SQLite takes an unknown name in quotes for
-/// a text.
-pub(super) fn column(table: &Table, name: &str) -> Result<String, StoreError> {
-    if table.columns.iter().any(|(column, _)| *column == name) {
-        Ok(format!("\"{name}\""))
-    } else {
-        Err(StoreError::Corrupt(format!("the read model {} has no column {name}", table.name)))
-    }
+/// The column's name in quotes, and what it holds, if the table has it: SQLite takes an unknown
+/// name in quotes for a text.
+pub(super) fn column(table: &Table, name: &str) -> Result<(String, ColumnType), StoreError> {
+    let holds = table.holds(name).ok_or_else(|| {
+        StoreError::Corrupt(format!("the read model {} has no column {name}", table.name))
+    })?;
+    Ok((format!("\"{name}\""), holds))
 }
 
 /// Does the error say that there is such a row already?

@@ -1,0 +1,2 @@
+-- The embedded store keeps ids in the rows of grants as bytes. Here they stay texts: nodes of the
+-- version before write them too, and read them.
