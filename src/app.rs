@@ -42,7 +42,7 @@ use crate::freshness::Freshness;
 use crate::hooks::{HookSetupError, Hooks};
 use crate::http::{Closed, Observed, Patience};
 use crate::interaction::throttle::Throttle;
-use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, rotate_old_keys};
+use crate::keys::{KeyRing, KeysError, Rotation, bootstrap, lead, rotate_old_keys};
 use crate::logout::backchannel;
 use crate::mail::{MailError, Outbox};
 use crate::outbound::{Outbound, OutboundSetupError};
@@ -183,6 +183,7 @@ impl Node {
             clock: &*clock,
             entropy: &*entropy,
             node: &node,
+            lead: lead(config.metadata.cache_lifetime),
         };
         bootstrap(&rotation, &config.keys.all_algorithms()).await?;
         let keys =

@@ -70,6 +70,17 @@ impl Clock for FixedClock {
     }
 }
 
+/// A moment as RFC 3339 has it, in UTC and whole seconds: `2024-02-29T23:59:59Z`.
+#[must_use]
+pub fn rfc3339(time: UnixTime) -> String {
+    let mut text = rfc3339_ms(time.seconds().saturating_mul(1000));
+    if let Some(dot) = text.find('.') {
+        text.truncate(dot);
+    }
+    text.push('Z');
+    text
+}
+
 /// A moment as RFC 3339 has it, in UTC and milliseconds:
 /// `2024-02-29T23:59:59.999Z`. Always 24 characters: moments before the year 0
 /// or after 9999 are moved to the nearest that can be written.

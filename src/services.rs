@@ -29,7 +29,7 @@ use crate::feed::Feed;
 use crate::freshness::Freshness;
 use crate::hooks::Hooks;
 use crate::interaction::throttle::{Network, Throttle};
-use crate::keys::{KeyRing, Rotation};
+use crate::keys::{KeyRing, Rotation, lead};
 use crate::mail::Outbox;
 use crate::oauth_error::OAuthError;
 use crate::outbound::Outbound;
@@ -200,6 +200,7 @@ impl Services {
             clock: &*self.clock,
             entropy: &*self.entropy,
             node: &self.node,
+            lead: lead(self.config.metadata.cache_lifetime),
         }
     }
 }

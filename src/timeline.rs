@@ -18,6 +18,8 @@ use chancery_domain::session::{SessionEndCause, SessionEvent};
 use chancery_domain::signing_key::SigningKeyEvent;
 use chancery_domain::tally::TallyEvent;
 
+use crate::clock::rfc3339;
+
 /// What happened, as one plain sentence without a full stop.
 #[must_use]
 pub fn summary(event: &AnyEvent) -> String {
@@ -344,8 +346,12 @@ fn signing_key(event: &SigningKeyEvent) -> String {
         SigningKeyEvent::KeyPublished(event) => {
             format!("Key {} ({}) was published", event.key_id, event.algorithm)
         }
-        SigningKeyEvent::KeyActivated(_) => "The key signs from now on".to_owned(),
-        SigningKeyEvent::KeyRetired(_) => "The key signs no more".to_owned(),
+        SigningKeyEvent::KeyActivated(event) => {
+            format!("The key signs from {} on", rfc3339(event.at))
+        }
+        SigningKeyEvent::KeyRetired(event) => {
+            format!("The key signs no more from {} on", rfc3339(event.at))
+        }
     }
 }
 

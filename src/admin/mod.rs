@@ -460,6 +460,10 @@ pub struct ConsentView {
 pub struct KeyView {
     pub kid: KeyId,
     pub alg: KeyAlgorithm,
+    /// Of a new one: from when it is used. Until then the one before is, so that everybody has the
+    /// new one by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use_from: Option<UnixTime>,
 }
 
 /// A key that signs checkpoints, after an operation.
@@ -665,7 +669,10 @@ async fn rotate_key(
     let kid = crate::keys::rotate(&services.rotation(), alg, origin).await?;
     services.keys.reload(services.now()).await?;
     let kid = KeyId::parse(&kid).map_err(|error| AdminError::Failed(error.to_string()))?;
-    Ok(Outcome::Key(KeyView { kid, alg }))
+    let keys = services.keys.get();
+    let in_use_from =
+        keys.all.iter().find(|key| key.key_id == kid).and_then(|key| key.activated_at);
+    Ok(Outcome::Key(KeyView { kid, alg, in_use_from }))
 }
 
 async fn withdraw_key(
@@ -681,7 +688,7 @@ async fn withdraw_key(
     let found = keys.all.iter().find(|key| key.key_id == key_id);
     let alg =
         found.map(|key| key.algorithm).ok_or_else(|| AdminError::not_found("key", &key_id))?;
-    Ok(Outcome::Key(KeyView { kid: key_id, alg }))
+    Ok(Outcome::Key(KeyView { kid: key_id, alg, in_use_from: None }))
 }
 
 async fn rotate_checkpoint_key(

@@ -55,10 +55,10 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Make a new key and use it (of several nodes none does before all publish it);
-    /// an old one that signed stays published until the last token that it signed has
-    /// expired, and one that clients encrypt to is kept as long, for those who have
-    /// not heard of the new one yet
+    /// Make a new key, and use it as soon as everybody has it: after
+    /// metadata.cache_lifetime; an old one that signed stays published until the last
+    /// token that it signed has expired, and one that clients encrypt to is kept as
+    /// long, for those who have not heard of the new one yet
     Rotate(Rotate),
     /// End a key that others may know: it is not published any more, and all that
     /// it signed is refused from now on; a new one takes the place of one in use
@@ -151,11 +151,11 @@ struct KeyRow {
 
 impl KeyRow {
     fn of(key: PublishedKey, now: UnixTime) -> Self {
-        let state = match (key.is_active(), key.is_published(now), key.retired) {
-            (true, ..) => "active",
-            (false, true, Some(_)) => "retired",
-            (false, true, None) => "published",
-            (false, false, _) => "expired",
+        let state = match (key.is_published(now), key.is_in_use(now), key.retired) {
+            (false, ..) => "expired",
+            (true, true, _) => "active",
+            (true, false, Some(_)) => "retired",
+            (true, false, None) => "published",
         };
         Self {
             kid: key.key_id,
@@ -179,7 +179,7 @@ async fn list(store: &StoreArgs, format: Format) -> Result<(), CliError> {
     if format.json {
         return Ok(output::json(&rows)?);
     }
-    let headings = ["kid", "alg", "state", "in use since", "retired", "published until"];
+    let headings = ["kid", "alg", "state", "in use from", "retired", "published until"];
     let row = |key: KeyRow| {
         [
             key.kid.to_string(),
@@ -207,7 +207,13 @@ async fn rotate(args: &Rotate) -> Result<(), CliError> {
         KeyAlgorithm::Signing(_) => "signs with",
         KeyAlgorithm::KeyManagement(_) => "is encrypted to",
     };
-    Ok(output::line(&format!("{} {does} {} from now on", key.alg, key.kid))?)
+    let from = match key.in_use_from {
+        Some(at) if SystemClock.now() < at => {
+            format!("{} on: everybody has the key by then", output::time(at))
+        }
+        _ => "now on".to_owned(),
+    };
+    Ok(output::line(&format!("{} {does} {} from {from}", key.alg, key.kid))?)
 }
 
 async fn withdraw(kid: KeyId, store: &StoreArgs, format: Format) -> Result<(), CliError> {

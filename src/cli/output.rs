@@ -8,8 +8,6 @@ use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::clock::rfc3339_ms;
-
 /// `--json`
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Format {
@@ -89,16 +87,7 @@ fn is_time(name: &str) -> bool {
     ["_at", "_since", "_until", "_time"].iter().any(|end| name.ends_with(end))
 }
 
-/// A time for people: RFC 3339, UTC, whole seconds.
-#[must_use]
-pub fn time(time: UnixTime) -> String {
-    let mut text = rfc3339_ms(time.seconds().saturating_mul(1000));
-    if let Some(dot) = text.find('.') {
-        text.truncate(dot);
-    }
-    text.push('Z');
-    text
-}
+pub use crate::clock::rfc3339 as time;
 
 /// The same of a time that may not be there.
 #[must_use]

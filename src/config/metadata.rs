@@ -19,7 +19,8 @@ settings! {
         allow: Vec<MemberName> = default [];
         /// Never say these. Those that the standards require can't be kept back.
         deny: Vec<MemberName> = default [];
-        /// For how many seconds others may keep the document, and the keys.
+        /// For how many seconds others may keep the document, and the keys: a new key signs only
+        /// when they have it.
         cache_lifetime: Lifetime = default 60 within 0..=86_400;
         /// Add the document once more as a JWT signed by this server (RFC 8414 §2.1).
         signed: bool = default false;

@@ -782,7 +782,7 @@ async fn a_hint_is_believed_only_if_we_signed_it_for_this_client() {
     browser.full("alice", "wonderland").await;
     let keys = world.services.keys.get();
     let algorithm = keys.algorithms().next().unwrap();
-    let key = keys.signing(algorithm).unwrap();
+    let key = keys.signing(algorithm, world.services.now()).unwrap();
     let hint = |sub: SubjectId, aud: &str, typ: &str| {
         key.sign(typ, &serde_json::json!({"iss": ISSUER, "sub": sub, "aud": aud, "exp": 1}))
             .unwrap()

@@ -8,4 +8,4 @@ mod ring;
 mod rotation;
 
 pub use self::ring::{KeyRing, Keys, KeysError};
-pub use self::rotation::{Rotation, bootstrap, published, rotate, rotate_old_keys, withdraw};
+pub use self::rotation::{Rotation, bootstrap, lead, published, rotate, rotate_old_keys, withdraw};

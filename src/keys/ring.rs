@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::aggregates::{Folded, Kept as _, LoadError};
-use crate::freshness::{self, Freshness};
+use crate::freshness::Freshness;
 use crate::handles::{DerivedHandle, DerivedKind, HandleKey};
 use crate::jose::jwe::DecryptionKey;
 use crate::jose::{Jwk, KeyError, PrivateKey, Verifier};
@@ -66,8 +66,8 @@ pub enum KeysError {
 
 /// All keys at one time.
 pub struct Keys {
-    /// The key that signs, for each algorithm.
-    active: BTreeMap<SigningAlgorithm, Active>,
+    /// For each algorithm that a key signs with: since when which does, or will; the last comes last.
+    signing: BTreeMap<SigningAlgorithm, Vec<(UnixTime, Arc<PrivateKey>)>>,
     /// Every private key that may be asked for again.
     private: HashMap<KeyId, Arc<PrivateKey>>,
     /// What may still be encrypted to, the newest first.
@@ -95,44 +95,23 @@ pub struct Keys {
     pub browsers: MacKey,
 }
 
-/// The key that signs with an algorithm.
-struct Active {
-    key: Arc<PrivateKey>,
-    /// What signs until then: a key that this node has just heard of, others may not have published
-    /// yet.
-    until: Option<(Instant, Arc<PrivateKey>)>,
-}
-
-impl Active {
-    /// The one that signs now.
-    fn now(&self) -> &Arc<PrivateKey> {
-        match &self.until {
-            Some((until, before)) if Instant::now() < *until => before,
-            _ => &self.key,
-        }
-    }
-}
-
 impl Keys {
-    /// The key that signs with this algorithm.
-    pub fn signing(&self, algorithm: SigningAlgorithm) -> Result<&Arc<PrivateKey>, KeysError> {
-        self.active.get(&algorithm).map(Active::now).ok_or(KeysError::NoSigningKey(algorithm))
+    /// The key that signs with this algorithm: the last that has begun. Where the one before was
+    /// withdrawn meanwhile, the next begins at once.
+    pub fn signing(
+        &self,
+        algorithm: SigningAlgorithm,
+        now: UnixTime,
+    ) -> Result<&Arc<PrivateKey>, KeysError> {
+        let keys = self.signing.get(&algorithm).map(Vec::as_slice).unwrap_or_default();
+        let begun = keys.iter().rfind(|(since, _)| *since <= now);
+        begun.or(keys.first()).map(|(_, key)| key).ok_or(KeysError::NoSigningKey(algorithm))
     }
 
-    /// Has what signed until now go on for so long, where a new key has come: unless it is
-    /// published no more, and so was withdrawn.
-    fn follow(&mut self, before: &Self, wait: Duration) {
-        for (algorithm, active) in &mut self.active {
-            let Some(old) = before.active.get(algorithm) else { continue };
-            let until = if old.key.kid() == active.key.kid() {
-                old.until.as_ref().map(|(until, key)| (*until, key))
-            } else {
-                Some((Instant::now() + wait, old.now()))
-            };
-            active.until = until
-                .filter(|(_, key)| self.private.contains_key(key.kid()))
-                .map(|(until, key)| (until, Arc::clone(key)));
-        }
+    /// Is there a key that signs with it?
+    #[must_use]
+    pub fn signs_with(&self, algorithm: SigningAlgorithm) -> bool {
+        self.signing.contains_key(&algorithm)
     }
 
     /// The key with this id, signing still or not any more.
@@ -161,7 +140,7 @@ impl Keys {
 
     /// The signature algorithms that there is a key for.
     pub fn algorithms(&self) -> impl Iterator<Item = SigningAlgorithm> {
-        self.active.keys().copied()
+        self.signing.keys().copied()
     }
 
     /// Reads and parses all keys of a store.
@@ -173,7 +152,7 @@ impl Keys {
         let mut all = Vec::new();
         let mut private = HashMap::new();
         let mut decryption = Vec::new();
-        let mut active: BTreeMap<SigningAlgorithm, (UnixTime, Arc<PrivateKey>)> = BTreeMap::new();
+        let mut signing: BTreeMap<SigningAlgorithm, Vec<_>> = BTreeMap::new();
         for row in store.wrapped_keys(purpose::SIGNING).await? {
             let stream = SigningKey::stream(&row.key_id);
             let folded = Folded::<SigningKey>::load(store, &stream).await?;
@@ -183,12 +162,9 @@ impl Keys {
                 match key.algorithm {
                     KeyAlgorithm::Signing(algorithm) => {
                         let parsed = Arc::new(PrivateKey::from_pkcs8(algorithm, &der)?);
-                        if let (true, Some(since)) = (key.is_active(), key.activated_at) {
-                            let newest =
-                                active.get(&algorithm).is_none_or(|(other, _)| since >= *other);
-                            if newest {
-                                active.insert(algorithm, (since, Arc::clone(&parsed)));
-                            }
+                        if let Some(since) = key.activated_at {
+                            let keys = signing.entry(algorithm).or_default();
+                            keys.push((since, key.is_active(), Arc::clone(&parsed)));
                         }
                         private.insert(key.key_id.clone(), parsed);
                     }
@@ -202,6 +178,11 @@ impl Keys {
             all.push(key.clone());
         }
         all.sort_by_key(|key| (key.published_at, key.key_id.clone()));
+        // With an algorithm that none is left of that is not retired, nothing is signed any more.
+        signing.retain(|_, keys| keys.iter().any(|(_, is_active, _)| *is_active));
+        for keys in signing.values_mut() {
+            keys.sort_by_key(|(since, is_active, _)| (*since, *is_active));
+        }
         decryption.sort_by_key(|(published_at, _)| Reverse(*published_at));
         let published = || {
             // Those that sign first: there are readers who take the first key.
@@ -226,9 +207,11 @@ impl Keys {
         let subjects = only(store, master, purpose::SUBJECTS).await?;
         let pages = only(store, master, purpose::PAGES).await?;
         Ok(Self {
-            active: active
+            signing: signing
                 .into_iter()
-                .map(|(algorithm, (_, key))| (algorithm, Active { key, until: None }))
+                .map(|(algorithm, keys)| {
+                    (algorithm, keys.into_iter().map(|(since, _, key)| (since, key)).collect())
+                })
                 .collect(),
             private,
             decryption: decryption.into_iter().map(|(_, key)| key).collect(),
@@ -273,10 +256,6 @@ fn unwrap(master: &MasterKey, row: &WrappedKeyRow) -> Result<Vec<u8>, KeysError>
 /// How soon after the keys were loaded they are loaded again for a token that names another key:
 /// strangers name what they like.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// After this time every node publishes a key that one of them has heard of. Until then what it
-/// signed could be verified by nobody who asks another node for the keys.
-const KNOWN_EVERYWHERE: Duration = freshness::BOUND.saturating_mul(2);
 
 /// The keys of now; loaded again when the feed brings news of a key.
 pub struct KeyRing {
@@ -337,10 +316,7 @@ impl KeyRing {
         if asked.duration_since(*loaded) < than {
             return Ok(());
         }
-        let mut keys = Keys::load(&*self.store, &self.master, now).await?;
-        if self.fresh.is_shared() {
-            keys.follow(&self.get(), KNOWN_EVERYWHERE);
-        }
+        let keys = Keys::load(&*self.store, &self.master, now).await?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         *loaded = asked;
         Ok(())

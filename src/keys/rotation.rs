@@ -31,6 +31,16 @@ pub struct Rotation<'a> {
     pub clock: &'a dyn Clock,
     pub entropy: &'a dyn Entropy,
     pub node: &'a str,
+    /// For how long a new key is published before it signs.
+    pub lead: Lifetime,
+}
+
+/// For how long a new key is published before it signs: until everybody has it who keeps the keys
+/// as long as they may, from a node that has heard of it as late as any.
+#[must_use]
+pub fn lead(cache_lifetime: Lifetime) -> Lifetime {
+    const HEARD_EVERYWHERE: u32 = 2;
+    Lifetime::from_seconds(cache_lifetime.seconds().saturating_add(HEARD_EVERYWHERE))
 }
 
 /// Makes what is missing of the keys; another node may do so at the same time,
@@ -52,14 +62,15 @@ pub async fn bootstrap(with: &Rotation<'_>, algorithms: &[KeyAlgorithm]) -> Resu
     for algorithm in algorithms {
         if !existing.iter().any(|key| key.algorithm == *algorithm && key.is_active()) {
             let mut work = with.work("key bootstrap")?;
-            with.add_new_key(&mut work, *algorithm).await?;
+            with.add_new_key(&mut work, *algorithm, with.clock.now()).await?;
             with.append_once(work, algorithm.as_str()).await?;
         }
     }
     Ok(())
 }
 
-/// Puts a new key in place of the one of this algorithm. The old one stays
+/// Puts a new key in place of the one of this algorithm (OpenID Connect Core
+/// §10.1.1). The old one signs until everybody has the new one, and stays
 /// published until the last token that it signed has expired; if it is one that
 /// others encrypt to, it is kept as long, for those who have not heard yet.
 /// Gives the new key's id.
@@ -70,13 +81,15 @@ pub async fn rotate(
 ) -> Result<String, KeysError> {
     let algorithm = algorithm.into().kind();
     let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
-    let key_id = with.add_new_key(&mut work, algorithm).await?;
-    for key in published(with.store).await? {
-        if key.algorithm == algorithm && key.is_active() {
-            let now = with.clock.now();
-            let command = SigningKeyCommand::Retire { now, published_until: now + LONGEST_TOKEN };
-            with.decide(&mut work, key.key_id.as_str(), vec![command]).await?;
-        }
+    let mut old = published(with.store).await?;
+    old.retain(|key| key.algorithm == algorithm && key.is_active());
+    let is_followed = algorithm.signing().is_some() && !old.is_empty();
+    let now = with.clock.now();
+    let at = if is_followed { now + with.lead } else { now };
+    let key_id = with.add_new_key(&mut work, algorithm, at).await?;
+    for key in old {
+        let command = SigningKeyCommand::Retire { at, published_until: at + LONGEST_TOKEN };
+        with.decide(&mut work, key.key_id.as_str(), vec![command]).await?;
     }
     with.committer.append(work.append).await?;
     Ok(key_id)
@@ -94,11 +107,11 @@ pub async fn withdraw(
     let folded = Folded::<SigningKey>::load(with.store, &stream).await?;
     let Some(key) = folded.state.published() else { return Ok(false) };
     let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
-    if key.is_active() {
-        with.add_new_key(&mut work, key.algorithm).await?;
-    }
     let now = with.clock.now();
-    let command = SigningKeyCommand::Retire { now, published_until: now };
+    if key.is_active() {
+        with.add_new_key(&mut work, key.algorithm, now).await?;
+    }
+    let command = SigningKeyCommand::Retire { at: now, published_until: now };
     with.decide(&mut work, key_id.as_str(), vec![command]).await?;
     if !work.append.events.is_empty() {
         with.committer.append(work.append).await?;
@@ -183,6 +196,7 @@ impl Rotation<'_> {
         &self,
         work: &mut Work,
         algorithm: KeyAlgorithm,
+        signs_from: UnixTime,
     ) -> Result<String, KeysError> {
         // Making an RSA key takes long.
         let made = tokio::task::spawn_blocking(move || Made::of(algorithm)).await;
@@ -198,7 +212,7 @@ impl Rotation<'_> {
         });
         let commands = vec![
             SigningKeyCommand::Publish { key_id: key_id.clone(), algorithm, jwk, now },
-            SigningKeyCommand::Activate { now },
+            SigningKeyCommand::Activate { at: signs_from },
         ];
         self.decide(work, key_id.as_str(), commands).await?;
         Ok(key_id.to_string())

@@ -105,7 +105,8 @@ impl Signer {
             return Ok(Self::Secret(alg, secret(services, client).await?));
         }
         let keys = services.keys.get();
-        let key = keys.signing(alg).map_err(|error| OAuthError::internal(&error))?;
+        let key =
+            keys.signing(alg, services.now()).map_err(|error| OAuthError::internal(&error))?;
         Ok(Self::Key(Arc::clone(key)))
     }
 

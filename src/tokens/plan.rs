@@ -16,13 +16,14 @@ pub fn plan(
     keys: &Keys,
     client: &ClientMetadata,
 ) -> Result<TokenPlan, KeysError> {
+    let now = services.now();
     let config = &services.config.tokens;
     let default = services.config.keys.signing_algorithm;
     let form = client.access_token_format.unwrap_or(config.access_token_format);
     let access_form = match form {
         AccessTokenFormat::Jwt => {
             let algorithm = client.access_token_signing_alg.unwrap_or(default);
-            AccessTokenForm::Jwt(keys.signing(algorithm)?.kid().clone())
+            AccessTokenForm::Jwt(keys.signing(algorithm, now)?.kid().clone())
         }
         AccessTokenFormat::Opaque => AccessTokenForm::Opaque,
     };
@@ -37,7 +38,7 @@ pub fn plan(
         id_key: if id_algorithm.is_symmetric() {
             IdTokenKey::Secret(id_algorithm)
         } else {
-            IdTokenKey::Key(keys.signing(id_algorithm)?.kid().clone())
+            IdTokenKey::Key(keys.signing(id_algorithm, now)?.kid().clone())
         },
         id_audience: client.additional_audience.clone(),
         id_lifetime: client.id_token_lifetime.unwrap_or(config.id_token_lifetime),
@@ -75,6 +76,6 @@ pub fn unsupported_algorithm(keys: &Keys, client: &ClientMetadata) -> Option<&'s
         ("access_token_signing_alg", client.access_token_signing_alg),
         ("id_token_signed_response_alg", client.id_token_signed_response_alg),
     ];
-    let lacks = |alg: SigningAlgorithm| !alg.is_symmetric() && keys.signing(alg).is_err();
+    let lacks = |alg: SigningAlgorithm| !alg.is_symmetric() && !keys.signs_with(alg);
     asked.into_iter().find(|(_, alg)| alg.is_some_and(lacks)).map(|(name, _)| name)
 }

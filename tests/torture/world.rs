@@ -94,6 +94,7 @@ impl World {
             };
             let more = format!(
                 "[tokens]\nauthorization_code_lifetime = 300\nrefresh_token_grace = {}\n\
+                 [metadata]\ncache_lifetime = 0\n\
                  [events]\nrequests_per_minute = 1000000\n[audit]\ncheckpoint_file = \"{}\"\n",
                 GRACE.as_secs(),
                 own.join("checkpoint").display(),

@@ -34,17 +34,17 @@ pub struct KeyPublished {
     pub at: UnixTime,
 }
 
-/// The key signs from now on.
+/// The key signs from some time on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyActivated {
-    /// When.
+    /// When: it may lie ahead, so that everybody has the key by then.
     pub at: UnixTime,
 }
 
-/// The key signs no more.
+/// The key signs no more from some time on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRetired {
-    /// When.
+    /// When: where another key takes its place, when that begins.
     pub at: UnixTime,
     /// Until when it stays published: the end of the last token it signed.
     pub published_until: UnixTime,
@@ -86,10 +86,17 @@ impl PublishedKey {
         self.retired.is_none_or(|(_, until)| now < until)
     }
 
-    /// Does it sign?
+    /// Does it sign, or will it as soon as everybody has it? Its predecessor signs until then.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.activated_at.is_some() && self.retired.is_none()
+    }
+
+    /// Is it the time to sign with it?
+    #[must_use]
+    pub fn is_in_use(&self, now: UnixTime) -> bool {
+        let begun = self.activated_at.is_some_and(|at| at <= now);
+        begun && self.retired.is_none_or(|(at, _)| now < at) && self.is_published(now)
     }
 }
 
@@ -119,14 +126,14 @@ pub enum SigningKeyCommand {
     },
     /// Lets it sign.
     Activate {
-        /// Now.
-        now: UnixTime,
+        /// From then on.
+        at: UnixTime,
     },
     /// Lets it sign no more. Of one that does not: lets it be published for a
     /// shorter time, never for a longer one.
     Retire {
-        /// Now.
-        now: UnixTime,
+        /// From then on.
+        at: UnixTime,
         /// Until when it stays published.
         published_until: UnixTime,
     },
@@ -163,20 +170,16 @@ impl SigningKey {
             }
             (Self::Published(_), SigningKeyCommand::Publish { .. }) => Err(SigningKeyError::Exists),
             (Self::Unknown, _) => Err(SigningKeyError::Unknown),
-            (Self::Published(key), SigningKeyCommand::Activate { now }) => {
+            (Self::Published(key), SigningKeyCommand::Activate { at }) => {
                 match (key.retired, key.activated_at) {
                     (Some(_), _) => Err(SigningKeyError::Retired),
                     (None, Some(_)) => Ok(vec![]),
-                    (None, None) => Ok(vec![KeyActivated { at: now }.into()]),
+                    (None, None) => Ok(vec![KeyActivated { at }.into()]),
                 }
             }
-            (Self::Published(key), SigningKeyCommand::Retire { now, published_until }) => {
+            (Self::Published(key), SigningKeyCommand::Retire { at, published_until }) => {
                 let is_news = key.retired.is_none_or(|(_, until)| published_until < until);
-                Ok(if is_news {
-                    vec![KeyRetired { at: now, published_until }.into()]
-                } else {
-                    vec![]
-                })
+                Ok(if is_news { vec![KeyRetired { at, published_until }.into()] } else { vec![] })
             }
         }
     }
@@ -197,7 +200,7 @@ impl SigningKey {
                 key.activated_at = Some(event.at);
             }
             (Self::Published(key), SigningKeyEvent::KeyRetired(event)) => {
-                let since = key.retired.map_or(event.at, |(since, _)| since);
+                let since = key.retired.map_or(event.at, |(since, _)| since.min(event.at));
                 key.retired = Some((since, event.published_until));
             }
             (Self::Unknown, _) => {}
@@ -257,7 +260,7 @@ mod tests {
     }
 
     fn activate() -> SigningKeyCommand {
-        SigningKeyCommand::Activate { now: at(2) }
+        SigningKeyCommand::Activate { at: at(2) }
     }
 
     fn activated() -> SigningKeyEvent {
@@ -265,7 +268,7 @@ mod tests {
     }
 
     fn retire() -> SigningKeyCommand {
-        SigningKeyCommand::Retire { now: at(3), published_until: at(100) }
+        SigningKeyCommand::Retire { at: at(3), published_until: at(100) }
     }
 
     fn retired() -> SigningKeyEvent {
@@ -302,7 +305,7 @@ mod tests {
     #[test]
     fn a_retired_key_may_go_sooner_and_never_later() {
         let events = vec![published(), activated(), retired()];
-        let withdraw = |until| SigningKeyCommand::Retire { now: at(5), published_until: at(until) };
+        let withdraw = |until| SigningKeyCommand::Retire { at: at(5), published_until: at(until) };
         let withdrawn = KeyRetired { at: at(5), published_until: at(5) };
         given(events.clone()).when(withdraw(101)).then_expect_events(vec![]);
         given(events.clone()).when(withdraw(5)).then_expect_events(vec![withdrawn.clone().into()]);
@@ -323,6 +326,23 @@ mod tests {
     fn a_key_signs_between_activation_and_retirement() {
         assert!(!folded(vec![published()]).is_active());
         assert!(folded(vec![published(), activated()]).is_active());
+    }
+
+    /// OpenID Connect Core §10.1.1
+    #[test]
+    fn a_key_is_in_use_from_its_time_until_that_of_its_successor() {
+        assert!(!folded(vec![published()]).is_in_use(at(9)));
+        let later = vec![published(), KeyActivated { at: at(60) }.into()];
+        assert!(!folded(later.clone()).is_in_use(at(59)) && folded(later.clone()).is_active());
+        assert!(folded(later.clone()).is_in_use(at(60)));
+        let followed = KeyRetired { at: at(90), published_until: at(500) };
+        let followed = [later, vec![followed.into()]].concat();
+        assert!(folded(followed.clone()).is_in_use(at(89)));
+        assert!(!folded(followed.clone()).is_in_use(at(90)));
+        let withdrawn = KeyRetired { at: at(70), published_until: at(70) };
+        let withdrawn = folded([followed, vec![withdrawn.into()]].concat());
+        assert!(!withdrawn.is_in_use(at(70)) && !withdrawn.is_published(at(70)));
+        assert_eq!(withdrawn.retired, Some((at(70), at(70))));
     }
 
     /// OpenID Connect Core §10.2.1

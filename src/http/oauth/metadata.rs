@@ -134,7 +134,7 @@ fn signed(services: &Services, values: &Map<String, Value>) -> Result<String, Ke
     claims.insert("iss".to_owned(), services.issuer().into());
     claims.insert("iat".to_owned(), services.now().seconds().into());
     let keys = services.keys.get();
-    let key = keys.signing(services.config.keys.signing_algorithm)?;
+    let key = keys.signing(services.config.keys.signing_algorithm, services.now())?;
     Ok(key.sign("JWT", &claims)?)
 }
 
