@@ -182,22 +182,26 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
         output::note("this program was built without optimizations: its figures mean nothing");
     }
     let shown = Shown(progress::spinner("the server starts"));
-    let report = match &args.other.issuer {
-        None => Box::pin(of_own_server(&args, &shown)).await,
+    let mut report = None;
+    let ended = match &args.other.issuer {
+        None => Box::pin(of_own_server(&args, &shown, &mut report)).await,
         Some(issuer) => {
             tokio::select! {
-                report = of_other_server(&args, issuer, &shown) => report,
+                ended = of_other_server(&args, issuer, &shown, &mut report) => ended,
                 () = told_to_stop() => Err(stopped()),
             }
         }
     };
     shown.0.finish_and_clear();
-    let report = report?;
-    if args.format.json {
-        output::json(&report)?;
-    } else {
-        table::print(&report)?;
+    // What was measured before something went wrong is worth seeing.
+    let report = report.filter(|report| ended.is_ok() || !report.scenarios.is_empty());
+    match &report {
+        Some(report) if args.format.json => output::json(report)?,
+        Some(report) => table::print(report)?,
+        None => {}
     }
+    ended?;
+    let Some(report) = report else { return Ok(ExitCode::Done) };
     let wrong: u64 = report.scenarios.iter().map(|measured| measured.error_count).sum();
     if wrong > 0 {
         let flows: u64 = report.scenarios.iter().map(|measured| measured.flows).sum();
@@ -211,7 +215,11 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
 }
 
 /// Starts a server, measures it, and stops it whatever comes of that.
-async fn of_own_server(args: &Args, shown: &Shown) -> Result<Report, CliError> {
+async fn of_own_server(
+    args: &Args,
+    shown: &Shown,
+    report: &mut Option<Report>,
+) -> Result<(), CliError> {
     let place = match (&args.own.store, &args.own.data) {
         (StoreChoice::Sqlite, _) if args.own.master_key.is_some() => {
             return Err(CliError::usage("the master key of an embedded store is in its folder")
@@ -251,21 +259,25 @@ async fn of_own_server(args: &Args, shown: &Shown) -> Result<Report, CliError> {
         let bench = bench(args, stage, tls, Processes(processes))?;
         let limits =
             if args.own.no_limits { vec![] } else { limits(&bench, &server.disk, shown).await? };
-        let report = measured(args, bench, Some(&server.disk), shown).await?;
-        Ok(Report { limits, ..report })
+        measured(args, bench, (limits, Some(&server.disk)), shown, report).await
     };
-    let report = tokio::select! {
-        report = measuring => report,
+    let ended = tokio::select! {
+        ended = measuring => ended,
         () = &mut told_to_stop => Err(stopped()),
     };
     shown.begins("the server stops", None);
     server.stop().await.map_err(|error| {
         CliError::failed(format_args!("the server could not be stopped: {error}"))
     })?;
-    report
+    ended
 }
 
-async fn of_other_server(args: &Args, issuer: &Url, shown: &Shown) -> Result<Report, CliError> {
+async fn of_other_server(
+    args: &Args,
+    issuer: &Url,
+    shown: &Shown,
+    report: &mut Option<Report>,
+) -> Result<(), CliError> {
     let other = &args.other;
     let certificates = match &other.ca_file {
         None => vec![],
@@ -289,7 +301,7 @@ async fn of_other_server(args: &Args, issuer: &Url, shown: &Shown) -> Result<Rep
         keeps_refresh_tokens: other.keep_refresh_tokens,
     };
     let bench = bench(args, stage, tls, Processes(args.pid.clone()))?;
-    measured(args, bench, None, shown).await
+    measured(args, bench, (vec![], None), shown, report).await
 }
 
 fn clients(registrations: Vec<Registration>) -> Result<Vec<Arc<Client>>, CliError> {
@@ -340,15 +352,17 @@ async fn limits(bench: &Bench, disk: &Disk, shown: &Shown) -> Result<Vec<Limit>,
     Ok(limits)
 }
 
+/// Measures one scenario after the other. The report has those that are done, however it ends.
 async fn measured(
     args: &Args,
     mut bench: Bench,
-    disk: Option<&Disk>,
+    (limits, disk): (Vec<Limit>, Option<&Disk>),
     shown: &Shown,
-) -> Result<Report, CliError> {
+    report: &mut Option<Report>,
+) -> Result<(), CliError> {
     let scenarios = scenarios(args, &bench.stage)?;
     bench.rehearse(&scenarios, shown).await?;
-    let mut report = Report {
+    let report = report.insert(Report {
         version: env!("CARGO_PKG_VERSION"),
         machine: Machine::this(),
         issuer: bench.stage.provider.issuer.clone(),
@@ -359,14 +373,14 @@ async fn measured(
             args.threads.into(),
             args.own.set.clone(),
         ),
-        limits: vec![],
+        limits,
         scenarios: vec![],
-    };
+    });
     for scenario in scenarios {
         let measured = bench.measure(scenario, disk, shown).await?;
         report.scenarios.push(measured);
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Those that were asked for; else all that the server and the clients can do.

@@ -2,12 +2,15 @@
 //! judged here, only that it is measured.
 
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::beside_a_server::Server;
 use crate::postgres_database::Database;
-use crate::program::{Ended, NOT_FOUND, REFUSED, USAGE, run};
+use crate::program::{Ended, NOT_FOUND, REFUSED, USAGE, of, program, run};
 
 const SCENARIOS: [&str; 8] =
     ["client_credentials", "par", "code", "par_code", "refresh", "introspect", "userinfo", "mixed"];
@@ -124,10 +127,17 @@ impl Other {
     }
 
     fn bench(&self, arguments: &[&str]) -> Ended {
-        let [client, people] = ["web.json", "people.json"].map(|name| self.server.data.file(name));
-        let [client, people] = [&client, &people].map(|path| path.to_str().unwrap());
-        let whom = ["--issuer", &self.issuer, "--client", client, "--accounts", people];
+        let whom = self.whom();
+        let whom: Vec<_> = whom.iter().map(String::as_str).collect();
         bench(&[&whom, arguments].concat())
+    }
+
+    /// Whom to measure, for a bench.
+    fn whom(&self) -> [String; 6] {
+        let file = |name| self.server.data.file(name).to_str().unwrap().to_owned();
+        let (client, people) = (file("web.json"), file("people.json"));
+        let issuer = self.issuer.clone();
+        ["--issuer".into(), issuer, "--client".into(), client, "--accounts".into(), people]
     }
 }
 
@@ -167,6 +177,27 @@ fn what_can_not_work_is_said_before_anything_is_measured() {
     std::fs::write(&file, r#"{"client_secret": "hush", "client_id": 7}"#).unwrap();
     let said = other.bench(&[]).fails(USAGE);
     assert!(said.contains("line 1") && !said.contains("hush"), "{said}");
+}
+
+#[test]
+fn what_was_measured_before_it_was_stopped_is_told() {
+    let other = Other::start();
+    let asked = ["--json", "--scenario", "par", "--scenario", "code", "--timeout", "60"];
+    let mut command = program(&[&["bench"], &SHORT[..4], &asked].concat());
+    command.args(["--duration", "3"]).args(other.whom());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let bench = command.spawn().unwrap();
+    // To try it, and for users to get ready, takes fewer.
+    let codes = || other.server.run(&["events", "--type", "CodeIssued"]).lines().len();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while codes() < 20 {
+        assert!(Instant::now() < deadline, "the second scenario does not begin");
+    }
+    Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap();
+    let ended = of(&bench.wait_with_output().unwrap());
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("stopped before the end"), "{ended:?}");
+    is_measured(&serde_json::from_str(&ended.out).unwrap(), &["par"]);
 }
 
 #[test]

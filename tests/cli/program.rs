@@ -77,7 +77,7 @@ fn ended(command: &mut Command) -> Ended {
     of(&command.output().unwrap())
 }
 
-fn of(output: &std::process::Output) -> Ended {
+pub fn of(output: &std::process::Output) -> Ended {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Ended {
         code: output.status.code().unwrap_or(-1),
