@@ -6,6 +6,7 @@
 //! revoked. One file for each
 //! transition; [`state`] says what is known at each stage.
 
+mod access_tokens;
 mod code;
 mod commands;
 mod direct;
@@ -20,10 +21,11 @@ mod state;
 mod testing;
 mod tokens;
 
+pub use self::access_tokens::AccessTokens;
 pub use self::commands::*;
 pub use self::error::GrantError;
 pub use self::events::*;
-pub use self::state::{AccessTokens, Active, Grant, RefreshFamily, Rotation};
+pub use self::state::{Active, Grant, RefreshFamily, Rotation};
 pub use self::tokens::{
     AccessTokenFacts, AccessTokenForm, FrontChannelTokens, HandleSeed, IdTokenFacts, IdTokenKey,
     IssuedTokens, RefreshTokenFacts, TokenPlan,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::access_tokens::AccessTokens;
 use super::events::{
     CodeIssued, GrantEvent, RefreshTokenRotated, RefusalReason, RequestPushed, RevocationCause,
     SubjectAuthenticated,
@@ -121,12 +122,6 @@ pub struct Active {
     /// Refusals noted.
     pub noted: BTreeSet<RefusalReason>,
 }
-
-/// Access tokens in the order in which they were issued. Cheap to clone, however many there are: a
-/// command works on a copy of its grant.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct AccessTokens(Arc<Vec<Arc<AccessTokenFacts>>>);
 
 /// The refresh tokens of a grant: one is alive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -413,27 +408,6 @@ fn with_code(stage: Consented, event: &CodeIssued) -> WithCode {
     }
 }
 
-impl AccessTokens {
-    /// The tokens.
-    pub fn iter(&self) -> impl Iterator<Item = &AccessTokenFacts> {
-        self.0.iter().map(|token| &**token)
-    }
-
-    /// Adds one, and forgets those that have ended before it, and the first where there are `most`.
-    fn push(&mut self, facts: &AccessTokenFacts, most: usize) {
-        let tokens = Arc::make_mut(&mut self.0);
-        tokens.retain(|token| facts.issued_at < token.expires_at);
-        if tokens.len() >= most {
-            tokens.remove(0);
-        }
-        tokens.push(Arc::new(facts.clone()));
-    }
-
-    fn remove(&mut self, number: u32) {
-        Arc::make_mut(&mut self.0).retain(|token| token.number != number);
-    }
-}
-
 impl Active {
     /// The most access tokens of one grant that are remembered one by one: a
     /// client that asks for more within their lifetime loses the oldest.
@@ -489,7 +463,7 @@ impl Active {
     /// The facts of an access token, if it is alive.
     #[must_use]
     pub fn access_token(&self, number: u32, now: UnixTime) -> Option<&AccessTokenFacts> {
-        self.access.iter().find(|token| token.number == number && now < token.expires_at)
+        self.access.get(number).filter(|token| now < token.expires_at)
     }
 }
 
