@@ -142,8 +142,12 @@ async fn the_client_of_a_token_is_limited_at_userinfo(store: StoreKind) {
     for _ in 0..2 {
         scene.rp.userinfo(&tokens.access).await.ok();
     }
-    let answer = scene.rp.userinfo(&tokens.access).await;
+    let request = scene.rp.request(reqwest::Method::GET, "/userinfo").bearer_auth(&tokens.access);
+    let request = request.header("origin", "https://rp.example");
+    let answer = Answer::of(request.send().await.unwrap()).await;
     assert_eq!(answer.status, 429);
     assert_eq!(answer.header("retry-after"), Some("30"));
+    // Fetch §3.2: the client's own scripts are told when to come again.
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://rp.example"));
     assert_eq!(scene.rp.userinfo("nonsense").await.status, 401, "no token is no client");
 }

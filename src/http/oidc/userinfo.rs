@@ -101,17 +101,19 @@ async fn answer(
     services: &Services,
     token: Result<String, Refusal>,
 ) -> (Result<HttpResponse, Refusal>, Option<AuthenticatedClient>) {
-    let told = match token {
-        Ok(token) => told(services, &token).await,
+    let live = match token {
+        Ok(token) => alive(services, &token).await.map_err(Refusal::from),
         Err(refusal) => Err(refusal),
     };
-    match told {
-        Ok((claims, live)) => {
-            let shown = shown(services, claims, &live.client).await;
-            (shown.map_err(Refusal::from), Some(live.client))
-        }
-        Err(refusal) => (Err(refusal), None),
-    }
+    let live = match live {
+        Ok(live) => live,
+        Err(refusal) => return (Err(refusal), None),
+    };
+    let answer = match told(services, &live).await {
+        Ok(claims) => shown(services, claims, &live.client).await,
+        Err(error) => Err(error),
+    };
+    (answer.map_err(Refusal::from), Some(live.client))
 }
 
 /// As the client is registered: in JSON, signed, encrypted, or both (OpenID
@@ -139,24 +141,25 @@ async fn shown(
     Ok(render::jwt("application/jwt", token))
 }
 
-/// What a token tells, and of which grant it is.
-async fn told(
-    services: &Services,
-    token: &str,
-) -> Result<(Map<String, Value>, LiveToken), Refusal> {
-    let invalid = || {
-        let text = "the access token is invalid, expired or revoked";
-        OAuthError::new(ErrorCode::InvalidToken, text)
-    };
-    let live = find_access_token(services, token).await.map_err(|refusal| match refusal {
+fn invalid() -> OAuthError {
+    let text = "the access token is invalid, expired or revoked";
+    OAuthError::new(ErrorCode::InvalidToken, text)
+}
+
+async fn alive(services: &Services, token: &str) -> Result<LiveToken, OAuthError> {
+    find_access_token(services, token).await.map_err(|refusal| match refusal {
         TokenRefusal::NotAlive => invalid(),
         TokenRefusal::Failed(error) => error,
-    })?;
+    })
+}
+
+/// What a token tells.
+async fn told(services: &Services, live: &LiveToken) -> Result<Map<String, Value>, OAuthError> {
     services.admit(Limited::Userinfo, &live.client.client_id, None)?;
     let subject = live.grant.authorization.subject();
     let Some(subject) = subject.filter(|_| live.facts.scope.contains(Scope::OPENID)) else {
         let text = "the access token needs the scope openid";
-        return Err(OAuthError::new(ErrorCode::InsufficientScope, text).into());
+        return Err(OAuthError::new(ErrorCode::InsufficientScope, text));
     };
     let person = Person::of(services, subject).await.map_err(OAuthError::from)?;
     let person = person.ok_or_else(invalid)?;
@@ -166,8 +169,8 @@ async fn told(
     claims.extend(person.by_name(&scopes, &live.client.scope(), by_name));
     let sub = subject_for(&services.keys.get(), &live.client, subject);
     claims.insert("sub".to_owned(), sub.into());
-    ask_hooks(services, &live, &mut claims).await?;
-    Ok((claims, live))
+    ask_hooks(services, live, &mut claims).await?;
+    Ok(claims)
 }
 
 /// The operator's hooks may shape what is told.
