@@ -66,8 +66,8 @@ pub enum KeysError {
 
 /// All keys at one time.
 pub struct Keys {
-    /// For each algorithm that a key signs with: since when which does, or will; the last comes last.
-    signing: BTreeMap<SigningAlgorithm, Vec<(UnixTime, Arc<PrivateKey>)>>,
+    /// For each algorithm that a key signs with: which does, or will, one after the other.
+    signing: BTreeMap<SigningAlgorithm, Vec<Signer>>,
     /// Every private key that may be asked for again.
     private: HashMap<KeyId, Arc<PrivateKey>>,
     /// What may still be encrypted to, the newest first.
@@ -95,17 +95,32 @@ pub struct Keys {
     pub browsers: MacKey,
 }
 
+/// A key that signs from some time on, until its successor does.
+struct Signer {
+    from: UnixTime,
+    until: Option<UnixTime>,
+    key: Arc<PrivateKey>,
+}
+
+impl Signer {
+    fn has_ended(&self, now: UnixTime) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 impl Keys {
-    /// The key that signs with this algorithm: the last that has begun. Where the one before was
-    /// withdrawn meanwhile, the next begins at once.
+    /// The key that signs with this algorithm. Where it is withdrawn, its successor does, although
+    /// not everybody may have it yet.
     pub fn signing(
         &self,
         algorithm: SigningAlgorithm,
         now: UnixTime,
     ) -> Result<&Arc<PrivateKey>, KeysError> {
         let keys = self.signing.get(&algorithm).map(Vec::as_slice).unwrap_or_default();
-        let begun = keys.iter().rfind(|(since, _)| *since <= now);
-        begun.or(keys.first()).map(|(_, key)| key).ok_or(KeysError::NoSigningKey(algorithm))
+        let ahead = || keys.iter().filter(|signer| !signer.has_ended(now));
+        let begun = ahead().rfind(|signer| signer.from <= now);
+        let signer = begun.or_else(|| ahead().next()).ok_or(KeysError::NoSigningKey(algorithm))?;
+        Ok(&signer.key)
     }
 
     /// Is there a key that signs with it?
@@ -152,7 +167,7 @@ impl Keys {
         let mut all = Vec::new();
         let mut private = HashMap::new();
         let mut decryption = Vec::new();
-        let mut signing: BTreeMap<SigningAlgorithm, Vec<_>> = BTreeMap::new();
+        let mut signing: BTreeMap<SigningAlgorithm, Vec<Signer>> = BTreeMap::new();
         for row in store.wrapped_keys(purpose::SIGNING).await? {
             let stream = SigningKey::stream(&row.key_id);
             let folded = Folded::<SigningKey>::load(store, &stream).await?;
@@ -162,9 +177,10 @@ impl Keys {
                 match key.algorithm {
                     KeyAlgorithm::Signing(algorithm) => {
                         let parsed = Arc::new(PrivateKey::from_pkcs8(algorithm, &der)?);
-                        if let Some(since) = key.activated_at {
-                            let keys = signing.entry(algorithm).or_default();
-                            keys.push((since, key.is_active(), Arc::clone(&parsed)));
+                        if let Some(from) = key.activated_at {
+                            let until = key.retired.map(|(at, _)| at);
+                            let signer = Signer { from, until, key: Arc::clone(&parsed) };
+                            signing.entry(algorithm).or_default().push(signer);
                         }
                         private.insert(key.key_id.clone(), parsed);
                     }
@@ -178,10 +194,9 @@ impl Keys {
             all.push(key.clone());
         }
         all.sort_by_key(|key| (key.published_at, key.key_id.clone()));
-        // With an algorithm that none is left of that is not retired, nothing is signed any more.
-        signing.retain(|_, keys| keys.iter().any(|(_, is_active, _)| *is_active));
+        signing.retain(|_, keys| keys.iter().any(|signer| !signer.has_ended(now)));
         for keys in signing.values_mut() {
-            keys.sort_by_key(|(since, is_active, _)| (*since, *is_active));
+            keys.sort_by_key(|signer| signer.from);
         }
         decryption.sort_by_key(|(published_at, _)| Reverse(*published_at));
         let published = || {
@@ -207,12 +222,7 @@ impl Keys {
         let subjects = only(store, master, purpose::SUBJECTS).await?;
         let pages = only(store, master, purpose::PAGES).await?;
         Ok(Self {
-            signing: signing
-                .into_iter()
-                .map(|(algorithm, keys)| {
-                    (algorithm, keys.into_iter().map(|(since, _, key)| (since, key)).collect())
-                })
-                .collect(),
+            signing,
             private,
             decryption: decryption.into_iter().map(|(_, key)| key).collect(),
             verifier: Verifier::new(&parsed),

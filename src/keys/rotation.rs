@@ -109,7 +109,9 @@ pub async fn withdraw(
     let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
     let now = with.clock.now();
     if key.is_active() {
-        with.add_new_key(&mut work, key.algorithm, now).await?;
+        // The one before it signs until it was to begin.
+        let from = key.activated_at.map_or(now, |at| at.max(now));
+        with.add_new_key(&mut work, key.algorithm, from).await?;
     }
     let command = SigningKeyCommand::Retire { at: now, published_until: now };
     with.decide(&mut work, key_id.as_str(), vec![command]).await?;

@@ -1,9 +1,12 @@
 //! JWT access tokens (RFC 9068), opaque ones, and the keys that sign.
 
+use std::sync::Arc;
+
 use chancery::admin::{NewClient, Operation, Outcome, perform};
 use chancery::aggregates::Origin;
 use chancery::jose::{Accept, JwkSet, PeerKeys, SharedSecret, Types};
 use chancery::keys::{rotate, withdraw};
+use chancery::services::Services;
 use chancery_domain::client::{AccessTokenFormat, ClientMetadata};
 use chancery_domain::ids::KeyId;
 use chancery_domain::protocol::signing_algorithm::SigningAlgorithm;
@@ -160,24 +163,32 @@ async fn a_rotated_key_stays_published_and_its_tokens_good(store: StoreKind) {
 /// OpenID Connect Core §10.1.1: nobody should believe the old key, so nobody waits for the new one.
 async fn a_new_key_signs_at_once_in_place_of_one_that_is_withdrawn(store: StoreKind) {
     let mut scene = Scene::new(store).await;
-    let old = scene.tokens(&[]).await;
-    let kid = header(&old.access)["kid"].as_str().unwrap().to_owned();
-    let new = scene
-        .server
-        .act(move |services| async move {
+    let rotated = async |server: &TestServer| {
+        let rotate = async |services: Arc<Services>| {
             let origin = Origin::system("test");
-            let new = rotate(&services.rotation(), SigningAlgorithm::ES256, origin).await.unwrap();
-            let origin = Origin::system("test");
-            let kid = KeyId::parse(&kid).unwrap();
-            assert!(withdraw(&services.rotation(), &kid, origin).await.unwrap());
+            let alg = SigningAlgorithm::ES256;
+            let kid = rotate(&services.rotation(), alg, origin).await.unwrap();
             services.keys.reload(services.now()).await.unwrap();
-            new
-        })
-        .await;
+            kid
+        };
+        server.act(rotate).await
+    };
+    let retired = header(&scene.tokens(&[]).await.access)["kid"].clone();
+    let old = rotated(&scene.server).await;
+    scene.server.advance(62);
     let tokens = scene.tokens(&[]).await;
-    assert_eq!(header(&tokens.access)["kid"], *new);
-    verified(&scene.rp, &tokens.access).await;
-    assert!(!scene.rp.is_alive(&old.access).await);
+    assert_eq!(header(&tokens.access)["kid"], *old);
+    let new = rotated(&scene.server).await;
+    let withdraw = async move |services: Arc<Services>| {
+        let (kid, origin) = (KeyId::parse(&old).unwrap(), Origin::system("test"));
+        assert!(withdraw(&services.rotation(), &kid, origin).await.unwrap());
+        services.keys.reload(services.now()).await.unwrap();
+    };
+    scene.server.act(withdraw).await;
+    let now = scene.tokens(&[]).await;
+    assert_eq!(header(&now.access)["kid"], *new, "not the one that has been retired, {retired}");
+    verified(&scene.rp, &now.access).await;
+    assert!(!scene.rp.is_alive(&tokens.access).await);
 }
 
 /// OpenID Connect Registration §2, `id_token_signed_response_alg`
