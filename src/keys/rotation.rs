@@ -96,7 +96,7 @@ pub async fn rotate(
 }
 
 /// Takes a key out of use at once, for good, and with it everything that it
-/// signed: somebody else may know it. Where it was in use, a new one takes its
+/// signed: somebody else may know it. Where it was in use, another takes its
 /// place in the same moment. False: there is no such key.
 pub async fn withdraw(
     with: &Rotation<'_>,
@@ -108,10 +108,18 @@ pub async fn withdraw(
     let Some(key) = folded.state.published() else { return Ok(false) };
     let mut work = Work::new(origin, with.node, with.clock, with.entropy)?;
     let now = with.clock.now();
+    let mut others = published(with.store).await?;
+    others.retain(|other| other.algorithm == key.algorithm && other.key_id != key.key_id);
+    let signs = others.iter().any(|other| other.is_in_use(now));
     if key.is_active() {
-        // The one before it signs until it was to begin.
-        let from = key.activated_at.map_or(now, |at| at.max(now));
+        // Where the one before it signs still, there is time until this one was to begin.
+        let from = key.activated_at.filter(|_| signs).map_or(now, |at| at.max(now));
         with.add_new_key(&mut work, key.algorithm, from).await?;
+    } else if !signs {
+        for next in others.iter().filter(|other| other.is_active()) {
+            let begin = SigningKeyCommand::Activate { at: now };
+            with.decide(&mut work, next.key_id.as_str(), vec![begin]).await?;
+        }
     }
     let command = SigningKeyCommand::Retire { at: now, published_until: now };
     with.decide(&mut work, key_id.as_str(), vec![command]).await?;

@@ -42,6 +42,8 @@ fn rotation_puts_a_new_key_in_place_of_the_old_one() {
     // Of one that others know, nothing stays; one that signs has a successor at once.
     data.run(&["key", "withdraw", old]).done();
     assert_eq!(key(&data, old)["state"], "expired");
+    assert_eq!(key(&data, &new)["state"], "active");
+    assert!(time(&new, "activated_at") < time(&new, "published_at") + 62);
     data.run(&["key", "withdraw", &new]).done();
     assert_eq!(key(&data, &new)["state"], "expired");
     let listed = data.run(&["key", "list", "--json"]).json();

@@ -124,7 +124,7 @@ pub enum SigningKeyCommand {
         /// Now.
         now: UnixTime,
     },
-    /// Lets it sign.
+    /// Lets it sign, or lets it begin sooner.
     Activate {
         /// From then on.
         at: UnixTime,
@@ -173,8 +173,8 @@ impl SigningKey {
             (Self::Published(key), SigningKeyCommand::Activate { at }) => {
                 match (key.retired, key.activated_at) {
                     (Some(_), _) => Err(SigningKeyError::Retired),
-                    (None, Some(_)) => Ok(vec![]),
-                    (None, None) => Ok(vec![KeyActivated { at }.into()]),
+                    (None, Some(before)) if before <= at => Ok(vec![]),
+                    (None, _) => Ok(vec![KeyActivated { at }.into()]),
                 }
             }
             (Self::Published(key), SigningKeyCommand::Retire { at, published_until }) => {
@@ -300,6 +300,16 @@ mod tests {
     fn doing_it_again_is_no_event() {
         given(vec![published(), activated()]).when(activate()).then_expect_events(vec![]);
         given(vec![published(), retired()]).when(retire()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_key_may_begin_sooner_and_never_later() {
+        let begins = |seconds| KeyActivated { at: at(seconds) }.into();
+        let activate = |seconds| SigningKeyCommand::Activate { at: at(seconds) };
+        let events = vec![published(), begins(60)];
+        given(events.clone()).when(activate(61)).then_expect_events(vec![]);
+        given(events.clone()).when(activate(9)).then_expect_events(vec![begins(9)]);
+        assert!(folded([events, vec![begins(9)]].concat()).is_in_use(at(9)));
     }
 
     #[test]
