@@ -158,8 +158,8 @@ impl Upsert {
 
 /// The key of a row, to find it or make it by.
 fn key_of<'k>(table: &Table, key: &'k str) -> Result<ToSqlOutput<'k>, StoreError> {
-    let (_, holds) = column(table, table.key)?;
-    kept_text(key, holds).ok_or_else(|| no_id(table, table.key))
+    let kept = table.holds(table.key).and_then(|holds| kept_text(key, holds));
+    kept.ok_or_else(|| no_id(table, table.key))
 }
 
 fn no_id(table: &Table, name: &str) -> StoreError {
