@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::{PasswordHash, SaltString};
+use argon2::password_hash::{Output, PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use aws_lc_rs::hmac;
 use lru::LruCache;
@@ -136,11 +136,9 @@ pub struct Load {
 }
 
 impl Passwords {
-    /// Hashes at most `threads` passwords at a time. Hashes one at once, for
-    /// [`Passwords::verify_nobodys`].
+    /// Hashes at most `threads` passwords at a time.
     pub fn new(threads: NonZeroUsize, entropy: Arc<dyn Entropy>) -> Result<Self, PasswordError> {
-        let unknown: [u8; 32] = entropy.bytes();
-        let nobodys = hash(&unknown, &entropy.salt())?.into();
+        let nobodys = nobodys(&entropy.bytes(), &entropy.salt())?.into();
         let memory_key = hmac::Key::new(hmac::HMAC_SHA256, &entropy.bytes::<32>());
         let admitted = threads.get().saturating_mul(1 + QUEUED_PER_THREAD);
         Ok(Self {
@@ -263,13 +261,31 @@ fn check_length(password: &Password) -> Result<(), PasswordError> {
 }
 
 fn hash(password: &[u8], salt: &[u8; 16]) -> Result<String, PasswordError> {
-    let failed = |error: &dyn fmt::Display| PasswordError::Hashing(error.to_string());
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| failed(&error))?;
-    let salt = SaltString::encode_b64(salt).map_err(|error| failed(&error))?;
-    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password(password, &salt)
-        .map_err(|error| failed(&error))?;
+    let salt = SaltString::encode_b64(salt).map_err(failed)?;
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params()?);
+    Ok(hasher.hash_password(password, &salt).map_err(failed)?.to_string())
+}
+
+/// What nobody's password hashes to: it looks like any other hash, and is as much work to compare
+/// with. Making a real one would take its 19 MiB of every server at its start.
+fn nobodys(output: &[u8; 32], salt: &[u8; 16]) -> Result<String, PasswordError> {
+    let salt = SaltString::encode_b64(salt).map_err(failed)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: (&params()?).try_into().map_err(failed)?,
+        salt: Some(salt.as_salt()),
+        hash: Some(Output::new(output).map_err(failed)?),
+    };
     Ok(hash.to_string())
+}
+
+fn params() -> Result<Params, PasswordError> {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(failed)
+}
+
+fn failed(error: impl fmt::Display) -> PasswordError {
+    PasswordError::Hashing(error.to_string())
 }
 
 /// By the parameters that stand in the hash.
@@ -311,6 +327,9 @@ mod tests {
         let passwords = passwords();
         assert_eq!(passwords.verify_nobodys(&Password::new("demo")).await, Ok(false));
         assert!(!needs_rehash(&passwords.nobodys), "it costs what a real one costs");
+        let real = passwords.hash(&Password::new("demo")).await.unwrap();
+        let shape = |phc: &str| phc.split('$').map(str::len).collect::<Vec<_>>();
+        assert_eq!(shape(&passwords.nobodys), shape(&real));
     }
 
     #[tokio::test]
