@@ -169,20 +169,14 @@ impl Puts {
             if *name == table.key {
                 return Err(StoreError::Corrupt(format!("the key of {} can't be set", table.name)));
             }
-            let array = match kind {
-                ColumnType::Int | ColumnType::Highest | ColumnType::Derived => "bigint[]",
-                ColumnType::Text | ColumnType::Id => "text[]",
-            };
+            let array = if kind.is_number() { "bigint[]" } else { "text[]" };
             let _ = write!(columns, ", {quoted}");
             let _ = write!(arrays, ", ${number}::{array}");
-            updates.push(match kind {
+            updates.push(if kind == ColumnType::Highest {
                 // NULLs are ignored.
-                ColumnType::Highest => {
-                    format!("{quoted} = greatest(\"{place}\".{quoted}, excluded.{quoted})")
-                }
-                ColumnType::Int | ColumnType::Derived | ColumnType::Text | ColumnType::Id => {
-                    format!("{quoted} = excluded.{quoted}")
-                }
+                format!("{quoted} = greatest(\"{place}\".{quoted}, excluded.{quoted})")
+            } else {
+                format!("{quoted} = excluded.{quoted}")
             });
         }
         let conflict = match updates.as_slice() {
@@ -195,11 +189,10 @@ impl Puts {
         );
         let mut query = sqlx::query(&statement).bind(self.keys);
         for (name, values) in self.values {
-            query = match column(table, name)?.1 {
-                ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
-                    query.bind(integers(table, name, values)?)
-                }
-                ColumnType::Text | ColumnType::Id => query.bind(texts(table, name, values)?),
+            query = if column(table, name)?.1.is_number() {
+                query.bind(integers(table, name, values)?)
+            } else {
+                query.bind(texts(table, name, values)?)
             };
         }
         query.execute(connection).await?;
@@ -231,9 +224,8 @@ fn of_another_type(table: &Table, name: &str) -> StoreError {
 
 /// The quoted name of a column of the table, and its type.
 fn column(table: &Table, name: &str) -> Result<(String, ColumnType), StoreError> {
-    let found = table.columns.iter().find(|(column, _)| *column == name);
-    found
-        .map(|(column, kind)| (format!("\"{column}\""), *kind))
+    let kind = table.holds(name);
+    kind.map(|kind| (format!("\"{name}\""), kind))
         .ok_or_else(|| StoreError::Corrupt(format!("{} has no column {name}", table.name)))
 }
 
@@ -270,17 +262,15 @@ pub(super) async fn select(pool: &PgPool, query: &Query) -> Result<Vec<Vec<Value
 }
 
 fn values(table: &Table, row: &PgRow) -> Result<Vec<Value>, StoreError> {
-    let value = |(index, (_, kind)): (usize, &(&str, ColumnType))| {
-        Ok(match kind {
-            ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
-                row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
-            }
-            ColumnType::Text | ColumnType::Id => {
-                row.try_get::<Option<String>, _>(index)?.map_or(Value::Null, Value::Text)
-            }
-        })
-    };
-    table.columns.iter().enumerate().map(value).collect()
+    table.columns.iter().enumerate().map(|(index, (_, kind))| value(row, index, *kind)).collect()
+}
+
+fn value(row: &PgRow, index: usize, kind: ColumnType) -> Result<Value, StoreError> {
+    Ok(if kind.is_number() {
+        row.try_get::<Option<i64>, _>(index)?.map_or(Value::Null, Value::Int)
+    } else {
+        row.try_get::<Option<String>, _>(index)?.map_or(Value::Null, Value::Text)
+    })
 }
 
 /// The SQL of a query. NULL comes before all values, and text is ordered by its
@@ -401,20 +391,10 @@ async fn place_of(pool: &PgPool, query: &Query, key: &str) -> Result<Value, Stor
             table.name
         )));
     };
-    Ok(match kind {
-        ColumnType::Int | ColumnType::Highest | ColumnType::Derived => {
-            row.try_get::<Option<i64>, _>(0)?.map_or(Value::Null, Value::Int)
-        }
-        ColumnType::Text | ColumnType::Id => {
-            row.try_get::<Option<String>, _>(0)?.map_or(Value::Null, Value::Text)
-        }
-    })
+    value(&row, 0, kind)
 }
 
 fn ordered(table: &Table, name: &str) -> Result<String, StoreError> {
     let (column, kind) = column(table, name)?;
-    Ok(match kind {
-        ColumnType::Int | ColumnType::Highest | ColumnType::Derived => column,
-        ColumnType::Text | ColumnType::Id => format!("{column} COLLATE \"C\""),
-    })
+    Ok(if kind.is_number() { column } else { format!("{column} COLLATE \"C\"") })
 }
