@@ -11,6 +11,7 @@ use crate::actors::committer::Committer;
 use crate::aggregates::{Folded, Kept as _, Origin, Work, decide};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::freshness;
 use crate::jose::jwe::DecryptionKey;
 use crate::jose::{Jwk, PrivateKey};
 use crate::sealing::{MasterKey, ServerKey};
@@ -39,8 +40,8 @@ pub struct Rotation<'a> {
 /// as long as they may, from a node that has heard of it as late as any.
 #[must_use]
 pub fn lead(cache_lifetime: Lifetime) -> Lifetime {
-    const HEARD_EVERYWHERE: u32 = 2;
-    Lifetime::from_seconds(cache_lifetime.seconds().saturating_add(HEARD_EVERYWHERE))
+    let heard_everywhere = u32::try_from(2 * freshness::BOUND.as_secs()).unwrap_or(u32::MAX);
+    Lifetime::from_seconds(cache_lifetime.seconds().saturating_add(heard_everywhere))
 }
 
 /// Makes what is missing of the keys; another node may do so at the same time,
