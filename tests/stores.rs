@@ -16,6 +16,8 @@
 mod contract;
 #[path = "stores/merkle_log.rs"]
 mod merkle_log;
+#[path = "stores/packs.rs"]
+mod packs;
 
 #[path = "stores/sqlite.rs"]
 mod sqlite;

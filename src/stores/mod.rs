@@ -7,6 +7,7 @@
 //! history at all (documents).
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use chancery_domain::account::Destroyed;
@@ -16,11 +17,14 @@ use chancery_projections::{Change, Table, Value};
 use futures_util::future::BoxFuture;
 
 mod documents;
+mod ids;
+mod packs;
 pub mod postgres;
 pub mod sqlite;
 mod tiles;
 
 pub use self::documents::Document;
+pub use self::packs::{Packed, PackedSoFar, Ripe};
 pub use self::tiles::{ListedHead, LogCheckpoint, LogTile, Scanned, Seal};
 
 /// Which aggregate: its kind and its id.
@@ -30,6 +34,13 @@ pub struct StreamId {
     pub kind: AggregateKind,
     /// `aggregate_id`
     pub id: Arc<str>,
+}
+
+/// `aggregate_type/aggregate_id`
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.id)
+    }
 }
 
 /// An event about to be stored: exactly the bytes that were hashed.
@@ -73,6 +84,14 @@ pub struct StoredEvent {
     /// When the store took it, by the store's clock: milliseconds since 1970.
     pub recorded_at_ms: i64,
     pub event: NewEvent,
+}
+
+impl StoredEvent {
+    /// Where its history stands with it.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head { sequence: self.event.sequence, digest: self.event.digest }
+    }
 }
 
 /// Where the chain of one aggregate ends.
@@ -519,6 +538,16 @@ pub trait Store: Send + Sync + 'static {
     /// The events with a position above `after` in order, to be checked. Knows of no gaps: whoever
     /// needs the end of the log reads it by [`Store::read_log`].
     fn scan(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Scanned>, StoreError>>;
+
+    /// Packs the oldest events that stand in no pack yet, if there are as many as a pack takes and
+    /// all of them are ripe; whole histories of grants and sessions that end there leave their
+    /// rows. None: nothing is to be packed now. Everything is read as before.
+    ///
+    /// Programs of before packs can't work with the database afterwards.
+    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>>;
+
+    /// How much of the log is packed.
+    fn packed(&self) -> BoxFuture<'_, Result<PackedSoFar, StoreError>>;
 
     /// Where the chains of aggregates end, as of a position: those after one
     /// (`aggregate_type`, `aggregate_id`) in the order of bytes.

@@ -3,7 +3,7 @@
 
 use chancery_domain::digest::Sha256Digest;
 
-use super::Head;
+use super::{Head, StoredEvent};
 
 /// A signed checkpoint of the Merkle log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,25 @@ pub struct Scanned {
     pub digest: Sha256Digest,
     /// As it follows from all else that is stored.
     pub computed: Sha256Digest,
+    /// What is wrong with where it stands.
+    pub amiss: Option<&'static str>,
+}
+
+impl From<&StoredEvent> for Scanned {
+    /// One whose digest was computed.
+    fn from(stored: &StoredEvent) -> Self {
+        let event = &stored.event;
+        Self {
+            position: i64::try_from(stored.position).unwrap_or(i64::MAX),
+            recorded_at_ms: stored.recorded_at_ms,
+            stream: event.stream.to_string().into(),
+            sequence: event.sequence,
+            prev_digest: event.prev_digest,
+            digest: event.digest,
+            computed: event.digest,
+            amiss: None,
+        }
+    }
 }
 
 /// Where the history of one aggregate ends.
@@ -68,4 +87,19 @@ pub struct ListedHead {
     pub aggregate_type: String,
     pub aggregate_id: String,
     pub head: Head,
+}
+
+impl ListedHead {
+    /// The first of two lists in order, of as many as asked for.
+    pub(super) fn merged(mut these: Vec<Self>, others: Vec<Self>, limit: usize) -> Vec<Self> {
+        let order = |a: &Self, b: &Self| {
+            (&a.aggregate_type, &a.aggregate_id).cmp(&(&b.aggregate_type, &b.aggregate_id))
+        };
+        if !others.is_empty() {
+            these.extend(others);
+            these.sort_by(order);
+            these.truncate(limit);
+        }
+        these
+    }
 }

@@ -313,6 +313,9 @@ impl<'a> Check<'a> {
         if event.computed != event.digest {
             self.found(Some(event.position), place(), "its content is not what its digest is of");
         }
+        if let Some(what) = event.amiss {
+            self.found(Some(event.position), place(), what);
+        }
         self.chain(event);
         let entry = Entry::from(event);
         if self.differing.len() < TOLD {

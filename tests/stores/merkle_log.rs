@@ -17,7 +17,7 @@ use crate::contract::Fixture;
 
 const ORIGIN: &str = "as.example/audit/log";
 
-fn key(byte: u8) -> CheckpointSigner {
+pub fn key(byte: u8) -> CheckpointSigner {
     CheckpointSigner::from_seed(ORIGIN, &[byte; 32]).unwrap()
 }
 
@@ -49,7 +49,7 @@ async fn append(store: &dyn Store, from: u64, count: u64) {
 }
 
 /// Seals what is there, as the sealer does.
-async fn seal(store: &dyn Store, by: &CheckpointSigner) -> SignedCheckpoint {
+pub async fn seal(store: &dyn Store, by: &CheckpointSigner) -> SignedCheckpoint {
     let mut log = MerkleLog::load(store, ORIGIN).await.unwrap();
     let mut reader = store.read_log(log.position());
     loop {
@@ -65,18 +65,21 @@ async fn seal(store: &dyn Store, by: &CheckpointSigner) -> SignedCheckpoint {
     SignedCheckpoint::read(&log.last().unwrap().note).unwrap()
 }
 
-async fn verified(store: &Arc<dyn Store>, held: Vec<SignedCheckpoint>) -> Report {
+pub async fn verified(store: &Arc<dyn Store>, held: Vec<SignedCheckpoint>) -> Report {
     let held = held.into_iter().map(|checkpoint| Held { name: "held".to_owned(), checkpoint });
     let keys = Verifiers::new([key(1).verifier()]).unwrap();
     verify(store, held.collect(), &keys, |_, _| {}).await.unwrap()
 }
 
 /// Takes the guards away that hold back a slip of the hand.
-async fn unguard<F: Fixture>(fixture: &F) {
+pub async fn unguard<F: Fixture>(fixture: &F) {
     for statement in [
         "DROP TRIGGER events_are_not_updated",
         "DROP TRIGGER events_are_not_deleted",
         "DROP TRIGGER events_are_append_only ON events",
+        "DROP TRIGGER packs_are_not_updated",
+        "DROP TRIGGER packs_are_not_deleted",
+        "DROP TRIGGER packs_are_append_only ON packs",
     ] {
         // Those of the other store are not there.
         drop(fixture.sql(statement).await);
@@ -96,7 +99,7 @@ async fn tampered<F: Fixture>(statement: &str) -> Report {
     report
 }
 
-fn tells(report: &Report, place: &str, what: &str) {
+pub fn tells(report: &Report, place: &str, what: &str) {
     let told = |finding: &&chancery::transparency::verify::Finding| {
         finding.place == place && finding.what.contains(what)
     };

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, Executor as _};
 
 use crate::contract::Fixture;
 use crate::merkle_log::merkle_log;
+use crate::packs::packs;
 use crate::postgres_database::Database;
 
 struct PostgresFixture {
@@ -73,3 +74,4 @@ impl Fixture for PostgresFixture {
 
 contract!(PostgresFixture);
 merkle_log!(PostgresFixture);
+packs!(PostgresFixture);

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::contract::{Chain, Fixture, append, committed};
 use crate::merkle_log::merkle_log;
+use crate::packs::packs;
 
 struct SqliteFixture {
     dir: TempDir,
@@ -64,6 +65,7 @@ impl Fixture for SqliteFixture {
 
 contract!(SqliteFixture);
 merkle_log!(SqliteFixture);
+packs!(SqliteFixture);
 
 fn open(dir: &Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(dir).unwrap())

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::beside;
 use super::insert::{self, Inserted};
+use super::packs;
 use super::plan::{Ledger, Outcome, Plan};
 use super::transient::{is_contention, is_disconnect};
 use crate::stores::{Append, AppendError, Appended, StoreError};
@@ -67,6 +68,9 @@ enum Step {
     /// Some appends were refused when others' rows, or some of their own, were
     /// written already: without them, from the start.
     Again(Outcome),
+    /// Histories that go on may stand in packs: from the start, once they are
+    /// in rows.
+    PutBack,
 }
 
 impl Writer {
@@ -153,6 +157,14 @@ impl Writer {
                 in_time(connection.execute("ROLLBACK")).await?;
                 *place = Some(connection);
                 Ok(outcome)
+            }
+            Ok(Step::PutBack) => {
+                in_time(connection.execute("ROLLBACK")).await?;
+                let streams: Vec<_> = plan.streams().collect();
+                let putting = packs::put_back(&mut connection, &streams);
+                in_time(async { putting.await.map_err(cause) }).await?;
+                *place = Some(connection);
+                Ok(Outcome::default())
             }
             Ok(Step::Commit(ready)) => match in_time(connection.execute("COMMIT")).await {
                 Ok(_) => {
@@ -249,6 +261,12 @@ async fn prepare<'a>(
     connection.execute("BEGIN").await?;
     let Inserted { positions, transaction } = insert::events(connection, plan).await?;
     let conflicts = plan.conflicts(&positions);
+    if !conflicts.is_empty() {
+        let streams: Vec<_> = plan.streams().collect();
+        if packs::any_packed(connection, &streams).await? {
+            return Ok(Step::PutBack);
+        }
+    }
     for event in plan.unfit(&positions) {
         ledger.unfit(event);
     }
@@ -299,6 +317,14 @@ async fn status(connection: &mut PgConnection, transaction: &str) -> Result<Opti
         // "transaction ID … is in the future"
         Err(Error::Database(error)) if error.code().as_deref() == Some("22023") => Ok(None),
         status => status,
+    }
+}
+
+/// What sqlx said; anything else is no fault of the connection.
+fn cause(error: StoreError) -> Error {
+    match error {
+        StoreError::Postgres(error) => error,
+        other => Error::Decode(Box::new(other)),
     }
 }
 

@@ -8,12 +8,30 @@ use postgres_es::PostgresEventRepository;
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgPool};
 
-use super::rows;
 use super::transient::retried;
-use crate::stores::{Head, Loaded, LoadedEvent, StoreError, StreamId};
+use super::{packs, rows};
+use crate::stores::packs::{loaded as loaded_from, may_go};
+use crate::stores::{Head, Loaded, LoadedEvent, StoreError, StoredEvent, StreamId};
 
 /// The events of an aggregate after a sequence, and the head they lead to.
 pub(super) async fn load(
+    repository: &PostgresEventRepository,
+    pool: &PgPool,
+    stream: &StreamId,
+    after: u64,
+) -> Result<Loaded, StoreError> {
+    let loaded = from_rows(repository, pool, stream, after).await?;
+    if loaded.head != Head::START || may_go(stream).is_none() {
+        return Ok(loaded);
+    }
+    match packs::history(pool, stream).await? {
+        Some(history) => Ok(loaded_from(history, after)),
+        // It may have come back into rows just now.
+        None => from_rows(repository, pool, stream, after).await,
+    }
+}
+
+async fn from_rows(
     repository: &PostgresEventRepository,
     pool: &PgPool,
     stream: &StreamId,
@@ -59,6 +77,37 @@ pub(super) async fn load(
         None => Head::START,
     };
     Ok(Loaded { events, head })
+}
+
+/// The whole history of an aggregate, as stored.
+pub(super) async fn history(
+    pool: &PgPool,
+    stream: &StreamId,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let history = history_from_rows(pool, stream).await?;
+    if !history.is_empty() {
+        return Ok(history);
+    }
+    match packs::history(pool, stream).await? {
+        Some(history) => Ok(history),
+        // It may have come back into rows just now.
+        None => history_from_rows(pool, stream).await,
+    }
+}
+
+async fn history_from_rows(
+    pool: &PgPool,
+    stream: &StreamId,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let statement = format!(
+        "SELECT {} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence",
+        rows::EVENT_COLUMNS
+    );
+    let found = retried(|| async {
+        sqlx::query(&statement).bind(stream.kind.as_str()).bind(&*stream.id).fetch_all(pool).await
+    })
+    .await?;
+    found.iter().map(rows::event).collect()
 }
 
 async fn serialized(

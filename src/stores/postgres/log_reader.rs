@@ -16,6 +16,10 @@
 //! table locked, in a mode that no reader minds, until after its end is visible.
 //! When all of those have gone, what a *later* statement misses is missing for
 //! ever as well.
+//!
+//! What is packed is read from packs: of the rows at these positions most are
+//! gone. The statement that finds rows says how far packs reach, under the same
+//! snapshot; the last row of the log is never packed, so there is one to say it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +30,9 @@ use futures_util::future::BoxFuture;
 use sqlx::{PgPool, Row as _};
 use tokio::time::sleep;
 
-use super::rows;
 use super::transient::retried;
+use super::{packs, rows};
+use crate::stores::packs::Rest;
 use crate::stores::{LogReader, StoreError, StoredEvent};
 
 /// Between the first looks at a hole; afterwards the caller's rhythm has to do.
@@ -66,6 +71,8 @@ pub(super) struct Reader {
     barrier: Option<Barrier>,
     stepped_over: Arc<AtomicU64>,
     statement: Arc<str>,
+    /// Of the pack at hand.
+    rest: Rest,
 }
 
 /// What one statement saw.
@@ -73,21 +80,39 @@ struct Seen {
     events: Vec<StoredEvent>,
     /// No transaction with a lower id was running.
     oldest_running: u64,
+    /// How far packs reach.
+    packed: u64,
 }
 
 impl Reader {
     pub(super) fn new(pool: PgPool, after: u64, stepped_over: Arc<AtomicU64>) -> Self {
         let statement = format!(
-            "SELECT {}, (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+            "SELECT {}, (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint),
+                 (SELECT coalesce(max(through), 0) FROM packs)
              FROM events WHERE position > $1 ORDER BY position LIMIT $2",
             rows::EVENT_COLUMNS
         );
-        Self { pool, position: after, barrier: None, stepped_over, statement: statement.into() }
+        Self {
+            pool,
+            position: after,
+            barrier: None,
+            stepped_over,
+            statement: statement.into(),
+            rest: Rest::default(),
+        }
     }
 
     async fn read(&mut self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let limit = limit.max(1);
+        let unpacked = self.unpacked(limit);
+        if !unpacked.is_empty() {
+            return Ok(unpacked);
+        }
         let seen = self.look(limit).await?;
+        if seen.packed > self.position {
+            self.rest = packs::after(&self.pool, self.position).await?.unwrap_or_default();
+            return Ok(self.unpacked(limit));
+        }
         let hole = self.beyond_a_hole(&seen);
         let last = seen.events.last().map_or(0, |event| event.position);
         let safe = self.take_safe(seen);
@@ -109,6 +134,15 @@ impl Reader {
             sleep(pause).await;
         }
         Ok(Vec::new())
+    }
+
+    /// The next events of the pack at hand.
+    fn unpacked(&mut self, limit: usize) -> Vec<StoredEvent> {
+        let events = self.rest.take(self.position, limit);
+        if let Some(last) = events.last() {
+            self.position = last.position;
+        }
+        events
     }
 
     /// Looks again; first of all, whether those who may fill the hole have gone.
@@ -141,12 +175,12 @@ impl Reader {
                 .await
         })
         .await?;
-        let oldest_running = match found.first() {
-            Some(row) => rows::unsigned(row.try_get(11)?)?,
-            None => 0,
+        let (oldest_running, packed) = match found.first() {
+            Some(row) => (rows::unsigned(row.try_get(11)?)?, rows::unsigned(row.try_get(12)?)?),
+            None => (0, 0),
         };
         let events = found.iter().map(rows::event).collect::<Result<_, _>>()?;
-        Ok(Seen { events, oldest_running })
+        Ok(Seen { events, oldest_running, packed })
     }
 
     /// The position of the first event, if there is a hole right before it.

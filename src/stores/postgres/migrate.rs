@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(13, "0013", "figures"),
     migration!(14, "0014", "shared_metadata", programs_from 13),
     migration!(15, "0015", "ids_as_bytes", programs_from 13),
+    migration!(16, "0016", "packs", programs_from 13),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

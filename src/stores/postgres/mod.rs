@@ -23,8 +23,8 @@ use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, Head, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Pool, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Side, Snapshot,
-    Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    LogReader, LogTile, Packed, PackedSoFar, Pool, Query, Remains, Rewrap, Ripe, Scanned, Seal,
+    SealedRow, Side, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod anew;
@@ -37,6 +37,7 @@ mod keys;
 mod load;
 mod log_reader;
 mod migrate;
+mod packs;
 mod plan;
 mod rows;
 mod tiles;
@@ -163,23 +164,7 @@ impl Store for PostgresStore {
         &'a self,
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
-        async move {
-            let statement = format!(
-                "SELECT {} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
-                 ORDER BY sequence",
-                rows::EVENT_COLUMNS
-            );
-            let found = retried(|| async {
-                sqlx::query(&statement)
-                    .bind(stream.kind.as_str())
-                    .bind(&*stream.id)
-                    .fetch_all(&self.pool)
-                    .await
-            })
-            .await?;
-            found.iter().map(rows::event).collect()
-        }
-        .boxed()
+        load::history(&self.pool, stream).boxed()
     }
 
     fn read_log(&self, after: u64) -> Box<dyn LogReader> {
@@ -505,6 +490,14 @@ impl Store for PostgresStore {
 
     fn scan(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Scanned>, StoreError>> {
         tiles::scan(&self.pool, after, limit).boxed()
+    }
+
+    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>> {
+        packs::pack(&self.pool, ripe).boxed()
+    }
+
+    fn packed(&self) -> BoxFuture<'_, Result<PackedSoFar, StoreError>> {
+        packs::so_far(&self.pool).boxed()
     }
 
     fn heads(

@@ -277,6 +277,11 @@ impl<'a> Plan<'a> {
         in_order.filter(|index| conflicts.contains(index)).collect()
     }
 
+    /// The histories that are to go on.
+    pub(super) fn streams(&self) -> impl Iterator<Item = &'a StreamId> {
+        self.rows.iter().filter(|row| row.follows_stored).map(|row| &row.event.stream)
+    }
+
     /// The first events of their aggregates here that were not inserted.
     pub(super) fn unfit(&self, inserted: &[Option<u64>]) -> Vec<&'a NewEvent> {
         self.rows

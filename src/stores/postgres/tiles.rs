@@ -2,8 +2,9 @@
 
 use chancery_domain::digest::EventFacts;
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row as _};
+use sqlx::{Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction};
 
+use super::packs;
 use super::rows::{self, EVENT_COLUMNS};
 use super::transient::retried;
 use crate::stores::{Head, ListedHead, LogCheckpoint, LogTile, Scanned, Seal, StoreError};
@@ -149,13 +150,40 @@ pub(super) async fn scan(
     after: i64,
     limit: usize,
 ) -> Result<Vec<Scanned>, StoreError> {
+    retried(|| async {
+        let mut snapshot = snapshot(pool).await?;
+        let Some(audited) = packs::audited_after(&mut snapshot, after).await? else {
+            return scan_rows(&mut snapshot, (after, i64::MAX), limit).await;
+        };
+        let rows = scan_rows(&mut snapshot, audited.range(), usize::MAX).await?;
+        let streams: Vec<_> = audited.streams().into_iter().collect();
+        let mut scanned = audited.scan(rows, &packs::streams(&mut snapshot, &streams).await?);
+        scanned.retain(|event| event.position > after);
+        scanned.truncate(limit);
+        Ok(scanned)
+    })
+    .await
+}
+
+/// Statements on it see one state of the database: a history goes from rows to packs, and back.
+async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let mut transaction = pool.begin().await?;
+    transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+    Ok(transaction)
+}
+
+async fn scan_rows(
+    connection: &mut PgConnection,
+    (after, through): (i64, i64),
+    limit: usize,
+) -> Result<Vec<Scanned>, StoreError> {
     let statement = format!(
-        "SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2"
+        "SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 AND position <= $2
+         ORDER BY position LIMIT $3"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found =
-        retried(|| async { sqlx::query(&statement).bind(after).bind(limit).fetch_all(pool).await })
-            .await?;
+        sqlx::query(&statement).bind(after).bind(through).bind(limit).fetch_all(connection).await?;
     let scanned = |row: &PgRow| {
         let (kind, id): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
         let sequence = rows::unsigned(row.try_get(4)?)?;
@@ -178,6 +206,7 @@ pub(super) async fn scan(
             prev_digest,
             digest: rows::digest(row.try_get(10)?)?,
             computed: facts.digest(),
+            amiss: None,
         })
     };
     found.iter().map(scanned).collect()
@@ -189,22 +218,33 @@ pub(super) async fn heads(
     after: (String, String),
     limit: usize,
 ) -> Result<Vec<ListedHead>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found: Vec<(String, String, i64, Vec<u8>)> = retried(|| async {
-        sqlx::query_as(
-            "SELECT DISTINCT ON (aggregate_type, aggregate_id)
-                 aggregate_type, aggregate_id, sequence, digest
-             FROM events
-             WHERE (aggregate_type, aggregate_id) > ($1, $2) AND position <= $3
-             ORDER BY aggregate_type, aggregate_id, sequence DESC LIMIT $4",
-        )
-        .bind(&after.0)
-        .bind(&after.1)
-        .bind(rows::signed(through))
-        .bind(limit)
-        .fetch_all(pool)
-        .await
+    retried(|| async {
+        let mut snapshot = snapshot(pool).await?;
+        let rows = heads_of_rows(&mut snapshot, through, &after, limit).await?;
+        let packed = packs::heads(&mut snapshot, through, &after, limit).await?;
+        Ok(ListedHead::merged(rows, packed, limit))
     })
+    .await
+}
+
+async fn heads_of_rows(
+    connection: &mut PgConnection,
+    through: u64,
+    after: &(String, String),
+    limit: usize,
+) -> Result<Vec<ListedHead>, StoreError> {
+    let found: Vec<(String, String, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT DISTINCT ON (aggregate_type, aggregate_id)
+             aggregate_type, aggregate_id, sequence, digest
+         FROM events
+         WHERE (aggregate_type, aggregate_id) > ($1, $2) AND position <= $3
+         ORDER BY aggregate_type, aggregate_id, sequence DESC LIMIT $4",
+    )
+    .bind(&after.0)
+    .bind(&after.1)
+    .bind(rows::signed(through))
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(connection)
     .await?;
     let head = |(aggregate_type, aggregate_id, sequence, digest): (_, _, i64, Vec<u8>)| {
         let head = Head { sequence: rows::unsigned(sequence)?, digest: rows::digest(&digest)? };

@@ -27,6 +27,7 @@ pub(super) const LOG: &[Migration] = &[
     migration!(9, "0009_erasures"),
     migration!(11, "0011_documents"),
     migration!(14, "0014_shared_metadata"),
+    migration!(16, "0016_packs"),
 ];
 
 /// The steps of `views.db`.

@@ -12,8 +12,9 @@ mod changes;
 mod documents;
 mod erasure;
 mod folder;
-mod ids;
+
 mod migrate;
+mod packs;
 mod reader;
 mod recent;
 mod rows;
@@ -40,10 +41,11 @@ use self::recent::{Recent, RecentLog};
 use self::views::Views;
 use self::worker::Worker;
 use self::writer::Writer;
+use super::packs::Rest;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Query, Remains, Rewrap, Scanned, Seal, SealedRow, Side, Snapshot, Store,
-    StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    LogReader, LogTile, Packed, PackedSoFar, Query, Remains, Rewrap, Ripe, Scanned, Seal,
+    SealedRow, Side, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 /// How many threads read.
@@ -202,7 +204,7 @@ impl SqliteStore {
     }
 
     fn log_after(&self, position: u64) -> SqliteLog {
-        SqliteLog { readers: Arc::clone(&self.readers), position }
+        SqliteLog { readers: Arc::clone(&self.readers), position, rest: Rest::default() }
     }
 
     fn read<T, J>(&self, job: J) -> BoxFuture<'_, Result<T, StoreError>>
@@ -480,6 +482,20 @@ impl Store for SqliteStore {
 
     fn scan(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Scanned>, StoreError>> {
         self.read(move |reader| reader.scan(after, limit))
+    }
+
+    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>> {
+        Box::pin(async move {
+            let writers = self.writers()?;
+            match self.read(move |reader| reader.ripe(ripe)).await? {
+                Some(pack) => writers.log.run(move |writer| writer.pack(&pack)).await,
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn packed(&self) -> BoxFuture<'_, Result<PackedSoFar, StoreError>> {
+        self.read(Reader::packed)
     }
 
     fn heads(

@@ -17,6 +17,7 @@ use super::rows::{
 };
 use super::views;
 use super::worker::Worker;
+use crate::stores::packs::{self, Rest};
 use crate::stores::{
     Bounds, Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, Remains, SealedRow, Snapshot,
     StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
@@ -50,8 +51,21 @@ impl Reader {
         erasure::remains(&self.log, traces)
     }
 
-    /// One statement, so one snapshot: the head belongs to the events.
     pub(super) fn load(&self, stream: &StreamId, after: u64) -> Result<Loaded, StoreError> {
+        let loaded = self.rows(stream, after)?;
+        if loaded.head != Head::START || packs::may_go(stream).is_none() {
+            return Ok(loaded);
+        }
+        // It may just be on its way from the ones to the others.
+        let _snapshot = self.log.unchecked_transaction()?;
+        match self.packed_history(stream)? {
+            Some(history) => Ok(packs::loaded(history, after)),
+            None => self.rows(stream, after),
+        }
+    }
+
+    /// One statement, so one snapshot: the head belongs to the events.
+    fn rows(&self, stream: &StreamId, after: u64) -> Result<Loaded, StoreError> {
         let mut statement = self.log.prepare_cached(
             "SELECT sequence, event_type, event_version, payload, digest FROM events
              WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3
@@ -59,8 +73,13 @@ impl Reader {
         )?;
         let mut rows = statement.query(params![stream.kind.as_str(), stream.id, integer(after)])?;
         let mut loaded = Loaded { events: Vec::new(), head: Head::START };
+        let mut expected = after.max(1);
         while let Some(row) = rows.next()? {
             let sequence = number(row, 0)?;
+            if sequence != expected {
+                return Err(StoreError::Corrupt(format!("{stream}: event {expected} is missing")));
+            }
+            expected += 1;
             loaded.head = Head { sequence, digest: digest(row, 4)? };
             if sequence == after {
                 continue;
@@ -76,6 +95,10 @@ impl Reader {
     }
 
     pub(super) fn history(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
+        let _snapshot = self.log.unchecked_transaction()?;
+        if let Some(history) = self.packed_history(stream)? {
+            return Ok(history);
+        }
         let mut statement = self.log.prepare_cached(&format!(
             "SELECT {EVENT_COLUMNS} FROM whole_events
              WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence"
@@ -88,7 +111,12 @@ impl Reader {
         Ok(events)
     }
 
-    fn log_after(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+    /// The next events, and what a pack has besides.
+    fn log_after(&self, after: u64, limit: usize) -> Result<(Vec<StoredEvent>, Rest), StoreError> {
+        let _snapshot = self.log.unchecked_transaction()?;
+        if let Some(mut rest) = self.pack_after(after)? {
+            return Ok((rest.take(after, limit), rest));
+        }
         let mut statement = self.log.prepare_cached(&format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
         ))?;
@@ -99,7 +127,7 @@ impl Reader {
         while let Some(row) = rows.next()? {
             events.push(stored_event(row, metadata.next(row)?)?);
         }
-        Ok(events)
+        Ok((events, Rest::default()))
     }
 
     pub(super) fn last_position(&self) -> Result<u64, StoreError> {
@@ -349,13 +377,18 @@ fn question(view: &Connection, query: &Query) -> Result<Option<Question>, StoreE
 pub(super) struct SqliteLog {
     pub(super) readers: Arc<Worker<Reader>>,
     pub(super) position: u64,
+    pub(super) rest: Rest,
 }
 
 impl LogReader for SqliteLog {
     fn next(&mut self, limit: usize) -> BoxFuture<'_, Result<Vec<StoredEvent>, StoreError>> {
         Box::pin(async move {
             let after = self.position;
-            let events = self.readers.run(move |reader| reader.log_after(after, limit)).await?;
+            let mut events = self.rest.take(after, limit);
+            if events.is_empty() {
+                let read = self.readers.run(move |reader| reader.log_after(after, limit)).await?;
+                (events, self.rest) = read;
+            }
             if let Some(last) = events.last() {
                 self.position = last.position;
             }

@@ -8,8 +8,7 @@ use chancery_projections::{ColumnType, Table, Value};
 use rusqlite::types::{self, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ffi};
 
-use super::ids;
-use crate::stores::{NewEvent, StoreError, StoredEvent, StreamId};
+use crate::stores::{NewEvent, StoreError, StoredEvent, StreamId, ids};
 
 /// The columns of an event, in the order that [`stored_event`] reads them.
 pub(super) const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, \
@@ -25,6 +24,11 @@ pub(super) struct Metadata<'c> {
 impl<'c> Metadata<'c> {
     pub(super) fn of(log: &'c Connection) -> Self {
         Self { log, last: None }
+    }
+
+    /// Is a row of [`EVENT_COLUMNS`] without its own?
+    pub(super) fn is_of_the_row_before(row: &Row<'_>) -> Result<bool, StoreError> {
+        Ok(text(row, METADATA)?.is_empty())
     }
 
     /// That of the next row of [`EVENT_COLUMNS`].

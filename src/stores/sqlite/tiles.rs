@@ -1,5 +1,7 @@
 //! The Merkle log: its tiles and checkpoints, and all of the log to check it by.
 
+use std::collections::HashMap;
+
 use chancery_domain::digest::EventFacts;
 use rusqlite::{OptionalExtension as _, Row, TransactionBehavior, params};
 
@@ -60,10 +62,32 @@ impl Reader {
     }
 
     pub(super) fn scan(&self, after: i64, limit: usize) -> Result<Vec<Scanned>, StoreError> {
+        let _snapshot = self.log.unchecked_transaction()?;
+        let Some(audited) = self.audited_after(after)? else {
+            return self.scan_rows((after, i64::MAX), limit);
+        };
+        let rows = self.scan_rows(audited.range(), usize::MAX)?;
+        let mut index = HashMap::new();
+        for stream in audited.streams() {
+            index.extend(self.packed_stream(stream)?.map(|packed| (stream.clone(), packed)));
+        }
+        let mut scanned = audited.scan(rows, &index);
+        scanned.retain(|event| event.position > after);
+        scanned.truncate(limit);
+        Ok(scanned)
+    }
+
+    fn scan_rows(
+        &self,
+        (after, through): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<Scanned>, StoreError> {
         let mut statement = self.log.prepare_cached(&format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
+            "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 AND position <= ?2
+             ORDER BY position LIMIT ?3"
         ))?;
-        let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![after, through, most])?;
         let mut scanned = Vec::with_capacity(limit.min(4096));
         let mut metadata = Metadata::of(&self.log);
         while let Some(row) = rows.next()? {
@@ -78,6 +102,7 @@ impl Reader {
         after: &(String, String),
         limit: usize,
     ) -> Result<Vec<ListedHead>, StoreError> {
+        let _snapshot = self.log.unchecked_transaction()?;
         // With max() alone, SQLite takes the other columns from the row that has it.
         let mut statement = self.log.prepare_cached(
             "SELECT aggregate_type, aggregate_id, max(sequence), digest FROM events
@@ -85,15 +110,15 @@ impl Reader {
              GROUP BY aggregate_type, aggregate_id
              ORDER BY aggregate_type, aggregate_id LIMIT ?4",
         )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![after.0, after.1, integer(through), limit])?;
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![after.0, after.1, integer(through), most])?;
         let mut heads = Vec::new();
         while let Some(row) = rows.next()? {
             let head = Head { sequence: number(row, 2)?, digest: digest(row, 3)? };
             let (aggregate_type, aggregate_id) = (row.get(0)?, row.get(1)?);
             heads.push(ListedHead { aggregate_type, aggregate_id, head });
         }
-        Ok(heads)
+        Ok(ListedHead::merged(heads, self.packed_heads(through, after, limit)?, limit))
     }
 }
 
@@ -130,6 +155,7 @@ fn scan(row: &Row<'_>, metadata: &str) -> Result<Scanned, StoreError> {
         prev_digest,
         digest: digest(row, 10)?,
         computed: facts.digest(),
+        amiss: None,
     })
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use chancery_domain::digest::Sha256Digest;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
-use super::erasure;
 use super::recent::Recent;
 use super::rows::{integer, is_unique_violation};
+use super::{erasure, packs};
 use crate::stores::{
     Append, AppendError, Appended, NameChange, NewEvent, Rewrap, Snapshot, StoreError, StoredEvent,
     StreamId, Traces,
@@ -53,6 +53,15 @@ enum NotWritten {
 impl From<rusqlite::Error> for NotWritten {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for NotWritten {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Sqlite(error) => Self::Failed(error),
+            error => Self::Refused(AppendError::Unavailable(Arc::new(error))),
+        }
     }
 }
 
@@ -388,13 +397,13 @@ impl<'t> Statements<'t> {
         {
             previous.digest == event.prev_digest
         } else {
-            let mut rows = self.digest_at.query(params![kind, event.stream.id, sequence - 1])?;
-            match rows.next()? {
-                Some(row) => row
-                    .get_ref(0)?
-                    .as_blob()
-                    .is_ok_and(|digest| digest == event.prev_digest.as_bytes()),
-                None => false,
+            match self.continues(event)? {
+                Some(continues) => continues,
+                // Old histories have no rows until they go on.
+                None => {
+                    packs::put_back(self.transaction, &event.stream)?
+                        && self.continues(event)?.unwrap_or(false)
+                }
             }
         };
         if !continues {
@@ -420,6 +429,16 @@ impl<'t> Statements<'t> {
             ])
             .map(drop)
             .map_err(|error| refused(error, AppendError::Conflict))
+    }
+
+    /// Does it continue the event before it? None: there is no row of that.
+    fn continues(&mut self, event: &NewEvent) -> rusqlite::Result<Option<bool>> {
+        let stream = &event.stream;
+        let before = integer(event.sequence.saturating_sub(1));
+        let mut rows = self.digest_at.query(params![stream.kind.as_str(), stream.id, before])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let digest = row.get_ref(0)?;
+        Ok(Some(digest.as_blob().is_ok_and(|digest| digest == event.prev_digest.as_bytes())))
     }
 
     fn name(&self, change: &NameChange) -> Result<(), NotWritten> {

@@ -1,0 +1,413 @@
+//! Old events, many in one compressed block ([`Pack`]) in place of a row each.
+//!
+//! A pack holds every event of a range of positions, as lines of JSON (NDJSON)
+//! compressed with Zstandard (RFC 8878): whoever has the database can read it
+//! without Chancery. What it holds are the bytes that were hashed; digests are
+//! not kept, but follow from them, and the tiles of the Merkle log say what they
+//! have to be.
+//!
+//! Once a history of a grant or a session has its last event in a pack, its rows
+//! go, and an index says in which packs it is: a history stands either whole in
+//! rows or whole in packs. All other rows stay beside their copies in packs, so
+//! that nothing that is in use is looked for in a pack. A history that goes on
+//! after all is put back into rows first.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write as _};
+use std::str;
+use std::sync::Arc;
+
+use chancery_domain::digest::Sha256Digest;
+use chancery_domain::ids::AggregateKind;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Head, Loaded, LoadedEvent, NewEvent, Scanned, StoreError, StoredEvent, StreamId, ids};
+
+/// How many events a pack has, about.
+pub const EVENTS: usize = 1024;
+
+/// The level of compression: higher ones save a fifteenth of the bytes, and take five times as
+/// long.
+const LEVEL: i32 = 3;
+
+/// What may be packed: events at or before this position that were recorded before this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ripe {
+    /// Milliseconds since 1970, by the store's clock.
+    pub recorded_before_ms: i64,
+    /// What is sealed is settled: no reader waits for events before it.
+    pub position: u64,
+}
+
+/// What was packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// The position of the last event in a pack.
+    pub through: u64,
+    pub events: u64,
+    /// The bytes of the pack.
+    pub bytes: u64,
+    /// How many histories have no rows any longer.
+    pub histories: u64,
+}
+
+/// How much of the log is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PackedSoFar {
+    /// Every event at or before this position is in a pack; 0: none is.
+    pub through: u64,
+    pub packs: u64,
+    pub events: u64,
+    pub bytes: u64,
+}
+
+/// A pack to be written.
+pub(super) struct Pack {
+    /// The packs before it hold what is at or before this position.
+    pub begins_after: u64,
+    pub events: Vec<StoredEvent>,
+    pub lines: Vec<u8>,
+}
+
+/// Where a history stands that is whole in packs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PackedStream {
+    pub head: Head,
+    /// The position of its last event.
+    pub position: u64,
+    /// The packs it is in, by the positions they reach through, in order.
+    pub packs: Vec<u64>,
+}
+
+/// The id of a history whose rows may go, as the index keeps it. Few have the others' kinds, and
+/// they are looked at all the time.
+pub(super) fn may_go(stream: &StreamId) -> Option<[u8; 16]> {
+    match stream.kind {
+        AggregateKind::Grant | AggregateKind::Session => ids::packed(&stream.id),
+        AggregateKind::Client
+        | AggregateKind::Account
+        | AggregateKind::Consent
+        | AggregateKind::SigningKey
+        | AggregateKind::Tally
+        | AggregateKind::RegistrationToken
+        | AggregateKind::ScopeDefinition
+        | AggregateKind::Log => None,
+    }
+}
+
+/// An event as a line of a pack.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    position: u64,
+    /// Milliseconds since 1970.
+    recorded_at: i64,
+    #[serde(borrow)]
+    aggregate_type: Cow<'a, str>,
+    #[serde(borrow)]
+    aggregate_id: Cow<'a, str>,
+    sequence: u64,
+    #[serde(borrow)]
+    event_type: Cow<'a, str>,
+    #[serde(borrow)]
+    event_version: Cow<'a, str>,
+    /// Only where the event before it is in another pack: otherwise it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prev_digest: Option<Sha256Digest>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(borrow)]
+    metadata: &'a RawValue,
+}
+
+impl Pack {
+    /// Packs events that follow each other in the log. Refused where what is read from it would
+    /// not be these events: where a digest is not that of its event, to begin with.
+    pub(super) fn of(begins_after: u64, events: Vec<StoredEvent>) -> Result<Self, StoreError> {
+        let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+        let mut in_here = HashMap::new();
+        for stored in &events {
+            let event = &stored.event;
+            let before = in_here.insert(&event.stream, event.sequence);
+            let follows = event.sequence == 1 || before.is_some();
+            let line = Line {
+                position: stored.position,
+                recorded_at: stored.recorded_at_ms,
+                aggregate_type: event.stream.kind.as_str().into(),
+                aggregate_id: (&*event.stream.id).into(),
+                sequence: event.sequence,
+                event_type: (&*event.event_type).into(),
+                event_version: (&*event.event_version).into(),
+                prev_digest: (!follows).then_some(event.prev_digest),
+                payload: raw(&event.payload, stored.position)?,
+                metadata: raw(&event.metadata, stored.position)?,
+            };
+            serde_json::to_writer(&mut encoder, &line).map_err(io::Error::from)?;
+            encoder.write_all(b"\n")?;
+        }
+        let lines = encoder.finish()?;
+        let pack = Self { begins_after, events, lines };
+        match unpacked(&pack.lines)?.iter().zip(&pack.events).find(|(read, event)| read != event) {
+            Some((_, event)) => Err(unlike(event.position, &"it would not be read as it stands")),
+            None => Ok(pack),
+        }
+    }
+
+    /// The position of its last event.
+    pub(super) fn through(&self) -> u64 {
+        self.events.last().map_or(self.begins_after, |event| event.position)
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        u64::try_from(self.events.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The histories it has events of, with the last of these.
+    pub(super) fn streams(&self) -> HashMap<&StreamId, &StoredEvent> {
+        self.events.iter().map(|event| (&event.event.stream, event)).collect()
+    }
+
+    pub(super) fn packed(&self, histories: u64) -> Packed {
+        Packed {
+            through: self.through(),
+            events: self.count(),
+            bytes: u64::try_from(self.lines.len()).unwrap_or(u64::MAX),
+            histories,
+        }
+    }
+}
+
+fn raw(json: &str, position: u64) -> Result<&RawValue, StoreError> {
+    serde_json::from_str(json).map_err(|error| unlike(position, &error))
+}
+
+fn unlike(position: u64, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!(
+        "the event at position {position} can't be packed ({why}): `chancery audit verify` tells \
+         whether the log was changed"
+    ))
+}
+
+fn unreadable(why: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("a pack of events can't be read: {why}"))
+}
+
+/// All events of a pack.
+pub(super) fn unpacked(lines: &[u8]) -> Result<Vec<StoredEvent>, StoreError> {
+    read(lines, |_| true)
+}
+
+/// Those of one history.
+pub(super) fn of_stream(lines: &[u8], stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut events = read(lines, |line| line.contains(&*stream.id))?;
+    events.retain(|event| event.event.stream == *stream);
+    Ok(events)
+}
+
+/// The events on these lines. Where the digest of one follows from the line before it in its
+/// history, that has to be among them.
+fn read(lines: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<StoredEvent>, StoreError> {
+    let text = zstd::decode_all(lines).map_err(unreadable)?;
+    let mut events = Vec::with_capacity(EVENTS);
+    let mut ends: HashMap<StreamId, Sha256Digest> = HashMap::new();
+    let mut last_metadata: Option<Arc<str>> = None;
+    let text = str::from_utf8(&text).map_err(unreadable)?;
+    for line in text.split_terminator('\n').filter(|line| wanted(line)) {
+        let line: Line<'_> = serde_json::from_str(line).map_err(unreadable)?;
+        let kind = line.aggregate_type.parse().map_err(unreadable)?;
+        let stream = StreamId { kind, id: line.aggregate_id.into() };
+        let prev_digest = match line.prev_digest {
+            Some(digest) => digest,
+            None if line.sequence == 1 => Sha256Digest::ZERO,
+            None => ends.get(&stream).copied().ok_or_else(|| {
+                unreadable(format_args!("{stream}/{} does not follow", line.sequence))
+            })?,
+        };
+        let metadata = match last_metadata {
+            Some(last) if *last == *line.metadata.get() => last,
+            _ => line.metadata.get().into(),
+        };
+        let mut event = NewEvent {
+            stream: stream.clone(),
+            sequence: line.sequence,
+            event_type: Cow::Owned(line.event_type.into_owned()),
+            event_version: Cow::Owned(line.event_version.into_owned()),
+            payload: line.payload.get().into(),
+            metadata: Arc::clone(&metadata),
+            prev_digest,
+            digest: Sha256Digest::ZERO,
+        };
+        last_metadata = Some(metadata);
+        event.digest = event.facts().digest();
+        ends.insert(stream, event.digest);
+        let (position, recorded_at_ms) = (line.position, line.recorded_at);
+        events.push(StoredEvent { position, recorded_at_ms, event });
+    }
+    Ok(events)
+}
+
+impl PackedStream {
+    /// The history, out of its packs. It has to be the one that was packed.
+    pub(super) fn history(
+        &self,
+        stream: &StreamId,
+        packs: &[Vec<u8>],
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = Vec::new();
+        for lines in packs {
+            events.extend(of_stream(lines, stream)?);
+        }
+        let in_order = (1..).zip(&events).all(|(sequence, event)| event.event.sequence == sequence);
+        if in_order && events.last().map(StoredEvent::head) == Some(self.head) {
+            return Ok(events);
+        }
+        Err(StoreError::Corrupt(format!(
+            "{stream} is not in its packs as it was packed: `chancery audit verify` tells what was \
+             changed"
+        )))
+    }
+
+    /// Where it stood as of a position, out of its packs; None: it had not begun.
+    pub(super) fn head_as_of(
+        &self,
+        position: u64,
+        stream: &StreamId,
+        packs: &[Vec<u8>],
+    ) -> Result<Option<Head>, StoreError> {
+        let history = self.history(stream, packs)?;
+        Ok(history.iter().rev().find(|event| event.position <= position).map(StoredEvent::head))
+    }
+}
+
+/// What folding a history needs of its events with a sequence above `after`.
+pub(super) fn loaded(events: Vec<StoredEvent>, after: u64) -> Loaded {
+    let mut loaded = Loaded { events: Vec::new(), head: Head::START };
+    for stored in events {
+        if stored.event.sequence < after {
+            continue;
+        }
+        loaded.head = stored.head();
+        let event = stored.event;
+        if event.sequence > after {
+            loaded.events.push(LoadedEvent {
+                sequence: event.sequence,
+                event_type: event.event_type.into_owned(),
+                event_version: event.event_version.into_owned(),
+                payload: event.payload.into(),
+            });
+        }
+    }
+    loaded
+}
+
+/// The events of a pack that are still to be read, one call after another.
+#[derive(Default)]
+pub(super) struct Rest(std::vec::IntoIter<StoredEvent>);
+
+impl Rest {
+    pub(super) fn of(lines: &[u8]) -> Result<Self, StoreError> {
+        Ok(Self(unpacked(lines)?.into_iter()))
+    }
+
+    /// The next of them after a position.
+    pub(super) fn take(&mut self, after: u64, limit: usize) -> Vec<StoredEvent> {
+        self.0.by_ref().filter(|event| event.position > after).take(limit).collect()
+    }
+}
+
+/// A pack as an audit looks at it: with the rows in its range of positions, and with what the
+/// index says of its histories.
+pub(super) struct Audited {
+    begins_after: i64,
+    through: i64,
+    events: Vec<StoredEvent>,
+}
+
+impl Audited {
+    pub(super) fn new(begins_after: i64, through: i64, lines: &[u8]) -> Result<Self, StoreError> {
+        Ok(Self { begins_after, through, events: unpacked(lines)? })
+    }
+
+    /// Behind which position and up to which one its rows are. Those of the first pack from below
+    /// the first possible position on: what was put there is found too.
+    pub(super) fn range(&self) -> (i64, i64) {
+        let begins_after = if self.begins_after == 0 { i64::MIN } else { self.begins_after };
+        (begins_after, self.through)
+    }
+
+    /// The histories that it has events of.
+    pub(super) fn streams(&self) -> HashSet<&StreamId> {
+        self.events.iter().map(|event| &event.event.stream).collect()
+    }
+
+    /// Every event of the pack, and every row in its range that is not one of them, in order of
+    /// position, as `rows` are. `index` says where those histories stand that have no rows.
+    pub(super) fn scan(
+        &self,
+        rows: Vec<Scanned>,
+        index: &HashMap<StreamId, PackedStream>,
+    ) -> Vec<Scanned> {
+        let through = u64::try_from(self.through).unwrap_or(0);
+        let mut streams: HashMap<&StreamId, Seen> = HashMap::new();
+        let mut rows = rows.into_iter().peekable();
+        let mut scanned = Vec::with_capacity(self.events.len());
+        for stored in &self.events {
+            let own = Scanned::from(stored);
+            while let Some(row) = rows.next_if(|row| row.position < own.position) {
+                scanned.push(row);
+            }
+            let row = rows.next_if(|row| row.position == own.position);
+            let seen = streams.entry(&stored.event.stream).or_default();
+            seen.events += 1;
+            seen.rows += u64::from(row.is_some());
+            seen.last = Some(stored.head());
+            scanned.push(match row {
+                Some(row) if row != own => {
+                    Scanned { amiss: Some("is not the event that stands in its pack"), ..row }
+                }
+                _ => own,
+            });
+        }
+        scanned.extend(rows);
+        let amiss: HashMap<_, _> = streams
+            .iter()
+            .filter_map(|(stream, seen)| {
+                Some((stream.to_string(), seen.amiss(index.get(stream), through)?))
+            })
+            .collect();
+        for event in &mut scanned {
+            event.amiss = event.amiss.or_else(|| amiss.get(&*event.stream).copied());
+        }
+        scanned
+    }
+}
+
+/// What was seen of one history in a pack.
+#[derive(Default)]
+struct Seen {
+    events: u64,
+    /// How many of these have a row besides.
+    rows: u64,
+    last: Option<Head>,
+}
+
+impl Seen {
+    /// What is wrong with where the history is looked for: in its rows, or where it has none, in
+    /// the packs that the index names.
+    fn amiss(&self, index: Option<&PackedStream>, through: u64) -> Option<&'static str> {
+        let Some(packed) = index else {
+            let what = "has no row, and no pack is named for its history";
+            return (self.rows < self.events).then_some(what);
+        };
+        if self.rows > 0 {
+            return Some("has a row although another pack is named for its history");
+        }
+        let last = self.last.unwrap_or(Head::START);
+        let ends_here = packed.packs.last() == Some(&through);
+        let known = packed.packs.contains(&through)
+            && last.sequence <= packed.head.sequence
+            && (!ends_here || last == packed.head);
+        (!known).then_some("is not in the packs that are named for its history")
+    }
+}
