@@ -17,12 +17,12 @@ use chancery_domain::time::Lifetime;
 use futures_util::future::{BoxFuture, Either};
 
 use crate::actors::committer::Committer;
-use crate::actors::feed_reader;
 use crate::actors::grant::{GrantCore, GrantFailure};
 use crate::actors::process_manager::{Cascade, CascadeError, ProcessManager, ReadModels};
 use crate::actors::projector::Projectors;
 use crate::actors::router::Grants;
 use crate::actors::service::{Handle, Service};
+use crate::actors::{feed_reader, packer};
 use crate::admin::socket;
 use crate::aggregates::{Aggregates, ExecuteError, Kept, LoadError, Origin, Vault};
 use crate::claims::{Profiles, ScopeTable};
@@ -264,6 +264,7 @@ impl Node {
             start("tally", services, |services| Box::pin(count_windows(services))),
             start("mail", services, |services| Box::pin(Outbox::work(services))),
             start("sealer", services, |services| Box::pin(sealer::run(services))),
+            start("packer", services, |services| Box::pin(packer::run(services))),
             start("tidy", services, |services| Box::pin(tidy(services))),
             start("certificates", services, |services| Box::pin(renew_certificates(services))),
             start("hooks", services, |services| Box::pin(renew_hooks(services))),

@@ -5,6 +5,7 @@ pub mod committer;
 pub mod feed_reader;
 pub mod figures;
 pub mod grant;
+pub mod packer;
 pub mod process_manager;
 pub mod projector;
 pub mod router;

@@ -39,6 +39,7 @@ pub(crate) use self::clients::NewSecret;
 pub use self::error::AdminError;
 pub use self::registration::{NewRegistrationToken, RegistrationTokenView};
 pub use self::scopes::ScopeView;
+use crate::actors::packer;
 use crate::aggregates::{ExecuteError, Origin};
 use crate::lookups::{Order, Part};
 use crate::services::Services;
@@ -161,6 +162,10 @@ pub enum Operation {
     },
     /// Lists in the log where every history ends.
     ListHeads,
+    /// Packs what is sealed and older than this.
+    Pack {
+        older_than: Lifetime,
+    },
     /// Folds the log again; absent: into every read model.
     RebuildProjections {
         names: Option<Vec<String>>,
@@ -199,6 +204,7 @@ impl Operation {
             Self::WithdrawKey { .. } => "withdraw_key",
             Self::RotateCheckpointKey { .. } => "rotate_checkpoint_key",
             Self::ListHeads => "list_heads",
+            Self::Pack { .. } => "pack",
             Self::RebuildProjections { .. } => "rebuild_projections",
         }
     }
@@ -281,6 +287,7 @@ pub enum Outcome {
     Key(KeyView),
     CheckpointKey(CheckpointKeyView),
     Heads(HeadsView),
+    Packed(PackedView),
     Projections { names: Vec<String> },
     ResetLink(ResetLinkView),
 }
@@ -482,6 +489,17 @@ pub struct HeadsView {
     pub aggregates: u64,
 }
 
+/// Events that are in packs now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PackedView {
+    pub packs: u64,
+    pub events: u64,
+    /// Of the packs.
+    pub bytes: u64,
+    /// How many histories stand in packs alone now.
+    pub histories: u64,
+}
+
 /// Carries out an operation, in the name of an operator.
 pub async fn perform(
     services: &Services,
@@ -591,6 +609,11 @@ async fn carry_out(
             rotate_checkpoint_key(services, overlap, origin).await
         }
         Operation::ListHeads => list_heads(services, origin).await,
+        Operation::Pack { older_than } => {
+            let packed = packer::all(&*services.store, &*services.clock, older_than).await?;
+            let packer::All { packs, events, bytes, histories } = packed;
+            Ok(Outcome::Packed(PackedView { packs, events, bytes, histories }))
+        }
         Operation::RebuildProjections { names } => rebuild(services, names).await,
     }
 }

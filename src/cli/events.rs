@@ -1,6 +1,7 @@
 //! `chancery events`: the log, as NDJSON, as files, and what to ask of those.
 
 mod export;
+mod pack;
 mod queries;
 
 use std::fmt::Write as _;
@@ -26,6 +27,7 @@ Examples:
   chancery events --follow --type CodeRedeemed
   chancery events export --out events --from 2026-05-01
   chancery events query funnel --dir events | duckdb
+  chancery events pack --older-than 2592000
 
 Each line is one event; its position is what --after takes to go on from there.";
 
@@ -51,6 +53,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Export(export::Args),
+    Pack(pack::Args),
     Queries(queries::List),
     Query(queries::Print),
 }
@@ -59,6 +62,7 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     match args.command {
         None => print(args).await,
         Some(Command::Export(args)) => export::run(args).await,
+        Some(Command::Pack(args)) => pack::run(args).await,
         Some(Command::Queries(args)) => queries::list(&args),
         Some(Command::Query(args)) => queries::print(&args),
     }

@@ -24,7 +24,7 @@ pub mod sqlite;
 mod tiles;
 
 pub use self::documents::Document;
-pub use self::packs::{Packed, PackedSoFar, Ripe};
+pub use self::packs::{Packed, Ripe};
 pub use self::tiles::{ListedHead, LogCheckpoint, LogTile, Scanned, Seal};
 
 /// Which aggregate: its kind and its id.
@@ -546,8 +546,8 @@ pub trait Store: Send + Sync + 'static {
     /// Programs of before packs can't work with the database afterwards.
     fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>>;
 
-    /// How much of the log is packed.
-    fn packed(&self) -> BoxFuture<'_, Result<PackedSoFar, StoreError>>;
+    /// Every event at or before this position is in a pack; 0: none is.
+    fn packed_through(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Where the chains of aggregates end, as of a position: those after one
     /// (`aggregate_type`, `aggregate_id`) in the order of bytes.

@@ -53,16 +53,6 @@ pub struct Packed {
     pub histories: u64,
 }
 
-/// How much of the log is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PackedSoFar {
-    /// Every event at or before this position is in a pack; 0: none is.
-    pub through: u64,
-    pub packs: u64,
-    pub events: u64,
-    pub bytes: u64,
-}
-
 /// A pack to be written.
 pub(super) struct Pack {
     /// The packs before it hold what is at or before this position.

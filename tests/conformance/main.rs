@@ -56,6 +56,7 @@ mod oidc_userinfo;
 mod openidconnect;
 mod otlp;
 mod overload;
+mod packs;
 mod pages;
 mod password_reset;
 mod races;

@@ -29,6 +29,7 @@ type Labels = Vec<(&'static str, String)>;
 pub(super) struct Beside {
     end: u64,
     checkpoint: Option<LogCheckpoint>,
+    packed: u64,
     /// Up to which position all of each has been taken.
     groups: BTreeMap<String, u64>,
     sinks: BTreeMap<String, Delivered>,
@@ -44,6 +45,7 @@ impl Beside {
         let store = &*services.store;
         let end = store.last_position().await?;
         let checkpoint = store.log_checkpoint().await?;
+        let packed = store.packed_through().await?;
         let groups = Groups::of(store).list("", GROUPS).await?;
         let through = |partitions: &[Partition]| {
             partitions.iter().map(|partition| partition.position).min().unwrap_or(0)
@@ -58,7 +60,7 @@ impl Beside {
             let through = group.map(|group| through(&group.state.partitions));
             delivered.insert(name.clone(), Delivered { through, letters });
         }
-        Ok(Self { end, checkpoint, groups, sinks: delivered })
+        Ok(Self { end, checkpoint, packed, groups, sinks: delivered })
     }
 }
 
@@ -116,6 +118,8 @@ impl Shown {
         self.gauge("sealed_position", help, whole(position));
         let help = "Positions in the log that no checkpoint covers yet";
         self.gauge("seal_lag_events", help, whole(beside.end.saturating_sub(position)));
+        let help = "The position up to which all events are in packs";
+        self.gauge("packed_position", help, whole(beside.packed));
         if let Some(sealed) = sealed {
             self.moment(
                 "last_checkpoint_timestamp",

@@ -23,8 +23,8 @@ use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, Head, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Packed, PackedSoFar, Pool, Query, Remains, Rewrap, Ripe, Scanned, Seal,
-    SealedRow, Side, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    LogReader, LogTile, Packed, Pool, Query, Remains, Rewrap, Ripe, Scanned, Seal, SealedRow, Side,
+    Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod anew;
@@ -496,8 +496,8 @@ impl Store for PostgresStore {
         packs::pack(&self.pool, ripe).boxed()
     }
 
-    fn packed(&self) -> BoxFuture<'_, Result<PackedSoFar, StoreError>> {
-        packs::so_far(&self.pool).boxed()
+    fn packed_through(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        packs::through(&self.pool).boxed()
     }
 
     fn heads(

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::rows::{self, EVENT_COLUMNS};
 use super::transient::{is_contention, retried};
-use crate::stores::packs::{self, Audited, Pack, Packed, PackedSoFar, PackedStream, Rest, Ripe};
+use crate::stores::packs::{self, Audited, Pack, Packed, PackedStream, Rest, Ripe};
 use crate::stores::{Head, ListedHead, StoreError, StoredEvent, StreamId, ids};
 
 /// How long a pack waits for those who are appending, since others wait behind it; how often it
@@ -26,7 +26,7 @@ const STREAM_COLUMNS: &str = "aggregate_type, aggregate_id, sequence, digest, po
 
 /// Packs the next events.
 pub(super) async fn pack(pool: &PgPool, ripe: Ripe) -> Result<Option<Packed>, StoreError> {
-    let begins_after = so_far(pool).await?.through;
+    let begins_after = through(pool).await?;
     let Some(events) = ripe_events(pool, begins_after, ripe).await? else { return Ok(None) };
     let packing = tokio::task::spawn_blocking(move || Pack::of(begins_after, events));
     let pack = packing.await.map_err(std::io::Error::from)??;
@@ -307,23 +307,13 @@ pub(super) async fn audited_after(
         .transpose()
 }
 
-pub(super) async fn so_far(pool: &PgPool) -> Result<PackedSoFar, StoreError> {
-    let (through, packs, events, bytes): (i64, i64, i64, i64) = retried(|| async {
-        sqlx::query_as(
-            "SELECT coalesce(max(through), 0), count(*), coalesce(sum(events), 0)::bigint,
-                 coalesce(sum(octet_length(lines)), 0)::bigint
-             FROM packs",
-        )
-        .fetch_one(pool)
-        .await
+/// Up to which position all is packed.
+pub(super) async fn through(pool: &PgPool) -> Result<u64, StoreError> {
+    let through = retried(|| async {
+        sqlx::query_scalar("SELECT coalesce(max(through), 0) FROM packs").fetch_one(pool).await
     })
     .await?;
-    Ok(PackedSoFar {
-        through: rows::unsigned(through)?,
-        packs: rows::unsigned(packs)?,
-        events: rows::unsigned(events)?,
-        bytes: rows::unsigned(bytes)?,
-    })
+    rows::unsigned(through)
 }
 
 /// Where packed histories end as of a position, in their order; at most so many.

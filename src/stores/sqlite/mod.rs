@@ -44,8 +44,8 @@ use self::writer::Writer;
 use super::packs::Rest;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Packed, PackedSoFar, Query, Remains, Rewrap, Ripe, Scanned, Seal,
-    SealedRow, Side, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    LogReader, LogTile, Packed, Query, Remains, Rewrap, Ripe, Scanned, Seal, SealedRow, Side,
+    Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 /// How many threads read.
@@ -494,8 +494,8 @@ impl Store for SqliteStore {
         })
     }
 
-    fn packed(&self) -> BoxFuture<'_, Result<PackedSoFar, StoreError>> {
-        self.read(Reader::packed)
+    fn packed_through(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.read(Reader::packed_through)
     }
 
     fn heads(

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use super::reader::Reader;
 use super::rows::{EVENT_COLUMNS, Metadata, digest, integer, number, stored_event, text};
 use super::writer::Writer;
-use crate::stores::packs::{self, Audited, Pack, Packed, PackedSoFar, PackedStream, Rest, Ripe};
+use crate::stores::packs::{self, Audited, Pack, Packed, PackedStream, Rest, Ripe};
 use crate::stores::{Head, ListedHead, StoreError, StoredEvent, StreamId, ids};
 
 /// What [`packed_stream`] reads.
@@ -14,7 +14,7 @@ const STREAM_COLUMNS: &str = "sequence, digest, position, packs";
 impl Reader {
     /// The next events to be packed, in one piece.
     pub(super) fn ripe(&self, ripe: Ripe) -> Result<Option<Pack>, StoreError> {
-        let begins_after = packed_so_far(&self.log)?.through;
+        let begins_after = through(&self.log)?;
         let mut wanted = packs::EVENTS;
         loop {
             // One more: the last row of the log stays.
@@ -91,8 +91,8 @@ impl Reader {
         Audited::new(row.get(0)?, row.get(1)?, &lines).map(Some)
     }
 
-    pub(super) fn packed(&self) -> Result<PackedSoFar, StoreError> {
-        packed_so_far(&self.log)
+    pub(super) fn packed_through(&self) -> Result<u64, StoreError> {
+        through(&self.log)
     }
 
     /// Where packed histories end as of a position, in their order; at most so many.
@@ -143,7 +143,7 @@ impl Writer {
     pub(super) fn pack(&mut self, pack: &Pack) -> Result<Option<Packed>, StoreError> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if packed_so_far(&transaction)?.through != pack.begins_after {
+        if through(&transaction)? != pack.begins_after {
             return Ok(None);
         }
         transaction
@@ -276,20 +276,12 @@ fn insert(log: &Connection, stored: &StoredEvent) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn packed_so_far(log: &Connection) -> Result<PackedSoFar, StoreError> {
-    let mut statement = log.prepare_cached(
-        "SELECT coalesce(max(through), 0), count(*), coalesce(sum(events), 0),
-             coalesce(sum(length(lines)), 0)
-         FROM packs",
-    )?;
-    let mut rows = statement.query([])?;
-    let Some(row) = rows.next()? else { return Ok(PackedSoFar::default()) };
-    Ok(PackedSoFar {
-        through: number(row, 0)?,
-        packs: number(row, 1)?,
-        events: number(row, 2)?,
-        bytes: number(row, 3)?,
-    })
+/// Up to which position all is packed.
+fn through(log: &Connection) -> Result<u64, StoreError> {
+    let through: i64 = log
+        .prepare_cached("SELECT coalesce(max(through), 0) FROM packs")?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(through).unwrap_or(0))
 }
 
 fn history(log: &Connection, stream: &StreamId) -> Result<Option<Vec<StoredEvent>>, StoreError> {

@@ -1,0 +1,81 @@
+//! Packs old events while a node serves (`store.pack_after`), and all at once
+//! when an operator asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_domain::time::Lifetime;
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::services::Services;
+use crate::stores::{Packed, Ripe, Store, StoreError};
+
+/// How often it is looked whether there is something to pack.
+const LOOK: Duration = Duration::from_secs(60);
+/// After a pack as many times as long as it took belong to the others.
+const SHARE: u32 = 9;
+
+/// Packs for as long as the server runs. Nodes need not agree: of two that write the same pack one
+/// does, and the other looks again later.
+pub async fn run(services: Arc<Services>) {
+    let age = services.config.store.pack_after;
+    if age.seconds() == 0 {
+        return std::future::pending().await;
+    }
+    loop {
+        let began = Instant::now();
+        match next(&*services.store, &*services.clock, age).await {
+            Ok(Some(Packed { through, events, bytes, histories })) => {
+                tracing::debug!(
+                    through,
+                    events,
+                    bytes,
+                    histories,
+                    "{events} events are in a pack of {bytes} bytes, and {histories} histories \
+                     have no rows any longer"
+                );
+                sleep(began.elapsed() * SHARE).await;
+            }
+            Ok(None) => sleep(LOOK).await,
+            Err(error) => {
+                tracing::warn!(%error, "old events can't be packed now: {error}");
+                sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// Packs the next events, if those are sealed and older than this.
+pub async fn next(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    age: Lifetime,
+) -> Result<Option<Packed>, StoreError> {
+    let Some(sealed) = store.log_checkpoint().await? else { return Ok(None) };
+    let recorded_before_ms = clock.now_ms() - i64::from(age.seconds()) * 1000;
+    store.pack(Ripe { recorded_before_ms, position: sealed.position }).await
+}
+
+/// What was packed one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct All {
+    pub packs: u64,
+    pub events: u64,
+    pub bytes: u64,
+    pub histories: u64,
+}
+
+/// Packs all that is sealed and older than this, and leaves appends their turns.
+pub async fn all(store: &dyn Store, clock: &dyn Clock, age: Lifetime) -> Result<All, StoreError> {
+    let mut all = All::default();
+    loop {
+        let began = Instant::now();
+        let Some(packed) = next(store, clock, age).await? else { return Ok(all) };
+        all.packs += 1;
+        all.events += packed.events;
+        all.bytes += packed.bytes;
+        all.histories += packed.histories;
+        sleep(began.elapsed()).await;
+    }
+}
