@@ -191,4 +191,11 @@ async fn follows_from_the_log(world: &World, promises: &Promises, reader: &Reade
     // Exit code 0: chains, folds, snapshots and projections agree; everything sealed is there.
     world.command(&["replay"]).await;
     world.command(&["audit", "verify"]).await;
+    // The same when all of it is packed that can be.
+    world.command(&["events", "pack", "--older-than", "0"]).await;
+    if world.log().await != log {
+        promises.broken("the log is another one once it is packed");
+    }
+    world.command(&["replay"]).await;
+    world.command(&["audit", "verify"]).await;
 }

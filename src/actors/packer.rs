@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::services::Services;
 use crate::stores::{Packed, Ripe, Store, StoreError};
 
-/// How often it is looked whether there is something to pack.
+/// How often it is looked whether there is something to pack, at least.
 const LOOK: Duration = Duration::from_secs(60);
 /// After a pack as many times as long as it took belong to the others.
 const SHARE: u32 = 9;
@@ -23,6 +23,7 @@ pub async fn run(services: Arc<Services>) {
     if age.seconds() == 0 {
         return std::future::pending().await;
     }
+    let look = LOOK.min(Duration::from_secs(age.seconds().into()));
     loop {
         let began = Instant::now();
         match next(&*services.store, &*services.clock, age).await {
@@ -37,10 +38,10 @@ pub async fn run(services: Arc<Services>) {
                 );
                 sleep(began.elapsed() * SHARE).await;
             }
-            Ok(None) => sleep(LOOK).await,
+            Ok(None) => sleep(look).await,
             Err(error) => {
                 tracing::warn!(%error, "old events can't be packed now: {error}");
-                sleep(LOOK).await;
+                sleep(look).await;
             }
         }
     }

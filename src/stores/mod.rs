@@ -383,7 +383,8 @@ pub trait Store: Send + Sync + 'static {
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>>;
 
-    /// The ids of all aggregates of a kind: for kinds of which there are few.
+    /// The ids of all aggregates of a kind: for kinds of which there are few, and none in packs
+    /// alone.
     fn ids(&self, kind: AggregateKind) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
 
     /// Reads the log on from a position (exclusive), in order, without ever passing an event

@@ -213,7 +213,12 @@ impl World {
     /// The version that can be started: the earlier one, until this one has been.
     fn program(&self, config: &Path, arguments: &[&str]) -> Command {
         let earlier = self.earlier.as_deref().filter(|_| !self.upgraded.get());
-        program(earlier.unwrap_or(Path::new(CHANCERY)), config, arguments)
+        let mut command = program(earlier.unwrap_or(Path::new(CHANCERY)), config, arguments);
+        if self.earlier.is_none() {
+            // What happens is in packs right away. An earlier version may know no packs.
+            command.env("CHANCERY_STORE_PACK_AFTER", "1");
+        }
+        command
     }
 
     /// PostgreSQL ends itself when it can't write; the nodes must not.

@@ -18,7 +18,7 @@ use super::insert::{self, Inserted};
 use super::packs;
 use super::plan::{Ledger, Outcome, Plan};
 use super::transient::{is_contention, is_disconnect};
-use crate::stores::{Append, AppendError, Appended, StoreError};
+use crate::stores::{Append, AppendError, Appended, NewEvent, StoreError};
 
 /// How often one batch is tried again after failures that pass.
 const RETRIES: u32 = 6;
@@ -242,7 +242,7 @@ impl Writer {
             let append = plan.appends.iter().find(|planned| planned.index == index);
             let last = append.and_then(|planned| planned.append.events.last());
             let there = match last {
-                Some(event) => in_time(insert::is_there(&mut connection, event)).await?,
+                Some(event) => in_time(is_there(&mut connection, event)).await?,
                 None => committed.then_some(position),
             };
             written.extend(there.map(|position| (index, position)));
@@ -318,6 +318,16 @@ async fn status(connection: &mut PgConnection, transaction: &str) -> Result<Opti
         Err(Error::Database(error)) if error.code().as_deref() == Some("22023") => Ok(None),
         status => status,
     }
+}
+
+/// The position of this very event, if it is in the log.
+async fn is_there(connection: &mut PgConnection, event: &NewEvent) -> Result<Option<u64>, Error> {
+    if let Some(position) = insert::is_there(connection, event).await? {
+        return Ok(Some(position));
+    }
+    let packed = packs::history_on(connection, &event.stream).await.map_err(cause)?;
+    let mut packed = packed.into_iter().flatten();
+    Ok(packed.find(|stored| stored.event.digest == event.digest).map(|stored| stored.position))
 }
 
 /// What sqlx said; anything else is no fault of the connection.

@@ -95,7 +95,7 @@ fn column<'a, T>(plan: &Plan<'a>, of: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
     plan.rows.iter().map(|row| of(row.event)).collect()
 }
 
-/// The position of this very event, if it is in the log.
+/// The position of this very event, if it has a row.
 pub(super) async fn is_there(
     connection: &mut PgConnection,
     event: &NewEvent,

@@ -204,6 +204,10 @@ impl Reader {
 
     /// The events up to the first hole that may still be filled.
     fn take_safe(&mut self, seen: Seen) -> Vec<StoredEvent> {
+        if seen.packed > self.position {
+            // Rows that are missing may have gone into a pack since: that is read next.
+            return Vec::new();
+        }
         let settled = match &self.barrier {
             Some(barrier) if barrier.writers_gone || seen.oldest_running >= barrier.transaction => {
                 barrier.seen

@@ -243,13 +243,17 @@ pub(super) async fn history(
     if packs::may_go(stream).is_none() {
         return Ok(None);
     }
-    retried(|| async {
-        let mut connection = pool.acquire().await?;
-        let found = streams(&mut connection, &[stream]).await?;
-        let Some(packed) = found.get(stream) else { return Ok(None) };
-        packed.history(stream, &lines_of(&mut connection, packed).await?).map(Some)
-    })
-    .await
+    retried(|| async { history_on(&mut *pool.acquire().await?, stream).await }).await
+}
+
+/// The same by this connection.
+pub(super) async fn history_on(
+    connection: &mut PgConnection,
+    stream: &StreamId,
+) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+    let found = streams(connection, &[stream]).await?;
+    let Some(packed) = found.get(stream) else { return Ok(None) };
+    packed.history(stream, &lines_of(connection, packed).await?).map(Some)
 }
 
 /// Where those of these histories stand that are in packs.
