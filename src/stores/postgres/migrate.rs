@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(14, "0014", "shared_metadata", programs_from 13),
     migration!(15, "0015", "ids_as_bytes", programs_from 13),
     migration!(16, "0016", "packs", programs_from 13),
+    migration!(17, "0017", "owners_as_bytes", programs_from 13),
 ];
 
 /// Held while a node migrates: any number, but always this one ("chancery").

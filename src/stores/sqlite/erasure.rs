@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use chancery_domain::account::Destroyed;
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi, params};
 
+use super::rows::{Owner, OwnerText};
 use crate::stores::{Remains, StoreError, Traces};
 
 /// The tables that hold what is destroyed.
@@ -99,7 +100,7 @@ pub(super) fn remains(connection: &Connection, traces: &Traces) -> Result<Remain
     };
     for (kind, id) in &owners {
         let of = |sql: &str| -> rusqlite::Result<u64> {
-            transaction.prepare_cached(sql)?.query_row(params![kind, id], |row| row.get(0))
+            transaction.prepare_cached(sql)?.query_row(params![kind, Owner(id)], |row| row.get(0))
         };
         left.data_keys +=
             of("SELECT count(*) FROM data_keys WHERE owner_type = ?1 AND owner_id = ?2")?;
@@ -167,7 +168,9 @@ fn bound(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     transaction
         .prepare_cached("SELECT owner_type, owner_id FROM data_keys WHERE subject = ?1 LIMIT ?2")?
-        .query_map(params![subject, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![Owner(subject), limit], |row| {
+            Ok((row.get(0)?, row.get::<_, OwnerText>(1)?.0))
+        })?
         .collect()
 }
 
@@ -182,7 +185,7 @@ fn is_anothers(
             "SELECT 1 FROM data_keys
              WHERE owner_type = ?1 AND owner_id = ?2 AND subject IS NOT NULL AND subject <> ?3",
         )?
-        .exists(params![kind, id, subject])
+        .exists(params![kind, Owner(id), Owner(subject)])
 }
 
 fn delete(
@@ -190,6 +193,6 @@ fn delete(
     sql: &str,
     (kind, id): &(String, String),
 ) -> rusqlite::Result<u64> {
-    let deleted = transaction.prepare_cached(sql)?.execute(params![kind, id])?;
+    let deleted = transaction.prepare_cached(sql)?.execute(params![kind, Owner(id)])?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }

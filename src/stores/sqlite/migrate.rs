@@ -28,6 +28,7 @@ pub(super) const LOG: &[Migration] = &[
     migration!(11, "0011_documents"),
     migration!(14, "0014_shared_metadata"),
     migration!(16, "0016_packs"),
+    migration!(17, "0017_owners_as_bytes"),
 ];
 
 /// The steps of `views.db`.

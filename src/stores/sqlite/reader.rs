@@ -12,8 +12,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::erasure;
 use super::rows::{
-    EVENT_COLUMNS, Metadata, column, digest, integer, kept, number, placed, stored_event, value,
-    whole_event,
+    EVENT_COLUMNS, Metadata, Owner, column, digest, integer, kept, number, placed, stored_event,
+    value, whole_event,
 };
 use super::views;
 use super::worker::Worker;
@@ -139,7 +139,7 @@ impl Reader {
             "SELECT sequence, ciphertext FROM sealed
              WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence",
         )?;
-        let mut rows = statement.query(params![stream.kind.as_str(), stream.id])?;
+        let mut rows = statement.query(params![stream.kind.as_str(), Owner(&stream.id)])?;
         let mut sealed = Vec::new();
         while let Some(row) = rows.next()? {
             sealed.push(SealedRow {
@@ -157,7 +157,7 @@ impl Reader {
             .prepare_cached(
                 "SELECT wrapped FROM data_keys WHERE owner_type = ?1 AND owner_id = ?2",
             )?
-            .query_row(params![owner.kind.as_str(), owner.id], |row| row.get(0))
+            .query_row(params![owner.kind.as_str(), Owner(&owner.id)], |row| row.get(0))
             .optional()?)
     }
 
@@ -206,7 +206,7 @@ impl Reader {
             "SELECT state_version, sequence, digest, state FROM snapshots
              WHERE aggregate_type = ?1 AND aggregate_id = ?2",
         )?;
-        let mut rows = statement.query(params![stream.kind.as_str(), stream.id])?;
+        let mut rows = statement.query(params![stream.kind.as_str(), Owner(&stream.id)])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         Ok(Some(Snapshot {
             state_version: row.get(0)?,

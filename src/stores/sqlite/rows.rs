@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_domain::digest::Sha256Digest;
 use chancery_projections::{ColumnType, Table, Value};
-use rusqlite::types::{self, ToSqlOutput, ValueRef};
+use rusqlite::types::{self, FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ffi};
 
 use crate::stores::{NewEvent, StoreError, StoredEvent, StreamId, ids};
@@ -122,6 +122,32 @@ pub(super) fn kept_text(text: &str, holds: ColumnType) -> Option<ToSqlOutput<'_>
         return ids::packed(text).map(|id| ToSqlOutput::Owned(id.to_vec().into()));
     }
     Some(ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())))
+}
+
+/// An id as a table keeps it that may have others' names too: its bytes, or the text of what is
+/// none.
+pub(super) struct Owner<'a>(pub &'a str);
+
+impl ToSql for Owner<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match ids::packed(self.0) {
+            Some(id) => ToSqlOutput::Owned(id.to_vec().into()),
+            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
+        })
+    }
+}
+
+/// The text of what is kept as an [`Owner`].
+pub(super) struct OwnerText(pub String);
+
+impl FromSql for OwnerText {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Blob(bytes) => ids::unpacked(bytes).ok_or(FromSqlError::InvalidType),
+            value => value.as_str().map(str::to_owned),
+        }
+        .map(Self)
+    }
 }
 
 /// What stands among the values of a column where this one would: to compare them with.

@@ -8,7 +8,7 @@ use chancery_domain::digest::Sha256Digest;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::recent::Recent;
-use super::rows::{integer, is_unique_violation};
+use super::rows::{Owner, OwnerText, integer, is_unique_violation};
 use super::{erasure, packs};
 use crate::stores::{
     Append, AppendError, Appended, NameChange, NewEvent, Rewrap, Snapshot, StoreError, StoredEvent,
@@ -164,8 +164,8 @@ impl Writer {
                      WHERE (owner_type, owner_id) > (?1, ?2)
                      ORDER BY owner_type, owner_id LIMIT ?3",
                 )?
-                .query_map(params![last.0, last.1, CHUNK], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                .query_map(params![last.0, Owner(&last.1), CHUNK], |row| {
+                    Ok((row.get(0)?, row.get::<_, OwnerText>(1)?.0, row.get(2)?))
                 })?
                 .collect::<rusqlite::Result<_>>()?;
             let Some((kind, id, _)) = keys.last() else { break };
@@ -178,7 +178,7 @@ impl Writer {
                         "UPDATE data_keys SET wrapped = ?3
                          WHERE owner_type = ?1 AND owner_id = ?2",
                     )?
-                    .execute(params![kind, id, wrapped])?;
+                    .execute(params![kind, Owner(&id), wrapped])?;
                 count += 1;
             }
         }
@@ -214,7 +214,7 @@ impl Writer {
             )?
             .execute(params![
                 stream.kind.as_str(),
-                stream.id,
+                Owner(&stream.id),
                 snapshot.state_version,
                 integer(snapshot.head.sequence),
                 snapshot.head.digest.as_bytes(),
@@ -351,7 +351,7 @@ impl<'t> Statements<'t> {
                  VALUES (?1, ?2, ?3, ?4)",
                 params![
                     row.stream.kind.as_str(),
-                    row.stream.id,
+                    Owner(&row.stream.id),
                     integer(row.sequence),
                     row.ciphertext
                 ],
@@ -362,7 +362,12 @@ impl<'t> Statements<'t> {
             self.insert(
                 "INSERT INTO data_keys (owner_type, owner_id, subject, wrapped)
                  VALUES (?1, ?2, ?3, ?4)",
-                params![row.owner.kind.as_str(), row.owner.id, row.subject, row.wrapped],
+                params![
+                    row.owner.kind.as_str(),
+                    Owner(&row.owner.id),
+                    row.subject.as_deref().map(Owner),
+                    row.wrapped
+                ],
                 AppendError::Conflict,
             )?;
         }
@@ -372,7 +377,7 @@ impl<'t> Statements<'t> {
                     "UPDATE data_keys SET subject = ?3
                      WHERE owner_type = ?1 AND owner_id = ?2",
                 )?
-                .execute(params![owner.kind.as_str(), owner.id, subject])?;
+                .execute(params![owner.kind.as_str(), Owner(&owner.id), Owner(subject)])?;
         }
         for row in &append.wrapped_keys {
             self.insert(

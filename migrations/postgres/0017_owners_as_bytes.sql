@@ -1,0 +1,2 @@
+-- The embedded store keeps the ids of those who own sealed values and data keys as bytes. Here they
+-- stay texts: nodes of the version before write them too, and read them.
