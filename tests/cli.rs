@@ -32,6 +32,9 @@ mod log;
 #[path = "cli/master_key.rs"]
 mod master_key;
 
+#[path = "cli/packs.rs"]
+mod packs;
+
 #[path = "cli/scopes.rs"]
 mod scopes;
 

@@ -185,28 +185,25 @@ fn unreadable(why: impl std::fmt::Display) -> StoreError {
 
 /// All events of a pack.
 pub(super) fn unpacked(lines: &[u8]) -> Result<Vec<StoredEvent>, StoreError> {
-    read(lines, |_| true)
+    read(lines, None)
 }
 
-/// Those of one history.
-pub(super) fn of_stream(lines: &[u8], stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
-    let mut events = read(lines, |line| line.contains(&*stream.id))?;
-    events.retain(|event| event.event.stream == *stream);
-    Ok(events)
-}
-
-/// The events on these lines. Where the digest of one follows from the line before it in its
-/// history, that has to be among them.
-fn read(lines: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<StoredEvent>, StoreError> {
+/// The events of a pack, or those of one history in it.
+fn read(lines: &[u8], only: Option<&StreamId>) -> Result<Vec<StoredEvent>, StoreError> {
     let text = zstd::decode_all(lines).map_err(unreadable)?;
     let mut events = Vec::with_capacity(EVENTS);
     let mut ends: HashMap<StreamId, Sha256Digest> = HashMap::new();
     let mut last_metadata: Option<Arc<str>> = None;
     let text = str::from_utf8(&text).map_err(unreadable)?;
-    for line in text.split_terminator('\n').filter(|line| wanted(line)) {
+    // Most others don't name its id, and need not be parsed.
+    let may_be_wanted = |line: &&str| only.is_none_or(|stream| line.contains(&*stream.id));
+    for line in text.split_terminator('\n').filter(may_be_wanted) {
         let line: Line<'_> = serde_json::from_str(line).map_err(unreadable)?;
         let kind = line.aggregate_type.parse().map_err(unreadable)?;
         let stream = StreamId { kind, id: line.aggregate_id.into() };
+        if only.is_some_and(|only| *only != stream) {
+            continue;
+        }
         let prev_digest = match line.prev_digest {
             Some(digest) => digest,
             None if line.sequence == 1 => Sha256Digest::ZERO,
@@ -246,7 +243,7 @@ impl PackedStream {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut events = Vec::new();
         for lines in packs {
-            events.extend(of_stream(lines, stream)?);
+            events.extend(read(lines, Some(stream))?);
         }
         let in_order = (1..).zip(&events).all(|(sequence, event)| event.event.sequence == sequence);
         if in_order && events.last().map(StoredEvent::head) == Some(self.head) {

@@ -25,18 +25,19 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        let server = Self::on(Data::new(), free_port());
+        let server = Self::on(Data::new(), free_port(), "");
         server.run(&["client", "add", "--id", "cron", "--secret", "s3cret", "--scope", "a"]).done();
         server
     }
 
-    fn on(data: Data, port: u16) -> Self {
+    /// With further settings.
+    pub fn on(data: Data, port: u16, more: &str) -> Self {
         let folder = data.path().display();
         let settings = format!(
             "server.issuer = \"http://127.0.0.1:{port}\"\n\
              server.listen = [\"127.0.0.1:{port}\"]\n\
              store.url = \"sqlite://{folder}\"\n\
-             master_key.file = \"{folder}/master.key\"\n"
+             master_key.file = \"{folder}/master.key\"\n{more}"
         );
         std::fs::write(data.file("chancery.toml"), settings).unwrap();
         let process = serve(&data).stderr(Stdio::null()).spawn().unwrap();
@@ -101,7 +102,7 @@ fn serve(data: &Data) -> std::process::Command {
     program(&["serve", "--config", file.to_str().unwrap()])
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -433,7 +434,7 @@ async fn a_backup_made_at_work_serves_in_the_place_of_what_is_lost() {
     let mode = std::fs::metadata(restored.file("chancery.db")).unwrap().permissions();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
 
-    let server = Server::on(restored, port);
+    let server = Server::on(restored, port, "");
     server.answers("s3cret", 200).await;
     let asked = reqwest::Client::new()
         .post(format!("http://127.0.0.1:{port}/introspect"))
