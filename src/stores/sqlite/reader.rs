@@ -52,7 +52,7 @@ impl Reader {
     }
 
     pub(super) fn load(&self, stream: &StreamId, after: u64) -> Result<Loaded, StoreError> {
-        let loaded = self.rows(stream, after)?;
+        let loaded = self.load_rows(stream, after)?;
         if loaded.head != Head::START || packs::may_go(stream).is_none() {
             return Ok(loaded);
         }
@@ -60,12 +60,12 @@ impl Reader {
         let _snapshot = self.log.unchecked_transaction()?;
         match self.packed_history(stream)? {
             Some(history) => Ok(packs::loaded(history, after)),
-            None => self.rows(stream, after),
+            None => self.load_rows(stream, after),
         }
     }
 
     /// One statement, so one snapshot: the head belongs to the events.
-    fn rows(&self, stream: &StreamId, after: u64) -> Result<Loaded, StoreError> {
+    fn load_rows(&self, stream: &StreamId, after: u64) -> Result<Loaded, StoreError> {
         let mut statement = self.log.prepare_cached(
             "SELECT sequence, event_type, event_version, payload, digest FROM events
              WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3
@@ -95,10 +95,19 @@ impl Reader {
     }
 
     pub(super) fn history(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
-        let _snapshot = self.log.unchecked_transaction()?;
-        if let Some(history) = self.packed_history(stream)? {
+        let history = self.history_in_rows(stream)?;
+        if !history.is_empty() || packs::may_go(stream).is_none() {
             return Ok(history);
         }
+        // It may just be on its way from the ones to the others.
+        let _snapshot = self.log.unchecked_transaction()?;
+        match self.packed_history(stream)? {
+            Some(history) => Ok(history),
+            None => self.history_in_rows(stream),
+        }
+    }
+
+    fn history_in_rows(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, StoreError> {
         let mut statement = self.log.prepare_cached(&format!(
             "SELECT {EVENT_COLUMNS} FROM whole_events
              WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence"
