@@ -9,12 +9,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::services::Services;
-use crate::stores::{Packed, Ripe, Store, StoreError};
+use crate::stores::{Packed, Packing, Ripe, Store, StoreError};
 
 /// How often it is looked whether there is something to pack, at least.
 const LOOK: Duration = Duration::from_secs(60);
 /// After a pack as many times as long as it took belong to the others.
 const SHARE: u32 = 9;
+/// How often somebody else may be in the way of an operator's packing, and for how long each time.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Packs for as long as the server runs. Nodes need not agree: of two that write the same pack one
 /// does, and the other looks again later.
@@ -27,7 +30,7 @@ pub async fn run(services: Arc<Services>) {
     loop {
         let began = Instant::now();
         match next(&*services.store, &*services.clock, age).await {
-            Ok(Some(Packed { through, events, bytes, histories })) => {
+            Ok(Packing::Done(Packed { through, events, bytes, histories })) => {
                 tracing::debug!(
                     through,
                     events,
@@ -38,7 +41,7 @@ pub async fn run(services: Arc<Services>) {
                 );
                 sleep(began.elapsed() * SHARE).await;
             }
-            Ok(None) => sleep(look).await,
+            Ok(Packing::Nothing | Packing::NotNow) => sleep(look).await,
             Err(error) => {
                 tracing::warn!(%error, "old events can't be packed now: {error}");
                 sleep(look).await;
@@ -52,8 +55,8 @@ pub async fn next(
     store: &dyn Store,
     clock: &dyn Clock,
     age: Lifetime,
-) -> Result<Option<Packed>, StoreError> {
-    let Some(sealed) = store.log_checkpoint().await? else { return Ok(None) };
+) -> Result<Packing, StoreError> {
+    let Some(sealed) = store.log_checkpoint().await? else { return Ok(Packing::Nothing) };
     let recorded_before_ms = clock.now_ms() - i64::from(age.seconds()) * 1000;
     store.pack(Ripe { recorded_before_ms, position: sealed.position }).await
 }
@@ -61,22 +64,36 @@ pub async fn next(
 /// What was packed one after the other.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct All {
+    /// Is nothing left that could be?
+    pub done: bool,
     pub packs: u64,
     pub events: u64,
     pub bytes: u64,
     pub histories: u64,
 }
 
-/// Packs all that is sealed and older than this, and leaves appends their turns.
+/// Packs all that is sealed and older than this, and leaves appends their turns. Ends before it is
+/// done where packing is not possible for long.
 pub async fn all(store: &dyn Store, clock: &dyn Clock, age: Lifetime) -> Result<All, StoreError> {
     let mut all = All::default();
+    let mut tries = 0;
     loop {
         let began = Instant::now();
-        let Some(packed) = next(store, clock, age).await? else { return Ok(all) };
-        all.packs += 1;
-        all.events += packed.events;
-        all.bytes += packed.bytes;
-        all.histories += packed.histories;
-        sleep(began.elapsed()).await;
+        match next(store, clock, age).await? {
+            Packing::Done(packed) => {
+                tries = 0;
+                all.packs += 1;
+                all.events += packed.events;
+                all.bytes += packed.bytes;
+                all.histories += packed.histories;
+                sleep(began.elapsed()).await;
+            }
+            Packing::Nothing => return Ok(All { done: true, ..all }),
+            Packing::NotNow if tries >= TRIES => return Ok(all),
+            Packing::NotNow => {
+                tries += 1;
+                sleep(PAUSE).await;
+            }
+        }
     }
 }

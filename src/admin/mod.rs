@@ -492,6 +492,8 @@ pub struct HeadsView {
 /// Events that are in packs now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackedView {
+    /// Is nothing left that is as old? Others, or maintenance of the database, may be in the way.
+    pub done: bool,
     pub packs: u64,
     pub events: u64,
     /// Of the packs.
@@ -611,8 +613,8 @@ async fn carry_out(
         Operation::ListHeads => list_heads(services, origin).await,
         Operation::Pack { older_than } => {
             let packed = packer::all(&*services.store, &*services.clock, older_than).await?;
-            let packer::All { packs, events, bytes, histories } = packed;
-            Ok(Outcome::Packed(PackedView { packs, events, bytes, histories }))
+            let packer::All { done, packs, events, bytes, histories } = packed;
+            Ok(Outcome::Packed(PackedView { done, packs, events, bytes, histories }))
         }
         Operation::RebuildProjections { names } => rebuild(services, names).await,
     }

@@ -24,7 +24,7 @@ pub mod sqlite;
 mod tiles;
 
 pub use self::documents::Document;
-pub use self::packs::{Packed, Ripe};
+pub use self::packs::{Packed, Packing, Ripe};
 pub use self::tiles::{ListedHead, LogCheckpoint, LogTile, Scanned, Seal};
 
 /// Which aggregate: its kind and its id.
@@ -365,7 +365,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes a batch in one transaction, durable when it returns, one result for each append in
     /// order. An append in conflict is left out alone; a batch that fails for another reason is
-    /// tried again one append at a time.
+    /// tried again one append at a time. (The first event of a history is taken if none has a row:
+    /// ids of grants and sessions, which may be in packs, are never used twice.)
     ///
     /// Called by the committer only, one batch at a time.
     fn commit(&self, batch: Vec<Append>) -> BoxFuture<'_, Vec<Result<Appended, AppendError>>>;
@@ -542,10 +543,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Packs the oldest events that stand in no pack yet, if there are as many as a pack takes and
     /// all of them are ripe; whole histories of grants and sessions that end there leave their
-    /// rows. None: nothing is to be packed now. Everything is read as before.
+    /// rows. Everything is read as before.
     ///
     /// Programs of before packs can't work with the database afterwards.
-    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>>;
+    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Packing, StoreError>>;
 
     /// Every event at or before this position is in a pack; 0: none is.
     fn packed_through(&self) -> BoxFuture<'_, Result<u64, StoreError>>;

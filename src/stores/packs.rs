@@ -41,6 +41,16 @@ pub struct Ripe {
     pub position: u64,
 }
 
+/// What came of packing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    Done(Packed),
+    /// Less than a pack is ripe.
+    Nothing,
+    /// Another was first, or those who append could not be kept out: to be tried again.
+    NotNow,
+}
+
 /// What was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
@@ -306,21 +316,26 @@ impl Rest {
 /// A pack as an audit looks at it: with the rows in its range of positions, and with what the
 /// index says of its histories.
 pub(super) struct Audited {
+    /// Through which position the pack before it reaches.
+    follows: Option<i64>,
     begins_after: i64,
     through: i64,
     events: Vec<StoredEvent>,
 }
 
 impl Audited {
-    pub(super) fn new(begins_after: i64, through: i64, lines: &[u8]) -> Result<Self, StoreError> {
-        Ok(Self { begins_after, through, events: unpacked(lines)? })
+    pub(super) fn new(
+        follows: Option<i64>,
+        (begins_after, through): (i64, i64),
+        lines: &[u8],
+    ) -> Result<Self, StoreError> {
+        Ok(Self { follows, begins_after, through, events: unpacked(lines)? })
     }
 
     /// Behind which position and up to which one its rows are. Those of the first pack from below
     /// the first possible position on: what was put there is found too.
     pub(super) fn range(&self) -> (i64, i64) {
-        let begins_after = if self.begins_after == 0 { i64::MIN } else { self.begins_after };
-        (begins_after, self.through)
+        (self.follows.unwrap_or(i64::MIN), self.through)
     }
 
     /// The histories that it has events of.
@@ -335,20 +350,24 @@ impl Audited {
         rows: Vec<Scanned>,
         index: &HashMap<StreamId, PackedStream>,
     ) -> Vec<Scanned> {
-        let through = u64::try_from(self.through).unwrap_or(0);
-        let mut streams: HashMap<&StreamId, Seen> = HashMap::new();
+        let mut streams: HashMap<&StreamId, Seen<'_>> = HashMap::new();
         let mut rows = rows.into_iter().peekable();
         let mut scanned = Vec::with_capacity(self.events.len());
+        let stray = |row| Scanned { amiss: Some("has a row, and is not in its pack"), ..row };
         for stored in &self.events {
             let own = Scanned::from(stored);
             while let Some(row) = rows.next_if(|row| row.position < own.position) {
-                scanned.push(row);
+                scanned.push(stray(row));
             }
             let row = rows.next_if(|row| row.position == own.position);
-            let seen = streams.entry(&stored.event.stream).or_default();
+            let seen = streams.entry(&stored.event.stream).or_insert(Seen {
+                events: 0,
+                rows: 0,
+                last: stored,
+            });
             seen.events += 1;
             seen.rows += u64::from(row.is_some());
-            seen.last = Some(stored.head());
+            seen.last = stored;
             scanned.push(match row {
                 Some(row) if row != own => {
                     Scanned { amiss: Some("is not the event that stands in its pack"), ..row }
@@ -356,7 +375,8 @@ impl Audited {
                 _ => own,
             });
         }
-        scanned.extend(rows);
+        scanned.extend(rows.map(stray));
+        let through = u64::try_from(self.through).unwrap_or(0);
         let amiss: HashMap<_, _> = streams
             .iter()
             .filter_map(|(stream, seen)| {
@@ -366,20 +386,25 @@ impl Audited {
         for event in &mut scanned {
             event.amiss = event.amiss.or_else(|| amiss.get(&*event.stream).copied());
         }
+        let reaches = self.events.last().map(|last| last.position);
+        if reaches != Some(through) || self.begins_after != self.follows.unwrap_or(0) {
+            if let Some(event) = scanned.first_mut() {
+                event.amiss = Some("is in a pack that does not hold what it is said to hold");
+            }
+        }
         scanned
     }
 }
 
 /// What was seen of one history in a pack.
-#[derive(Default)]
-struct Seen {
+struct Seen<'a> {
     events: u64,
     /// How many of these have a row besides.
     rows: u64,
-    last: Option<Head>,
+    last: &'a StoredEvent,
 }
 
-impl Seen {
+impl Seen<'_> {
     /// What is wrong with where the history is looked for: in its rows, or where it has none, in
     /// the packs that the index names.
     fn amiss(&self, index: Option<&PackedStream>, through: u64) -> Option<&'static str> {
@@ -390,11 +415,13 @@ impl Seen {
         if self.rows > 0 {
             return Some("has a row although another pack is named for its history");
         }
-        let last = self.last.unwrap_or(Head::START);
-        let ends_here = packed.packs.last() == Some(&through);
-        let known = packed.packs.contains(&through)
-            && last.sequence <= packed.head.sequence
-            && (!ends_here || last == packed.head);
-        (!known).then_some("is not in the packs that are named for its history")
+        let ends_here = packed.head == self.last.head()
+            && packed.position == self.last.position
+            && packed.packs.last() == Some(&through);
+        let goes_on = self.last.event.sequence < packed.head.sequence
+            && self.last.position < packed.position
+            && packed.packs.contains(&through)
+            && packed.packs.last() != Some(&through);
+        (!ends_here && !goes_on).then_some("is not in the packs that are named for its history")
     }
 }

@@ -161,7 +161,7 @@ fn read(store: Arc<dyn Store>) -> mpsc::Receiver<Result<Vec<Scanned>, StoreError
 }
 
 /// Where a history stands: as much of it as two can't share by accident.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct End {
     sequence: u64,
     digest: [u8; 16],
@@ -177,6 +177,8 @@ struct Check<'a> {
     tree: Tree,
     /// The ends of all histories, by two hashes of their names.
     ends: HashMap<(u64, u64), End>,
+    /// Where those ended that have gone on since the log was sealed.
+    sealed_ends: HashMap<(u64, u64), End>,
     hashers: (RandomState, RandomState),
     /// What to compare with, the largest first.
     due: Vec<Due>,
@@ -215,6 +217,7 @@ impl<'a> Check<'a> {
             store,
             tree: Tree::default(),
             ends: HashMap::new(),
+            sealed_ends: HashMap::new(),
             hashers: (RandomState::new(), RandomState::new()),
             due: Vec::new(),
             compared: Vec::new(),
@@ -336,9 +339,12 @@ impl<'a> Check<'a> {
     /// Does it continue its history?
     fn chain(&mut self, event: &Scanned) {
         let name = &*event.stream;
-        let key = (self.hashers.0.hash_one(name), self.hashers.1.hash_one(name));
+        let key = self.key(name);
         let end = End { sequence: event.sequence, digest: half(event.computed) };
         let before = self.ends.insert(key, end).unwrap_or(End::NONE);
+        if self.report.position > self.last.as_ref().map_or(0, |last| last.position) {
+            self.sealed_ends.entry(key).or_insert(before);
+        }
         let what = if event.sequence <= before.sequence {
             format!("comes after {} of its history: the order was changed", before.sequence)
         } else if event.sequence != before.sequence + 1 {
@@ -351,6 +357,47 @@ impl<'a> Check<'a> {
         };
         let place = format!("{name}/{}", event.sequence);
         self.found(Some(event.position), place, what);
+    }
+
+    fn key(&self, name: &str) -> (u64, u64) {
+        (self.hashers.0.hash_one(name), self.hashers.1.hash_one(name))
+    }
+
+    /// Does the server find every history, up to its end? It goes by indexes, and an audit by the
+    /// log.
+    async fn compare_ends(&mut self) -> Result<(), StoreError> {
+        let Some(last) = &self.last else { return Ok(()) };
+        let through = last.position;
+        let mut left: HashMap<_, _> = std::mem::take(&mut self.ends);
+        left.extend(std::mem::take(&mut self.sealed_ends));
+        left.retain(|_, end| end.sequence > 0);
+        let mut after = (String::new(), String::new());
+        loop {
+            let heads = match self.store.heads(through, after.clone(), PAGE).await {
+                Err(StoreError::Corrupt(why)) => {
+                    self.found(None, "the index of histories".to_owned(), why);
+                    return Ok(());
+                }
+                heads => heads?,
+            };
+            let Some(last) = heads.last() else { break };
+            after = (last.aggregate_type.clone(), last.aggregate_id.clone());
+            for listed in heads {
+                let name = format!("{}/{}", listed.aggregate_type, listed.aggregate_id);
+                let end = left.remove(&self.key(&name));
+                let found =
+                    End { sequence: listed.head.sequence, digest: half(listed.head.digest) };
+                if end != Some(found) {
+                    let what = "is found to end where it does not";
+                    self.found(None, format!("{name}/{}", found.sequence), what);
+                }
+            }
+        }
+        if !left.is_empty() {
+            let what = format!("{} histories are in the log, and not found by it", left.len());
+            self.found(None, "the index of histories".to_owned(), what);
+        }
+        Ok(())
     }
 
     /// Is it what the tiles say that was sealed at this position?
@@ -441,8 +488,13 @@ impl<'a> Check<'a> {
     }
 
     async fn finish(mut self) -> Result<Report, StoreError> {
+        self.report.aggregates = u64::try_from(self.ends.len()).unwrap_or(u64::MAX);
         self.compare_due();
         self.compare_rest().await?;
+        // Where events were changed, the ends of their histories differ as a matter of course.
+        if self.report.findings.is_empty() {
+            self.compare_ends().await?;
+        }
         for due in std::mem::take(&mut self.due) {
             let (has, size) = (self.tree.size(), due.checkpoint.size);
             let what = format!("was signed over {size} events, and there are {has}");
@@ -451,7 +503,6 @@ impl<'a> Check<'a> {
             self.compared.push(Compared { name: due.name, size, result: "longer" });
         }
         let mut report = self.report;
-        report.aggregates = u64::try_from(self.ends.len()).unwrap_or(u64::MAX);
         report.root = self.last.as_ref().map(|last| last.root.to_string());
         report.checkpoints = self.compared;
         let changed = report.findings.iter().any(|finding| !is_missing_end(finding))

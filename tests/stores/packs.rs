@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use chancery::stores::{
-    AppendError, Head, ListedHead, NewEvent, Packed, Ripe, Scanned, Store, StoreError, StoredEvent,
-    StreamId,
+    AppendError, Head, ListedHead, NewEvent, Packed, Packing, Ripe, Scanned, Store, StoreError,
+    StoredEvent, StreamId,
 };
 use chancery::transparency::verify::Verdict;
 use chancery_domain::ids::AggregateKind;
@@ -41,6 +41,11 @@ macro_rules! packs {
             a_history_of_which_a_part_was_put_back_is_found
             a_changed_row_beside_its_pack_is_found
             an_event_inserted_among_packed_ones_is_found
+            an_event_left_out_of_its_pack_is_found
+            a_pack_that_is_said_to_reach_further_is_found
+            a_history_hidden_by_rows_before_the_first_is_found
+            an_index_that_names_another_end_is_found
+            an_index_of_histories_that_are_not_there_is_found
         );
     };
     (@each $fixture:ty: $($name:ident)*) => {
@@ -119,10 +124,13 @@ async fn pack_all(store: &Arc<dyn Store>) -> Vec<Packed> {
     let sealed = store.log_checkpoint().await.unwrap().unwrap().position;
     let ripe = Ripe { position: sealed, ..ALL };
     let mut packs = Vec::new();
-    while let Some(packed) = store.pack(ripe).await.unwrap() {
-        packs.push(packed);
+    loop {
+        match store.pack(ripe).await.unwrap() {
+            Packing::Done(packed) => packs.push(packed),
+            Packing::Nothing => return packs,
+            Packing::NotNow => tokio::task::yield_now().await,
+        }
     }
-    packs
 }
 
 /// All that a store tells of its log.
@@ -375,7 +383,7 @@ pub async fn of_two_that_pack_one_wins<F: Fixture>() {
     let before = told(&one).await;
     let results = tokio::join!(one.pack(ALL), other.pack(ALL), one.pack(ALL), other.pack(ALL));
     let results = [results.0, results.1, results.2, results.3].map(Result::unwrap);
-    let won = results.iter().flatten().count() as u64;
+    let won = results.iter().filter(|result| matches!(result, Packing::Done(_))).count() as u64;
     is(&fixture, "TRUE", "packs", won).await;
     assert!(told(&other).await == before);
     assert_eq!(verified(&one, vec![]).await.verdict, Verdict::Intact);
@@ -433,15 +441,15 @@ pub async fn only_what_is_ripe_is_packed<F: Fixture>() {
         Ripe { position: 1000, ..ALL },
         Ripe { recorded_before_ms: all[0].recorded_at_ms, ..ALL },
     ] {
-        assert_eq!(store.pack(ripe).await.unwrap(), None, "{ripe:?}");
+        assert_eq!(store.pack(ripe).await.unwrap(), Packing::Nothing, "{ripe:?}");
     }
     // The rest is less than a pack.
-    let packed = store.pack(ALL).await.unwrap().unwrap();
+    let Packing::Done(packed) = store.pack(ALL).await.unwrap() else { panic!("it is not packed") };
     assert!(packed.through < last.position);
     assert!(packed.events > 900 && packed.events <= 1024, "{packed:?}");
-    assert_eq!(store.pack(ALL).await.unwrap(), None);
+    assert_eq!(store.pack(ALL).await.unwrap(), Packing::Nothing);
     let empty = F::new().await;
-    assert_eq!(empty.store().pack(ALL).await.unwrap(), None);
+    assert_eq!(empty.store().pack(ALL).await.unwrap(), Packing::Nothing);
     assert_eq!(empty.store().packed_through().await.unwrap(), 0);
 }
 
@@ -502,27 +510,24 @@ fn grant(number: u64, sequence: u64) -> String {
     format!("grant/{}/{sequence}", id(number))
 }
 
-pub async fn events_changed_in_a_pack_are_found<F: Fixture>() {
-    let (fixture, _, packs) = packed::<F>().await;
-    let store = fixture.store();
-    let events = store.read_log(0).next(usize::from(u16::MAX)).await.unwrap();
-    // As whoever has the database could write it: one word is another.
+/// The first pack, with these events in it.
+async fn rewritten<F: Fixture>(fixture: &F, through: u64, events: &[StoredEvent]) {
     let mut lines = String::new();
-    for stored in &events {
+    for stored in events {
         let event = &stored.event;
         assert_eq!(event.sequence == 1, event.prev_digest.as_bytes() == &[0; 32]);
-        let payload = event.payload.replace("\"n\":2", "\"n\":3");
         writeln!(
             lines,
             "{{\"position\":{},\"recorded_at\":{},\"aggregate_type\":\"{}\",\
              \"aggregate_id\":\"{}\",\"sequence\":{},\"event_type\":\"{}\",\
-             \"event_version\":\"1\",\"payload\":{payload},\"metadata\":{}}}",
+             \"event_version\":\"1\",\"payload\":{},\"metadata\":{}}}",
             stored.position,
             stored.recorded_at_ms,
             event.stream.kind,
             event.stream.id,
             event.sequence,
             event.event_type,
+            event.payload,
             event.metadata,
         )
         .unwrap();
@@ -531,20 +536,128 @@ pub async fn events_changed_in_a_pack_are_found<F: Fixture>() {
     for byte in zstd::encode_all(lines.as_bytes(), 1).unwrap() {
         write!(hex, "{byte:02x}").unwrap();
     }
-    unguard(&fixture).await;
+    unguard(fixture).await;
     let set = F::statement("lines = X'", "lines = '\\x");
-    let through = packs[0].through;
     fixture.sql(&format!("UPDATE packs SET {set}{hex}' WHERE through = {through}")).await.unwrap();
+}
+
+pub async fn events_changed_in_a_pack_are_found<F: Fixture>() {
+    let (fixture, _, packs) = packed::<F>().await;
+    let store = fixture.store();
+    let mut events = store.read_log(0).next(usize::from(u16::MAX)).await.unwrap();
+    for stored in &mut events {
+        // As whoever has the database could write it: one word is another.
+        stored.event.payload = stored.event.payload.replace("\"n\":2", "\"n\":3").into();
+    }
+    rewritten(&fixture, packs[0].through, &events).await;
     let report = verified(&store, vec![]).await;
     assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
     tells(&report, &grant(1, 2), "is not the event that was sealed");
     // And no decision is made by it.
     let stream = StreamId { kind: AggregateKind::Grant, id: id(1).into() };
-    for error in
-        [store.load(&stream, 0).await.unwrap_err(), store.history(&stream).await.unwrap_err()]
-    {
+    let errors = [store.load(&stream, 0).await.unwrap_err(), {
+        let history = store.history(&stream).await;
+        history.unwrap_err()
+    }];
+    for error in errors {
         assert!(matches!(&error, StoreError::Corrupt(why) if why.contains("verify")), "{error}");
     }
+}
+
+/// Readers by position would not see it, although its history has it.
+pub async fn an_event_left_out_of_its_pack_is_found<F: Fixture>() {
+    let (fixture, _, packs) = packed::<F>().await;
+    let store = fixture.store();
+    let mut events = store.read_log(0).next(usize::from(u16::MAX)).await.unwrap();
+    // The last event of the client's here: its row stays.
+    let is_client = |stored: &StoredEvent| stored.event.stream.kind == AggregateKind::Client;
+    let left_out = events.remove(events.iter().rposition(is_client).unwrap());
+    rewritten(&fixture, packs[0].through, &events).await;
+    let report = verified(&store, vec![]).await;
+    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let place = format!("client/rp/{}", left_out.event.sequence);
+    tells(&report, &place, "has a row, and is not in its pack");
+}
+
+pub async fn a_pack_that_is_said_to_reach_further_is_found<F: Fixture>() {
+    let (fixture, _, packs) = packed::<F>().await;
+    let store = fixture.store();
+    unguard(&fixture).await;
+    let last = packs.last().unwrap().through;
+    let more = last + 50;
+    for statement in [
+        format!("UPDATE packs SET through = {more} WHERE through = {last}"),
+        F::statement(
+            &format!("UPDATE packed_streams SET packs = replace(packs, '{last}', '{more}')"),
+            &format!("UPDATE packed_streams SET packs = array_replace(packs, {last}, {more})"),
+        )
+        .to_owned(),
+    ] {
+        fixture.sql(&statement).await.unwrap();
+    }
+    let report = verified(&store, vec![]).await;
+    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let what = "is in a pack that does not hold what it is said to hold";
+    assert!(report.findings.iter().any(|finding| finding.what.contains(what)), "{report:#?}");
+}
+
+/// The rows would be believed, and its end not be known.
+pub async fn a_history_hidden_by_rows_before_the_first_is_found<F: Fixture>() {
+    let (fixture, ..) = packed::<F>().await;
+    let store = fixture.store();
+    let stream = StreamId { kind: AggregateKind::Grant, id: id(5).into() };
+    let first = store.history(&stream).await.unwrap().remove(0);
+    unguard(&fixture).await;
+    let hidden = StoredEvent { position: 1, ..first.clone() };
+    let digest = first.event.digest.to_string();
+    let (sqlite, postgres) = row(&hidden, &first.event.payload, &digest);
+    let place = |sql: String| sql.replace("VALUES (1,", "VALUES (-100,");
+    fixture.sql(F::statement(&place(sqlite), &place(postgres))).await.unwrap();
+    fixture.sql("UPDATE packs SET begins_after = -1 WHERE begins_after = 0").await.unwrap();
+    let report = verified(&store, vec![]).await;
+    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    tells(&report, &grant(5, 1), "was put where no event can be");
+}
+
+/// An entry of the index by SQL, for the two databases.
+fn entry(number: u64, sequence: u64, digest: &str, packs: &[u64]) -> [String; 2] {
+    let (id, list) = (id(number), format!("{packs:?}"));
+    let columns = "(aggregate_type, aggregate_id, sequence, digest, position, packs)";
+    let (braced, position) = (list.replace('[', "{").replace(']', "}"), packs.last().unwrap() - 1);
+    [
+        format!(
+            "DELETE FROM packed_streams WHERE aggregate_id = X'{id}';
+             INSERT INTO packed_streams {columns}
+             VALUES ('grant', X'{id}', {sequence}, X'{digest}', {position}, '{list}')"
+        ),
+        format!(
+            "DELETE FROM packed_streams WHERE aggregate_id = '\\x{id}';
+             INSERT INTO packed_streams {columns}
+             VALUES ('grant', '\\x{id}', {sequence}, '\\x{digest}', {position}, '{braced}')"
+        ),
+    ]
+}
+
+pub async fn an_index_that_names_another_end_is_found<F: Fixture>() {
+    let (fixture, _, packs) = packed::<F>().await;
+    let store = fixture.store();
+    let named = [packs[0].through, packs.last().unwrap().through + 1000];
+    let [sqlite, postgres] = entry(5, 3, &"00".repeat(32), &named);
+    fixture.sql(F::statement(&sqlite, &postgres)).await.unwrap();
+    let report = verified(&store, vec![]).await;
+    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let stream = StreamId { kind: AggregateKind::Grant, id: id(5).into() };
+    assert!(store.load(&stream, 0).await.is_err());
+}
+
+pub async fn an_index_of_histories_that_are_not_there_is_found<F: Fixture>() {
+    let (fixture, _, packs) = packed::<F>().await;
+    let store = fixture.store();
+    let [sqlite, postgres] = entry(77_777, 2, &"11".repeat(32), &[packs[0].through]);
+    fixture.sql(F::statement(&sqlite, &postgres)).await.unwrap();
+    let report = verified(&store, vec![]).await;
+    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    tells(&report, &grant(77_777, 2), "is found to end where it does not");
 }
 
 pub async fn a_deleted_pack_is_found<F: Fixture>() {

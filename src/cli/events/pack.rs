@@ -54,6 +54,12 @@ pub async fn run(args: Args) -> Result<ExitCode, CliError> {
     } else {
         output::line(&told(&packed))?;
     }
+    if !packed.done {
+        output::note(
+            "not all of it: another node packs just now, or the database is being vacuumed. Try \
+             again later",
+        );
+    }
     Ok(ExitCode::Done)
 }
 
@@ -80,8 +86,8 @@ async fn pack(access: &Access, operation: Operation) -> Result<Outcome, CliError
 }
 
 fn told(packed: &PackedView) -> String {
-    let PackedView { packs, events, bytes, histories } = packed;
-    if *packs == 0 {
+    let PackedView { done, packs, events, bytes, histories } = packed;
+    if *packs == 0 && *done {
         return "nothing was packed: less than a pack is sealed and as old as that".to_owned();
     }
     format!(

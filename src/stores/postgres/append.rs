@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::beside;
 use super::insert::{self, Inserted};
-use super::packs;
+use super::packs::{self, Place};
 use super::plan::{Ledger, Outcome, Plan};
 use super::transient::{is_contention, is_disconnect};
 use crate::stores::{Append, AppendError, Appended, NewEvent, StoreError};
@@ -325,9 +325,15 @@ async fn is_there(connection: &mut PgConnection, event: &NewEvent) -> Result<Opt
     if let Some(position) = insert::is_there(connection, event).await? {
         return Ok(Some(position));
     }
-    let packed = packs::history_on(connection, &event.stream).await.map_err(cause)?;
-    let mut packed = packed.into_iter().flatten();
-    Ok(packed.find(|stored| stored.event.digest == event.digest).map(|stored| stored.position))
+    match packs::place_on(connection, &event.stream).await.map_err(cause)? {
+        // It may have come back into them just now.
+        Place::Rows => insert::is_there(connection, event).await,
+        Place::Nowhere => Ok(None),
+        Place::Packs(history) => {
+            let own = history.iter().find(|stored| stored.event.digest == event.digest);
+            Ok(own.map(|own| own.position))
+        }
+    }
 }
 
 /// What sqlx said; anything else is no fault of the connection.

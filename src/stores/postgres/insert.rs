@@ -18,8 +18,8 @@ pub(super) struct Inserted {
 
 /// A row is inserted only where the event before it is in the log with the
 /// digest it names (or comes with this statement, which the plan saw to), and
-/// its own place is free. Together: it is the next, race-free, because events
-/// never go away.
+/// its own place is free. Together: it is the next, race-free, because rows go
+/// away only with their whole history, into packs, while nobody inserts.
 ///
 /// Positions are given out in the order of the arrays, in which the events
 /// happened; rows are inserted, and so locked, in `lock_order`. The look-up is a

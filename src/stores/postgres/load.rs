@@ -8,9 +8,10 @@ use postgres_es::PostgresEventRepository;
 use serde::{Deserialize, Serialize};
 use sqlx::{Error, PgPool};
 
+use super::packs::{self, Place};
+use super::rows;
 use super::transient::retried;
-use super::{packs, rows};
-use crate::stores::packs::{loaded as loaded_from, may_go};
+use crate::stores::packs::loaded as loaded_from;
 use crate::stores::{Head, Loaded, LoadedEvent, StoreError, StoredEvent, StreamId};
 
 /// The events of an aggregate after a sequence, and the head they lead to.
@@ -20,14 +21,18 @@ pub(super) async fn load(
     stream: &StreamId,
     after: u64,
 ) -> Result<Loaded, StoreError> {
-    let loaded = from_rows(repository, pool, stream, after).await?;
-    if loaded.head != Head::START || may_go(stream).is_none() {
-        return Ok(loaded);
-    }
-    match packs::history(pool, stream).await? {
-        Some(history) => Ok(loaded_from(history, after)),
-        // It may have come back into rows just now.
-        None => from_rows(repository, pool, stream, after).await,
+    let mut again = false;
+    loop {
+        let loaded = from_rows(repository, pool, stream, after).await?;
+        if loaded.head != Head::START {
+            return Ok(loaded);
+        }
+        match packs::place(pool, stream).await? {
+            // It came back into them just now; or has fewer events.
+            Place::Rows if after == 0 || !again => again = true,
+            Place::Rows | Place::Nowhere => return Ok(loaded),
+            Place::Packs(history) => return Ok(loaded_from(history, after)),
+        }
     }
 }
 
@@ -84,14 +89,17 @@ pub(super) async fn history(
     pool: &PgPool,
     stream: &StreamId,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let history = history_from_rows(pool, stream).await?;
-    if !history.is_empty() {
-        return Ok(history);
-    }
-    match packs::history(pool, stream).await? {
-        Some(history) => Ok(history),
-        // It may have come back into rows just now.
-        None => history_from_rows(pool, stream).await,
+    loop {
+        let history = history_from_rows(pool, stream).await?;
+        if !history.is_empty() {
+            return Ok(history);
+        }
+        match packs::place(pool, stream).await? {
+            // It came back into them just now.
+            Place::Rows => {}
+            Place::Packs(history) => return Ok(history),
+            Place::Nowhere => return Ok(history),
+        }
     }
 }
 

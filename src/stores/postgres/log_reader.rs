@@ -73,6 +73,8 @@ pub(super) struct Reader {
     statement: Arc<str>,
     /// Of the pack at hand.
     rest: Rest,
+    /// How far packs reach, as far as is known.
+    packed: u64,
 }
 
 /// What one statement saw.
@@ -80,8 +82,6 @@ struct Seen {
     events: Vec<StoredEvent>,
     /// No transaction with a lower id was running.
     oldest_running: u64,
-    /// How far packs reach.
-    packed: u64,
 }
 
 impl Reader {
@@ -99,19 +99,18 @@ impl Reader {
             stepped_over,
             statement: statement.into(),
             rest: Rest::default(),
+            packed: 0,
         }
     }
 
     async fn read(&mut self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         let limit = limit.max(1);
-        let unpacked = self.unpacked(limit);
-        if !unpacked.is_empty() {
+        if let Some(unpacked) = self.unpacked(limit).await? {
             return Ok(unpacked);
         }
         let seen = self.look(limit).await?;
-        if seen.packed > self.position {
-            self.rest = packs::after(&self.pool, self.position).await?.unwrap_or_default();
-            return Ok(self.unpacked(limit));
+        if let Some(unpacked) = self.unpacked(limit).await? {
+            return Ok(unpacked);
         }
         let hole = self.beyond_a_hole(&seen);
         let last = seen.events.last().map_or(0, |event| event.position);
@@ -136,13 +135,20 @@ impl Reader {
         Ok(Vec::new())
     }
 
-    /// The next events of the pack at hand.
-    fn unpacked(&mut self, limit: usize) -> Vec<StoredEvent> {
-        let events = self.rest.take(self.position, limit);
+    /// The next events, as far as packs are known to reach. None: it is rows that follow.
+    async fn unpacked(&mut self, limit: usize) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+        let mut events = self.rest.take(self.position, limit);
+        if events.is_empty() {
+            if self.packed <= self.position {
+                return Ok(None);
+            }
+            self.rest = packs::after(&self.pool, self.position).await?.unwrap_or_default();
+            events = self.rest.take(self.position, limit);
+        }
         if let Some(last) = events.last() {
             self.position = last.position;
         }
-        events
+        Ok(Some(events))
     }
 
     /// Looks again; first of all, whether those who may fill the hole have gone.
@@ -162,10 +168,14 @@ impl Reader {
             barrier.writers_gone = !remain;
         }
         let seen = self.look(limit).await?;
-        Ok(self.take_safe(seen))
+        // Rows that are missing may have gone into a pack since.
+        match self.unpacked(limit).await? {
+            Some(unpacked) => Ok(unpacked),
+            None => Ok(self.take_safe(seen)),
+        }
     }
 
-    async fn look(&self, limit: usize) -> Result<Seen, StoreError> {
+    async fn look(&mut self, limit: usize) -> Result<Seen, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let found = retried(|| async {
             sqlx::query(&self.statement)
@@ -175,12 +185,15 @@ impl Reader {
                 .await
         })
         .await?;
-        let (oldest_running, packed) = match found.first() {
-            Some(row) => (rows::unsigned(row.try_get(11)?)?, rows::unsigned(row.try_get(12)?)?),
-            None => (0, 0),
+        let oldest_running = match found.first() {
+            Some(row) => {
+                self.packed = rows::unsigned(row.try_get(12)?)?;
+                rows::unsigned(row.try_get(11)?)?
+            }
+            None => 0,
         };
         let events = found.iter().map(rows::event).collect::<Result<_, _>>()?;
-        Ok(Seen { events, oldest_running, packed })
+        Ok(Seen { events, oldest_running })
     }
 
     /// The position of the first event, if there is a hole right before it.
@@ -204,10 +217,6 @@ impl Reader {
 
     /// The events up to the first hole that may still be filled.
     fn take_safe(&mut self, seen: Seen) -> Vec<StoredEvent> {
-        if seen.packed > self.position {
-            // Rows that are missing may have gone into a pack since: that is read next.
-            return Vec::new();
-        }
         let settled = match &self.barrier {
             Some(barrier) if barrier.writers_gone || seen.oldest_running >= barrier.transaction => {
                 barrier.seen

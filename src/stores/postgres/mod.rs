@@ -23,8 +23,8 @@ use self::log_reader::Reader;
 use self::transient::retried;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, Head, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Packed, Pool, Query, Remains, Rewrap, Ripe, Scanned, Seal, SealedRow, Side,
-    Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
+    LogReader, LogTile, Packing, Pool, Query, Remains, Rewrap, Ripe, Scanned, Seal, SealedRow,
+    Side, Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
 mod anew;
@@ -492,7 +492,7 @@ impl Store for PostgresStore {
         tiles::scan(&self.pool, after, limit).boxed()
     }
 
-    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>> {
+    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Packing, StoreError>> {
         packs::pack(&self.pool, ripe).boxed()
     }
 

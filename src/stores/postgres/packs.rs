@@ -1,22 +1,26 @@
 //! Packs ([`crate::stores::packs`]): written, read, and emptied again where a history goes on.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, Error, Executor as _, PgConnection, PgPool, Row as _};
-use tokio::time::sleep;
 
 use super::rows::{self, EVENT_COLUMNS};
 use super::transient::{is_contention, retried};
-use crate::stores::packs::{self, Audited, Pack, Packed, PackedStream, Rest, Ripe};
+use crate::stores::packs::{self, Audited, Pack, PackedStream, Packing, Rest, Ripe};
 use crate::stores::{Head, ListedHead, StoreError, StoredEvent, StreamId, ids};
 
-/// How long a pack waits for those who are appending, since others wait behind it; how often it
-/// is tried, and what it leaves them in between.
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '50ms'";
-const TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(500);
+/// How a pack is written. It waits briefly for those who are appending, since others wait behind
+/// it; and a node that hangs with the lock must not hold them up.
+const SETTINGS: [&str; 7] = [
+    "SET LOCAL lock_timeout = '50ms'",
+    "SET LOCAL statement_timeout = '5s'",
+    "SET LOCAL idle_in_transaction_session_timeout = '5s'",
+    "SET LOCAL synchronous_commit = on",
+    "SET LOCAL enable_seqscan = off",
+    "SET LOCAL chancery.packing = on",
+    "LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE",
+];
 
 /// How many packed histories are read at once for a list.
 const PAGE: i64 = 1000;
@@ -25,20 +29,16 @@ const PAGE: i64 = 1000;
 const STREAM_COLUMNS: &str = "aggregate_type, aggregate_id, sequence, digest, position, packs";
 
 /// Packs the next events.
-pub(super) async fn pack(pool: &PgPool, ripe: Ripe) -> Result<Option<Packed>, StoreError> {
+pub(super) async fn pack(pool: &PgPool, ripe: Ripe) -> Result<Packing, StoreError> {
     let begins_after = through(pool).await?;
-    let Some(events) = ripe_events(pool, begins_after, ripe).await? else { return Ok(None) };
+    let Some(events) = ripe_events(pool, begins_after, ripe).await? else {
+        return Ok(Packing::Nothing);
+    };
     let packing = tokio::task::spawn_blocking(move || Pack::of(begins_after, events));
     let pack = packing.await.map_err(std::io::Error::from)??;
-    let mut tries = 1;
-    loop {
-        match write(pool, &pack).await {
-            Err(StoreError::Postgres(error)) if tries < TRIES && is_contention(&error) => {
-                tries += 1;
-                sleep(PAUSE).await;
-            }
-            written => return written,
-        }
+    match write(pool, &pack).await {
+        Err(StoreError::Postgres(error)) if is_contention(&error) => Ok(Packing::NotNow),
+        written => written,
     }
 }
 
@@ -66,19 +66,12 @@ async fn ripe_events(
     Ok(events.iter().all(is_ripe).then_some(events))
 }
 
-/// Writes a pack, and takes the rows of histories away that are whole in packs with it. None:
-/// another was first.
+/// Writes a pack, and takes the rows of histories away that are whole in packs with it.
 ///
 /// Nobody appends meanwhile: a history that goes on just now would lose its beginning.
-async fn write(pool: &PgPool, pack: &Pack) -> Result<Option<Packed>, StoreError> {
+async fn write(pool: &PgPool, pack: &Pack) -> Result<Packing, StoreError> {
     let mut transaction = retried(|| pool.begin()).await?;
-    transaction.execute(LOCK_TIMEOUT).await?;
-    for setting in [
-        "SET LOCAL synchronous_commit = on",
-        "SET LOCAL enable_seqscan = off",
-        "SET LOCAL chancery.packing = on",
-        "LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE",
-    ] {
+    for setting in SETTINGS {
         transaction.execute(setting).await?;
     }
     let inserted = sqlx::query(
@@ -93,7 +86,7 @@ async fn write(pool: &PgPool, pack: &Pack) -> Result<Option<Packed>, StoreError>
     .await?;
     if inserted.rows_affected() == 0 {
         transaction.rollback().await?;
-        return Ok(None);
+        return Ok(Packing::NotNow);
     }
     let histories = take_away(&mut transaction, pack).await?;
     if pack.begins_after == 0 {
@@ -102,7 +95,7 @@ async fn write(pool: &PgPool, pack: &Pack) -> Result<Option<Packed>, StoreError>
             .await?;
     }
     transaction.commit().await?;
-    Ok(Some(pack.packed(histories)))
+    Ok(Packing::Done(pack.packed(histories)))
 }
 
 /// Takes the rows of histories away that end in this pack, and notes in which packs they are.
@@ -235,25 +228,51 @@ async fn insert(connection: &mut PgConnection, stored: &StoredEvent) -> Result<(
     Ok(())
 }
 
-/// The history, if it stands in packs. None: it has rows, or does not exist; `rows` tell which.
-pub(super) async fn history(
-    pool: &PgPool,
-    stream: &StreamId,
-) -> Result<Option<Vec<StoredEvent>>, StoreError> {
-    if packs::may_go(stream).is_none() {
-        return Ok(None);
+/// Where a history stands.
+pub(super) enum Place {
+    Rows,
+    Packs(Vec<StoredEvent>),
+    /// There is none.
+    Nowhere,
+}
+
+/// Where a history stands that had no rows a moment ago.
+pub(super) async fn place(pool: &PgPool, stream: &StreamId) -> Result<Place, StoreError> {
+    match packs::may_go(stream) {
+        Some(_) => retried(|| async { place_on(&mut *pool.acquire().await?, stream).await }).await,
+        None => Ok(Place::Nowhere),
     }
-    retried(|| async { history_on(&mut *pool.acquire().await?, stream).await }).await
 }
 
 /// The same by this connection.
-pub(super) async fn history_on(
+pub(super) async fn place_on(
     connection: &mut PgConnection,
     stream: &StreamId,
-) -> Result<Option<Vec<StoredEvent>>, StoreError> {
-    let found = streams(connection, &[stream]).await?;
-    let Some(packed) = found.get(stream) else { return Ok(None) };
-    packed.history(stream, &lines_of(connection, packed).await?).map(Some)
+) -> Result<Place, StoreError> {
+    let id = packs::may_go(stream).map(|id| id.to_vec());
+    // One statement: a history goes from the ones to the others.
+    let found = sqlx::query(&format!(
+        "SELECT {STREAM_COLUMNS}, has_rows FROM (
+             SELECT EXISTS (
+                 SELECT 1 FROM events
+                 WHERE events.aggregate_type = $1 AND events.aggregate_id = $2 AND sequence = 1)
+         ) AS rows (has_rows)
+         LEFT JOIN packed_streams ON aggregate_type = $1 AND aggregate_id = $3"
+    ))
+    .bind(stream.kind.as_str())
+    .bind(&*stream.id)
+    .bind(id)
+    .fetch_one(&mut *connection)
+    .await?;
+    if found.try_get(6)? {
+        return Ok(Place::Rows);
+    }
+    if found.try_get::<Option<&str>, _>(0)?.is_none() {
+        return Ok(Place::Nowhere);
+    }
+    let (_, packed) = packed_stream(&found)?;
+    let lines = lines_of(connection, &packed).await?;
+    packed.history(stream, &lines).map(Place::Packs)
 }
 
 /// Where those of these histories stand that are in packs.
@@ -299,15 +318,18 @@ pub(super) async fn audited_after(
     connection: &mut PgConnection,
     position: i64,
 ) -> Result<Option<Audited>, StoreError> {
-    let found: Option<(i64, i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT begins_after, through, lines FROM packs
-         WHERE through > $1 ORDER BY through LIMIT 1",
+    let found: Option<(Option<i64>, i64, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT (SELECT max(earlier.through) FROM packs AS earlier
+                 WHERE earlier.through < packs.through), begins_after, through, lines
+         FROM packs WHERE through > $1 ORDER BY through LIMIT 1",
     )
     .bind(position)
     .fetch_optional(connection)
     .await?;
     found
-        .map(|(begins_after, through, lines)| Audited::new(begins_after, through, &lines))
+        .map(|(follows, begins_after, through, lines)| {
+            Audited::new(follows, (begins_after, through), &lines)
+        })
         .transpose()
 }
 

@@ -151,11 +151,18 @@ impl<'a> Ledger<'a> {
             let stream = &event.stream;
             let known = heads.get(stream).copied();
             let follows_stored = match (known, planned.get(stream), self.heads.get(stream)) {
-                (Some(head), ..) | (None, None, Some(&head)) => {
+                (Some(head), ..) => {
                     if !follows(event, head) {
                         return Fit::Never(AppendError::Conflict);
                     }
                     false
+                }
+                // Written by a transaction before: looked at again, since it may be in a pack.
+                (None, None, Some(&head)) => {
+                    if !follows(event, head) {
+                        return Fit::Never(AppendError::Conflict);
+                    }
+                    true
                 }
                 (None, Some(&(head, owner)), _) => {
                     if !follows(event, head) {

@@ -44,7 +44,7 @@ use self::writer::Writer;
 use super::packs::Rest;
 use super::{
     Append, AppendError, Appended, Checkpoint, Document, ListedHead, Loaded, LogCheckpoint,
-    LogReader, LogTile, Packed, Query, Remains, Rewrap, Ripe, Scanned, Seal, SealedRow, Side,
+    LogReader, LogTile, Packing, Query, Remains, Rewrap, Ripe, Scanned, Seal, SealedRow, Side,
     Snapshot, Store, StoreError, StoredEvent, StreamId, Traces, WrappedKeyRow,
 };
 
@@ -484,12 +484,12 @@ impl Store for SqliteStore {
         self.read(move |reader| reader.scan(after, limit))
     }
 
-    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Option<Packed>, StoreError>> {
+    fn pack(&self, ripe: Ripe) -> BoxFuture<'_, Result<Packing, StoreError>> {
         Box::pin(async move {
             let writers = self.writers()?;
             match self.read(move |reader| reader.ripe(ripe)).await? {
                 Some(pack) => writers.log.run(move |writer| writer.pack(&pack)).await,
-                None => Ok(None),
+                None => Ok(Packing::Nothing),
             }
         })
     }

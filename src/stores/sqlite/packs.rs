@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use super::reader::Reader;
 use super::rows::{EVENT_COLUMNS, Metadata, digest, integer, number, stored_event, text};
 use super::writer::Writer;
-use crate::stores::packs::{self, Audited, Pack, Packed, PackedStream, Rest, Ripe};
+use crate::stores::packs::{self, Audited, Pack, PackedStream, Packing, Rest, Ripe};
 use crate::stores::{Head, ListedHead, StoreError, StoredEvent, StreamId, ids};
 
 /// What [`packed_stream`] reads.
@@ -82,13 +82,14 @@ impl Reader {
     /// The pack that reaches beyond a position, if one does, for an audit.
     pub(super) fn audited_after(&self, position: i64) -> Result<Option<Audited>, StoreError> {
         let mut statement = self.log.prepare_cached(
-            "SELECT begins_after, through, lines FROM packs
-             WHERE through > ?1 ORDER BY through LIMIT 1",
+            "SELECT (SELECT max(earlier.through) FROM packs AS earlier
+                     WHERE earlier.through < packs.through), begins_after, through, lines
+             FROM packs WHERE through > ?1 ORDER BY through LIMIT 1",
         )?;
         let mut rows = statement.query([position])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let lines: Vec<u8> = row.get(2)?;
-        Audited::new(row.get(0)?, row.get(1)?, &lines).map(Some)
+        let lines: Vec<u8> = row.get(3)?;
+        Audited::new(row.get(0)?, (row.get(1)?, row.get(2)?), &lines).map(Some)
     }
 
     pub(super) fn packed_through(&self) -> Result<u64, StoreError> {
@@ -138,13 +139,12 @@ impl Reader {
 }
 
 impl Writer {
-    /// Writes a pack, and takes the rows of histories away that are whole in packs with it. None:
-    /// another was first.
-    pub(super) fn pack(&mut self, pack: &Pack) -> Result<Option<Packed>, StoreError> {
+    /// Writes a pack, and takes the rows of histories away that are whole in packs with it.
+    pub(super) fn pack(&mut self, pack: &Pack) -> Result<Packing, StoreError> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if through(&transaction)? != pack.begins_after {
-            return Ok(None);
+            return Ok(Packing::NotNow);
         }
         transaction
             .prepare_cached(
@@ -166,7 +166,7 @@ impl Writer {
         }
         make_whole(&transaction, pack)?;
         transaction.commit()?;
-        Ok(Some(pack.packed(histories)))
+        Ok(Packing::Done(pack.packed(histories)))
     }
 }
 
