@@ -386,11 +386,12 @@ impl Audited {
         for event in &mut scanned {
             event.amiss = event.amiss.or_else(|| amiss.get(&*event.stream).copied());
         }
-        let reaches = self.events.last().map(|last| last.position);
-        if reaches != Some(through) || self.begins_after != self.follows.unwrap_or(0) {
-            if let Some(event) = scanned.first_mut() {
-                event.amiss = Some("is in a pack that does not hold what it is said to hold");
-            }
+        let reaches = self.events.last().is_some_and(|last| last.position == through);
+        let follows = self.begins_after == self.follows.unwrap_or(0);
+        if !(reaches && follows)
+            && let Some(event) = scanned.first_mut()
+        {
+            event.amiss = Some("is in a pack that does not hold what it is said to hold");
         }
         scanned
     }
