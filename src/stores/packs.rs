@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write as _};
+use std::io;
 use std::str;
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ impl Pack {
     /// Packs events that follow each other in the log. Refused where what is read from it would
     /// not be these events: where a digest is not that of its event, to begin with.
     pub(super) fn of(begins_after: u64, events: Vec<StoredEvent>) -> Result<Self, StoreError> {
-        let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+        let mut lines = Vec::with_capacity(events.len() * 1024);
         let mut in_here = HashMap::new();
         for stored in &events {
             let event = &stored.event;
@@ -143,10 +143,10 @@ impl Pack {
                 payload: raw(&event.payload, stored.position)?,
                 metadata: raw(&event.metadata, stored.position)?,
             };
-            serde_json::to_writer(&mut encoder, &line).map_err(io::Error::from)?;
-            encoder.write_all(b"\n")?;
+            serde_json::to_writer(&mut lines, &line).map_err(io::Error::from)?;
+            lines.push(b'\n');
         }
-        let lines = encoder.finish()?;
+        let lines = zstd::bulk::compress(&lines, LEVEL)?;
         let pack = Self { begins_after, events, lines };
         match unpacked(&pack.lines)?.iter().zip(&pack.events).find(|(read, event)| read != event) {
             Some((_, event)) => Err(unlike(event.position, &"it would not be read as it stands")),
