@@ -148,9 +148,11 @@ impl Pack {
         }
         let lines = zstd::bulk::compress(&lines, LEVEL)?;
         let pack = Self { begins_after, events, lines };
-        match unpacked(&pack.lines)?.iter().zip(&pack.events).find(|(read, event)| read != event) {
-            Some((_, event)) => Err(unlike(event.position, &"it would not be read as it stands")),
-            None => Ok(pack),
+        let read = unpacked(&pack.lines)?;
+        match pack.events.iter().zip(&read).find(|(event, read)| event != read) {
+            Some((event, _)) => Err(unlike(event.position, &"it would not be read as it stands")),
+            None if read.len() == pack.events.len() => Ok(pack),
+            None => Err(unreadable("it has not as many events as were packed")),
         }
     }
 
