@@ -28,7 +28,7 @@ settings! {
         /// Connections to PostgreSQL, or readers of SQLite, that a node keeps open.
         pool_size: u16 = default 8 within 2..=1000;
         /// Pack events that are older than this, in seconds: about a thousand go into one
-        /// compressed block, in a tenth of the space, and stay readable and provable. 0: never.
+        /// compressed block, in a seventh of the space, and stay readable and provable. 0: never.
         /// Longer than grants are idle before they are used again (2592000 is thirty days),
         /// since what is packed is slower to go on with. With PostgreSQL: only once all nodes run
         /// this version.
