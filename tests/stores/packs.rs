@@ -14,7 +14,7 @@ use chancery::transparency::verify::Verdict;
 use chancery_domain::ids::AggregateKind;
 
 use crate::contract::{Chain, Fixture, append, committed};
-use crate::merkle_log::{key, seal, tells, unguard, verified};
+use crate::merkle_log::{found_out, key, seal, tells, unguard, verified};
 
 /// Everything that is sealed.
 const ALL: Ripe = Ripe { recorded_before_ms: i64::MAX, position: u64::MAX };
@@ -463,7 +463,7 @@ pub async fn a_changed_event_is_not_packed<F: Fixture>() {
     let error = store.pack(ALL).await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt(why) if why.contains("position 500")), "{error}");
     assert_eq!(store.packed_through().await.unwrap(), 0);
-    assert_eq!(verified(&store, vec![]).await.verdict, Verdict::Tampered);
+    found_out(&fixture).await;
 }
 
 pub async fn a_packed_log_verifies_and_goes_on_after_a_restart<F: Fixture>() {
@@ -501,9 +501,7 @@ async fn changed<F: Fixture>(statement: &str) -> chancery::transparency::verify:
     assert_eq!(verified(&fixture.store(), vec![]).await.verdict, Verdict::Intact);
     unguard(&fixture).await;
     fixture.sql(statement).await.unwrap();
-    let report = verified(&fixture.store(), vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
-    report
+    found_out(&fixture).await
 }
 
 fn grant(number: u64, sequence: u64) -> String {
@@ -550,8 +548,7 @@ pub async fn events_changed_in_a_pack_are_found<F: Fixture>() {
         stored.event.payload = stored.event.payload.replace("\"n\":2", "\"n\":3").into();
     }
     rewritten(&fixture, packs[0].through, &events).await;
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     tells(&report, &grant(1, 2), "is not the event that was sealed");
     // And no decision is made by it.
     let stream = StreamId { kind: AggregateKind::Grant, id: id(1).into() };
@@ -573,15 +570,13 @@ pub async fn an_event_left_out_of_its_pack_is_found<F: Fixture>() {
     let is_client = |stored: &StoredEvent| stored.event.stream.kind == AggregateKind::Client;
     let left_out = events.remove(events.iter().rposition(is_client).unwrap());
     rewritten(&fixture, packs[0].through, &events).await;
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     let place = format!("client/rp/{}", left_out.event.sequence);
     tells(&report, &place, "has a row, and is not in its pack");
 }
 
 pub async fn a_pack_that_is_said_to_reach_further_is_found<F: Fixture>() {
     let (fixture, _, packs) = packed::<F>().await;
-    let store = fixture.store();
     unguard(&fixture).await;
     let last = packs.last().unwrap().through;
     let more = last + 50;
@@ -595,8 +590,7 @@ pub async fn a_pack_that_is_said_to_reach_further_is_found<F: Fixture>() {
     ] {
         fixture.sql(&statement).await.unwrap();
     }
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     let what = "is in a pack that does not hold what it is said to hold";
     assert!(report.findings.iter().any(|finding| finding.what.contains(what)), "{report:#?}");
 }
@@ -614,24 +608,31 @@ pub async fn a_history_hidden_by_rows_before_the_first_is_found<F: Fixture>() {
     let place = |sql: String| sql.replace("VALUES (1,", "VALUES (-100,");
     fixture.sql(F::statement(&place(sqlite), &place(postgres))).await.unwrap();
     fixture.sql("UPDATE packs SET begins_after = -1 WHERE begins_after = 0").await.unwrap();
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     tells(&report, &grant(5, 1), "was put where no event can be");
 }
 
-/// An entry of the index by SQL, for the two databases.
+/// Takes an entry of the index away, by SQL for the two databases.
+fn forget(number: u64) -> [String; 2] {
+    let id = id(number);
+    [format!("X'{id}'"), format!("'\\x{id}'")]
+        .map(|id| format!("DELETE FROM packed_streams WHERE aggregate_id = {id}"))
+}
+
+/// Puts one in its place.
 fn entry(number: u64, sequence: u64, digest: &str, packs: &[u64]) -> [String; 2] {
     let (id, list) = (id(number), format!("{packs:?}"));
     let columns = "(aggregate_type, aggregate_id, sequence, digest, position, packs)";
     let (braced, position) = (list.replace('[', "{").replace(']', "}"), packs.last().unwrap() - 1);
+    let [sqlite, postgres] = forget(number);
     [
         format!(
-            "DELETE FROM packed_streams WHERE aggregate_id = X'{id}';
+            "{sqlite};
              INSERT INTO packed_streams {columns}
              VALUES ('grant', X'{id}', {sequence}, X'{digest}', {position}, '{list}')"
         ),
         format!(
-            "DELETE FROM packed_streams WHERE aggregate_id = '\\x{id}';
+            "{postgres};
              INSERT INTO packed_streams {columns}
              VALUES ('grant', '\\x{id}', {sequence}, '\\x{digest}', {position}, '{braced}')"
         ),
@@ -644,19 +645,16 @@ pub async fn an_index_that_names_another_end_is_found<F: Fixture>() {
     let named = [packs[0].through, packs.last().unwrap().through + 1000];
     let [sqlite, postgres] = entry(5, 3, &"00".repeat(32), &named);
     fixture.sql(F::statement(&sqlite, &postgres)).await.unwrap();
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    found_out(&fixture).await;
     let stream = StreamId { kind: AggregateKind::Grant, id: id(5).into() };
     assert!(store.load(&stream, 0).await.is_err());
 }
 
 pub async fn an_index_of_histories_that_are_not_there_is_found<F: Fixture>() {
     let (fixture, _, packs) = packed::<F>().await;
-    let store = fixture.store();
     let [sqlite, postgres] = entry(77_777, 2, &"11".repeat(32), &[packs[0].through]);
     fixture.sql(F::statement(&sqlite, &postgres)).await.unwrap();
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     tells(&report, &grant(77_777, 2), "is found to end where it does not");
 }
 
@@ -667,12 +665,8 @@ pub async fn a_deleted_pack_is_found<F: Fixture>() {
 }
 
 pub async fn a_history_that_the_index_forgot_is_found<F: Fixture>() {
-    let (ours, theirs) = (id(5), id(5));
-    let report = changed::<F>(F::statement(
-        &format!("DELETE FROM packed_streams WHERE aggregate_id = X'{ours}'"),
-        &format!("DELETE FROM packed_streams WHERE aggregate_id = '\\x{theirs}'"),
-    ))
-    .await;
+    let [sqlite, postgres] = forget(5);
+    let report = changed::<F>(F::statement(&sqlite, &postgres)).await;
     tells(&report, &grant(5, 1), "no pack is named for its history");
 }
 
@@ -699,8 +693,7 @@ pub async fn a_history_that_the_index_cut_short_is_found<F: Fixture>() {
         ))
         .await
         .unwrap();
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     tells(&report, &grant(5, 2), "is not in the packs that are named");
     assert!(store.load(&stream, 0).await.is_err());
 }
@@ -738,19 +731,11 @@ pub async fn a_history_of_which_a_part_was_put_back_is_found<F: Fixture>() {
     let digest = first.event.digest.to_string();
     let (sqlite, postgres) = row(&first, &first.event.payload, &digest);
     fixture.sql(F::statement(&sqlite, &postgres)).await.unwrap();
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     tells(&report, &grant(5, 1), "has a row although");
-    let (ours, theirs) = (id(5), id(5));
-    fixture
-        .sql(F::statement(
-            &format!("DELETE FROM packed_streams WHERE aggregate_id = X'{ours}'"),
-            &format!("DELETE FROM packed_streams WHERE aggregate_id = '\\x{theirs}'"),
-        ))
-        .await
-        .unwrap();
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let [sqlite, postgres] = forget(5);
+    fixture.sql(F::statement(&sqlite, &postgres)).await.unwrap();
+    let report = found_out(&fixture).await;
     tells(&report, &grant(5, 2), "has no row");
 }
 
@@ -765,7 +750,6 @@ pub async fn a_changed_row_beside_its_pack_is_found<F: Fixture>() {
 
 pub async fn an_event_inserted_among_packed_ones_is_found<F: Fixture>() {
     let (fixture, ..) = packed::<F>().await;
-    let store = fixture.store();
     for position in [-7, 0] {
         let stream = Chain::grant(&format!("forged{position}")).next("Requested");
         let mut forged = StoredEvent { position: 1, recorded_at_ms: 5, event: stream };
@@ -775,8 +759,7 @@ pub async fn an_event_inserted_among_packed_ones_is_found<F: Fixture>() {
         let place = |sql: String| sql.replace("VALUES (1,", &format!("VALUES ({position},"));
         fixture.sql(F::statement(&place(sqlite), &place(postgres))).await.unwrap();
     }
-    let report = verified(&store, vec![]).await;
-    assert_eq!(report.verdict, Verdict::Tampered, "{report:#?}");
+    let report = found_out(&fixture).await;
     tells(&report, "grant/forged-7/1", "was put where no event can be");
     tells(&report, "grant/forged0/1", "was put where no event can be");
 }
