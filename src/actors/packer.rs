@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_domain::time::Lifetime;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
@@ -62,13 +63,15 @@ pub async fn next(
 }
 
 /// What was packed one after the other.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct All {
-    /// Is nothing left that could be?
+    /// Is nothing left that is as old? Others, or maintenance of the database, may be in the way.
     pub done: bool,
     pub packs: u64,
     pub events: u64,
+    /// Of the packs.
     pub bytes: u64,
+    /// How many histories stand in packs alone now.
     pub histories: u64,
 }
 

@@ -287,7 +287,7 @@ pub enum Outcome {
     Key(KeyView),
     CheckpointKey(CheckpointKeyView),
     Heads(HeadsView),
-    Packed(PackedView),
+    Packed(packer::All),
     Projections { names: Vec<String> },
     ResetLink(ResetLinkView),
 }
@@ -489,19 +489,6 @@ pub struct HeadsView {
     pub aggregates: u64,
 }
 
-/// Events that are in packs now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PackedView {
-    /// Is nothing left that is as old? Others, or maintenance of the database, may be in the way.
-    pub done: bool,
-    pub packs: u64,
-    pub events: u64,
-    /// Of the packs.
-    pub bytes: u64,
-    /// How many histories stand in packs alone now.
-    pub histories: u64,
-}
-
 /// Carries out an operation, in the name of an operator.
 pub async fn perform(
     services: &Services,
@@ -613,8 +600,7 @@ async fn carry_out(
         Operation::ListHeads => list_heads(services, origin).await,
         Operation::Pack { older_than } => {
             let packed = packer::all(&*services.store, &*services.clock, older_than).await?;
-            let packer::All { done, packs, events, bytes, histories } = packed;
-            Ok(Outcome::Packed(PackedView { done, packs, events, bytes, histories }))
+            Ok(Outcome::Packed(packed))
         }
         Operation::RebuildProjections { names } => rebuild(services, names).await,
     }

@@ -41,6 +41,15 @@ pub struct Ripe {
     pub position: u64,
 }
 
+impl Ripe {
+    /// May all of these be packed?
+    pub(super) fn are(self, events: &[StoredEvent]) -> bool {
+        events.iter().all(|event| {
+            event.position <= self.position && event.recorded_at_ms < self.recorded_before_ms
+        })
+    }
+}
+
 /// What came of packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
@@ -165,9 +174,11 @@ impl Pack {
         u64::try_from(self.events.len()).unwrap_or(u64::MAX)
     }
 
-    /// The histories it has events of, with the last of these.
-    pub(super) fn streams(&self) -> HashMap<&StreamId, &StoredEvent> {
-        self.events.iter().map(|event| (&event.event.stream, event)).collect()
+    /// The last event here of each history whose rows may go, with the id as the index keeps it.
+    pub(super) fn last_events(&self) -> impl Iterator<Item = ([u8; 16], &StoredEvent)> {
+        let last: HashMap<_, _> =
+            self.events.iter().map(|event| (&event.event.stream, event)).collect();
+        last.into_iter().filter_map(|(stream, event)| Some((may_go(stream)?, event)))
     }
 
     pub(super) fn packed(&self, histories: u64) -> Packed {
@@ -266,17 +277,11 @@ impl PackedStream {
              changed"
         )))
     }
+}
 
-    /// Where it stood as of a position, out of its packs; None: it had not begun.
-    pub(super) fn head_as_of(
-        &self,
-        position: u64,
-        stream: &StreamId,
-        packs: &[Vec<u8>],
-    ) -> Result<Option<Head>, StoreError> {
-        let history = self.history(stream, packs)?;
-        Ok(history.iter().rev().find(|event| event.position <= position).map(StoredEvent::head))
-    }
+/// Where a history stood as of a position; None: it had not begun.
+pub(super) fn head_as_of(position: u64, history: &[StoredEvent]) -> Option<Head> {
+    history.iter().rev().find(|event| event.position <= position).map(StoredEvent::head)
 }
 
 /// What folding a history needs of its events with a sequence above `after`.

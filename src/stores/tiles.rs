@@ -3,7 +3,7 @@
 
 use chancery_domain::digest::Sha256Digest;
 
-use super::{Head, StoredEvent};
+use super::{Head, StoredEvent, StreamId};
 
 /// A signed checkpoint of the Merkle log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,14 @@ pub struct ListedHead {
 }
 
 impl ListedHead {
+    pub(super) fn new(stream: &StreamId, head: Head) -> Self {
+        Self {
+            aggregate_type: stream.kind.as_str().to_owned(),
+            aggregate_id: stream.id.to_string(),
+            head,
+        }
+    }
+
     /// The first of two lists in order, of as many as asked for.
     pub(super) fn merged(mut these: Vec<Self>, others: Vec<Self>, limit: usize) -> Vec<Self> {
         let order = |a: &Self, b: &Self| {

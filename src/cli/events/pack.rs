@@ -7,7 +7,8 @@ use chancery_domain::time::Lifetime;
 use clap::Args as ClapArgs;
 use indicatif::{HumanBytes, HumanCount};
 
-use crate::admin::{Operation, Outcome, PackedView};
+use crate::actors::packer::All;
+use crate::admin::{Operation, Outcome};
 use crate::cli::StoreArgs;
 use crate::cli::access::{Access, unexpected};
 use crate::cli::exit::{CliError, ExitCode};
@@ -23,7 +24,7 @@ Examples:
   chancery events pack --older-than 604800
 
 About a thousand events go into one compressed block (NDJSON in Zstandard), in a
-tenth of the space. They are read, audited and proved as before; only SQL on the
+seventh of the space. They are read, audited and proved as before; only SQL on the
 table `events` no longer finds those of grants and sessions that have ended. A
 grant that goes on after all is put back.
 
@@ -32,7 +33,7 @@ nodes run this version; older ones refuse the database from the first pack on.
 The space that becomes free is used for what comes; the files of an embedded
 store get no smaller, but a copy by `chancery backup` is.";
 
-/// Pack old events: a tenth of the space, as readable and provable as before
+/// Pack old events: a seventh of the space, as readable and provable as before
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -85,8 +86,8 @@ async fn pack(access: &Access, operation: Operation) -> Result<Outcome, CliError
     outcome
 }
 
-fn told(packed: &PackedView) -> String {
-    let PackedView { done, packs, events, bytes, histories } = packed;
+fn told(packed: &All) -> String {
+    let All { done, packs, events, bytes, histories } = packed;
     if *packs == 0 && *done {
         return "nothing was packed: less than a pack is sealed and as old as that".to_owned();
     }

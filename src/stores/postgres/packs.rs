@@ -60,10 +60,7 @@ async fn ripe_events(
         return Ok(None);
     };
     let events: Vec<StoredEvent> = found.iter().map(rows::event).collect::<Result<_, _>>()?;
-    let is_ripe = |event: &StoredEvent| {
-        event.position <= ripe.position && event.recorded_at_ms < ripe.recorded_before_ms
-    };
-    Ok(events.iter().all(is_ripe).then_some(events))
+    Ok(ripe.are(&events).then_some(events))
 }
 
 /// Writes a pack, and takes the rows of histories away that are whole in packs with it.
@@ -102,10 +99,9 @@ async fn write(pool: &PgPool, pack: &Pack) -> Result<Packing, StoreError> {
 async fn take_away(connection: &mut PgConnection, pack: &Pack) -> Result<u64, Error> {
     let (mut kinds, mut ids, mut packed_ids) = (Vec::new(), Vec::new(), Vec::new());
     let (mut sequences, mut digests, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-    for (stream, last) in pack.streams() {
-        let Some(id) = packs::may_go(stream) else { continue };
-        kinds.push(stream.kind.as_str());
-        ids.push(&*stream.id);
+    for (id, last) in pack.last_events() {
+        kinds.push(last.event.stream.kind.as_str());
+        ids.push(&*last.event.stream.id);
         packed_ids.push(id.to_vec());
         sequences.push(rows::signed(last.event.sequence));
         digests.push(last.event.digest.as_bytes().as_slice());
@@ -185,8 +181,7 @@ pub(super) async fn put_back(
     let found = sqlx::query(&statement).bind(kinds).bind(ids).fetch_all(&mut *transaction).await?;
     for row in &found {
         let (stream, packed) = packed_stream(row)?;
-        let history = packed.history(&stream, &lines_of(&mut transaction, &packed).await?)?;
-        for stored in &history {
+        for stored in &unpack(&mut transaction, &stream, &packed).await? {
             insert(&mut transaction, stored).await?;
         }
     }
@@ -271,8 +266,7 @@ pub(super) async fn place_on(
         return Ok(Place::Nowhere);
     }
     let (_, packed) = packed_stream(&found)?;
-    let lines = lines_of(connection, &packed).await?;
-    packed.history(stream, &lines).map(Place::Packs)
+    unpack(connection, stream, &packed).await.map(Place::Packs)
 }
 
 /// Where those of these histories stand that are in packs.
@@ -289,16 +283,18 @@ pub(super) async fn streams(
     found.iter().map(packed_stream).collect()
 }
 
-/// The bytes of these packs, in order.
-async fn lines_of(
+async fn unpack(
     connection: &mut PgConnection,
+    stream: &StreamId,
     packed: &PackedStream,
-) -> Result<Vec<Vec<u8>>, Error> {
+) -> Result<Vec<StoredEvent>, StoreError> {
     let through: Vec<i64> = packed.packs.iter().map(|through| rows::signed(*through)).collect();
-    sqlx::query_scalar("SELECT lines FROM packs WHERE through = ANY($1) ORDER BY through")
-        .bind(through)
-        .fetch_all(connection)
-        .await
+    let packs: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT lines FROM packs WHERE through = ANY($1) ORDER BY through")
+            .bind(through)
+            .fetch_all(connection)
+            .await?;
+    packed.history(stream, &packs)
 }
 
 /// What the pack holds that reaches beyond a position.
@@ -370,15 +366,11 @@ pub(super) async fn heads(
             let head = if packed.position <= through {
                 Some(packed.head)
             } else {
-                packed.head_as_of(through, &stream, &lines_of(connection, &packed).await?)?
+                packs::head_as_of(through, &unpack(connection, &stream, &packed).await?)
             };
-            if let Some(head) = head {
-                let (aggregate_type, aggregate_id) =
-                    (stream.kind.as_str().to_owned(), stream.id.to_string());
-                heads.push(ListedHead { aggregate_type, aggregate_id, head });
-                if heads.len() >= limit {
-                    return Ok(heads);
-                }
+            heads.extend(head.map(|head| ListedHead::new(&stream, head)));
+            if heads.len() >= limit {
+                return Ok(heads);
             }
         }
     }

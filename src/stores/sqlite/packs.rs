@@ -1,9 +1,11 @@
 //! Packs ([`crate::stores::packs`]): written, read, and emptied again where a history goes on.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::reader::Reader;
-use super::rows::{EVENT_COLUMNS, Metadata, digest, integer, number, stored_event, text};
+use super::rows::{digest, integer, number, text};
 use super::writer::Writer;
 use crate::stores::packs::{self, Audited, Pack, PackedStream, Packing, Rest, Ripe};
 use crate::stores::{Head, ListedHead, StoreError, StoredEvent, StreamId, ids};
@@ -14,59 +16,27 @@ const STREAM_COLUMNS: &str = "sequence, digest, position, packs";
 impl Reader {
     /// The next events to be packed, in one piece.
     pub(super) fn ripe(&self, ripe: Ripe) -> Result<Option<Pack>, StoreError> {
+        let _snapshot = self.log.unchecked_transaction()?;
         let begins_after = through(&self.log)?;
         let mut wanted = packs::EVENTS;
         loop {
             // One more: the last row of the log stays.
-            let (mut events, appends) = self.events_after(begins_after, wanted + 1)?;
+            let mut events = self.rows_after(begins_after, wanted + 1)?;
             if events.len() <= wanted {
                 return Ok(None);
             }
             // An append's metadata stand in its first row: it goes into one pack as a whole.
-            let Some(count) = appends.into_iter().rev().find(|index| *index > 0) else {
+            let begins_append = |pair: &[StoredEvent]| match pair {
+                [one, next] => !Arc::ptr_eq(&one.event.metadata, &next.event.metadata),
+                _ => false,
+            };
+            let Some(last) = events.windows(2).rposition(begins_append) else {
                 wanted *= 2;
                 continue;
             };
-            events.truncate(count);
-            let is_ripe = |event: &StoredEvent| {
-                event.position <= ripe.position && event.recorded_at_ms < ripe.recorded_before_ms
-            };
-            return if events.iter().all(is_ripe) {
-                Pack::of(begins_after, events).map(Some)
-            } else {
-                Ok(None)
-            };
+            events.truncate(last + 1);
+            return ripe.are(&events).then(|| Pack::of(begins_after, events)).transpose();
         }
-    }
-
-    /// The rows after a position, and with which of them an append begins.
-    fn events_after(
-        &self,
-        position: u64,
-        limit: usize,
-    ) -> Result<(Vec<StoredEvent>, Vec<usize>), StoreError> {
-        let mut statement = self.log.prepare_cached(&format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
-        ))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![integer(position), limit])?;
-        let mut metadata = Metadata::of(&self.log);
-        let (mut events, mut appends) = (Vec::new(), Vec::new());
-        while let Some(row) = rows.next()? {
-            if !Metadata::is_of_the_row_before(row)? {
-                appends.push(events.len());
-            }
-            events.push(stored_event(row, metadata.next(row)?)?);
-        }
-        Ok((events, appends))
-    }
-
-    /// The history, if it stands in packs; reads under one snapshot with what else does.
-    pub(super) fn packed_history(
-        &self,
-        stream: &StreamId,
-    ) -> Result<Option<Vec<StoredEvent>>, StoreError> {
-        history(&self.log, stream)
     }
 
     /// What a pack holds after a position, if one does.
@@ -118,23 +88,11 @@ impl Reader {
             let head = if packed.position <= through {
                 Some(packed.head)
             } else {
-                packed.head_as_of(through, &stream, &lines_of(&self.log, &packed)?)?
+                packs::head_as_of(through, &unpack(&self.log, &stream, &packed)?)
             };
-            if let Some(head) = head {
-                let (aggregate_type, aggregate_id) =
-                    (stream.kind.as_str().to_owned(), stream.id.to_string());
-                heads.push(ListedHead { aggregate_type, aggregate_id, head });
-            }
+            heads.extend(head.map(|head| ListedHead::new(&stream, head)));
         }
         Ok(heads)
-    }
-
-    /// Where the history stands in packs, if it does.
-    pub(super) fn packed_stream(
-        &self,
-        stream: &StreamId,
-    ) -> Result<Option<PackedStream>, StoreError> {
-        lookup(&self.log, stream)
     }
 }
 
@@ -157,12 +115,8 @@ impl Writer {
                 pack.lines
             ])?;
         let mut histories = 0;
-        for (stream, last) in pack.streams() {
-            if let Some(id) = packs::may_go(stream)
-                && take_away(&transaction, stream, id, last)?
-            {
-                histories += 1;
-            }
+        for (id, last) in pack.last_events() {
+            histories += u64::from(take_away(&transaction, id, last)?);
         }
         make_whole(&transaction, pack)?;
         transaction.commit()?;
@@ -173,10 +127,10 @@ impl Writer {
 /// Takes the rows of a history away if it ends with this event, and notes in which packs it is.
 fn take_away(
     transaction: &Transaction<'_>,
-    stream: &StreamId,
     id: [u8; 16],
     last: &StoredEvent,
 ) -> Result<bool, StoreError> {
+    let stream = &last.event.stream;
     let kind = stream.kind.as_str();
     let positions: Vec<i64> = transaction
         .prepare_cached(
@@ -284,12 +238,19 @@ fn through(log: &Connection) -> Result<u64, StoreError> {
     Ok(u64::try_from(through).unwrap_or(0))
 }
 
-fn history(log: &Connection, stream: &StreamId) -> Result<Option<Vec<StoredEvent>>, StoreError> {
-    let Some(packed) = lookup(log, stream)? else { return Ok(None) };
-    packed.history(stream, &lines_of(log, &packed)?).map(Some)
+/// The history, if it stands in packs.
+pub(super) fn history(
+    log: &Connection,
+    stream: &StreamId,
+) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+    lookup(log, stream)?.map(|packed| unpack(log, stream, &packed)).transpose()
 }
 
-fn lookup(log: &Connection, stream: &StreamId) -> Result<Option<PackedStream>, StoreError> {
+/// Where the history stands in packs, if it does.
+pub(super) fn lookup(
+    log: &Connection,
+    stream: &StreamId,
+) -> Result<Option<PackedStream>, StoreError> {
     let Some(id) = packs::may_go(stream) else { return Ok(None) };
     let mut statement = log.prepare_cached(&format!(
         "SELECT {STREAM_COLUMNS} FROM packed_streams
@@ -299,7 +260,11 @@ fn lookup(log: &Connection, stream: &StreamId) -> Result<Option<PackedStream>, S
     rows.next()?.map(packed_stream).transpose()
 }
 
-fn lines_of(log: &Connection, packed: &PackedStream) -> Result<Vec<Vec<u8>>, StoreError> {
+fn unpack(
+    log: &Connection,
+    stream: &StreamId,
+    packed: &PackedStream,
+) -> Result<Vec<StoredEvent>, StoreError> {
     let mut statement = log.prepare_cached("SELECT lines FROM packs WHERE through = ?1")?;
     let mut packs = Vec::with_capacity(packed.packs.len());
     for through in &packed.packs {
@@ -307,7 +272,7 @@ fn lines_of(log: &Connection, packed: &PackedStream) -> Result<Vec<Vec<u8>>, Sto
             statement.query_row([integer(*through)], |row| row.get::<_, Vec<u8>>(0)).optional()?,
         );
     }
-    Ok(packs)
+    packed.history(stream, &packs)
 }
 
 /// Reads [`STREAM_COLUMNS`].

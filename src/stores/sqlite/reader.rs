@@ -10,13 +10,12 @@ use futures_util::future::BoxFuture;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::erasure;
 use super::rows::{
     EVENT_COLUMNS, Metadata, Owner, column, digest, integer, kept, number, placed, stored_event,
     value, whole_event,
 };
-use super::views;
 use super::worker::Worker;
+use super::{erasure, packs as packed, views};
 use crate::stores::packs::{self, Rest};
 use crate::stores::{
     Bounds, Checkpoint, Head, Loaded, LoadedEvent, LogReader, Query, Remains, SealedRow, Snapshot,
@@ -58,7 +57,7 @@ impl Reader {
         }
         // It may just be on its way from the ones to the others.
         let _snapshot = self.log.unchecked_transaction()?;
-        match self.packed_history(stream)? {
+        match packed::history(&self.log, stream)? {
             Some(history) => Ok(packs::loaded(history, after)),
             None => self.load_rows(stream, after),
         }
@@ -101,7 +100,7 @@ impl Reader {
         }
         // It may just be on its way from the ones to the others.
         let _snapshot = self.log.unchecked_transaction()?;
-        match self.packed_history(stream)? {
+        match packed::history(&self.log, stream)? {
             Some(history) => Ok(history),
             None => self.history_in_rows(stream),
         }
@@ -126,6 +125,15 @@ impl Reader {
         if let Some(mut rest) = self.pack_after(after)? {
             return Ok((rest.take(after, limit), rest));
         }
+        Ok((self.rows_after(after, limit)?, Rest::default()))
+    }
+
+    /// The events after a position that have rows.
+    pub(super) fn rows_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut statement = self.log.prepare_cached(&format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
         ))?;
@@ -136,7 +144,7 @@ impl Reader {
         while let Some(row) = rows.next()? {
             events.push(stored_event(row, metadata.next(row)?)?);
         }
-        Ok((events, Rest::default()))
+        Ok(events)
     }
 
     pub(super) fn last_position(&self) -> Result<u64, StoreError> {

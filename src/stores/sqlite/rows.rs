@@ -26,12 +26,7 @@ impl<'c> Metadata<'c> {
         Self { log, last: None }
     }
 
-    /// Is a row of [`EVENT_COLUMNS`] without its own?
-    pub(super) fn is_of_the_row_before(row: &Row<'_>) -> Result<bool, StoreError> {
-        Ok(text(row, METADATA)?.is_empty())
-    }
-
-    /// That of the next row of [`EVENT_COLUMNS`].
+    /// That of the next row of [`EVENT_COLUMNS`]; rows of one append share it.
     pub(super) fn next(&mut self, row: &Row<'_>) -> Result<Arc<str>, StoreError> {
         let own = text(row, METADATA)?;
         let metadata = match &self.last {

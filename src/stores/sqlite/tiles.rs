@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chancery_domain::digest::EventFacts;
 use rusqlite::{OptionalExtension as _, Row, TransactionBehavior, params};
 
+use super::packs;
 use super::reader::Reader;
 use super::rows::{EVENT_COLUMNS, Metadata, digest, integer, is_unique_violation, number, text};
 use super::writer::Writer;
@@ -69,7 +70,7 @@ impl Reader {
         let rows = self.scan_rows(audited.range(), usize::MAX)?;
         let mut index = HashMap::new();
         for stream in audited.streams() {
-            index.extend(self.packed_stream(stream)?.map(|packed| (stream.clone(), packed)));
+            index.extend(packs::lookup(&self.log, stream)?.map(|packed| (stream.clone(), packed)));
         }
         let mut scanned = audited.scan(rows, &index);
         scanned.retain(|event| event.position > after);
